@@ -1,0 +1,271 @@
+//! What the control side says to the media plane ([`MediaCommand`]) and what it hears back ([`MediaEvent`]).
+//!
+//! Commands are plain data: the result of a negotiation, never its text. They are ordered; a command that names
+//! something which is not there any more is ignored, because a peer may vanish at any time.
+
+use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, Rid, TrackId};
+
+/// Who is at the other end of a transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A person's device: it gets one layer of a track at a time and sees nothing of its own.
+    Client,
+    /// Another organisation's SFU (`docs/architecture.md`, "Relays"): it will carry every wanted layer at once.
+    Relay(Relay),
+}
+
+/// A relay between SFUs. There is no way to make one yet; the type keeps its place in every `match`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    never: std::convert::Infallible,
+}
+
+/// ICE user name fragment and password of one side (RFC 8839, section 5.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// 4 to 256 characters.
+    pub ufrag: String,
+    /// 22 to 256 characters. Secret.
+    pub password: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IceCredentials(redacted)")
+    }
+}
+
+/// SHA-256 fingerprint of the peer's DTLS certificate (RFC 8122). Other hashes are refused at negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// A codec that the media plane understands well enough to forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// RFC 6716, payload format RFC 7587.
+    Opus,
+    /// Payload format RFC 7741.
+    Vp8,
+}
+
+impl Codec {
+    /// RTP clock, in Hz.
+    pub const fn clock_rate_hz(self) -> u32 {
+        match self {
+            Codec::Opus => 48_000,
+            Codec::Vp8 => 90_000,
+        }
+    }
+
+    /// Whether streams of this codec have key frames and layers.
+    pub const fn is_video(self) -> bool {
+        matches!(self, Codec::Vp8)
+    }
+}
+
+/// One-byte header extension ids (RFC 8285, 1 to 14), one id space per BUNDLE. `None`: not negotiated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtensionIds {
+    /// `urn:ietf:params:rtp-hdrext:sdes:mid`
+    pub mid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id`
+    pub rid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id`
+    pub repaired_rid: Option<u8>,
+    /// `urn:ietf:params:rtp-hdrext:ssrc-audio-level` (RFC 6464)
+    pub audio_level: Option<u8>,
+    /// `http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01`
+    pub transport_cc: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`
+    pub abs_send_time: Option<u8>,
+}
+
+/// One simulcast layer of a section, and how its packets are recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerSource {
+    /// Which layer this is.
+    pub layer: Layer,
+    /// Its rid, if the section announces simulcast by rid.
+    pub rid: Option<Rid>,
+    /// Its SSRC, if the offer says it (`a=ssrc`); otherwise learned from mid and rid.
+    pub ssrc: Option<u32>,
+    /// SSRC of its retransmissions, if the offer says it (`a=ssrc-group:FID`).
+    pub rtx_ssrc: Option<u32>,
+}
+
+/// One media section on which the peer sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveSection {
+    /// `a=mid`
+    pub mid: Mid,
+    /// The track that comes in here.
+    pub track: TrackId,
+    /// Its codec.
+    pub codec: Codec,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Payload type of its retransmissions (RFC 4588), if negotiated.
+    pub rtx_payload_type: Option<u8>,
+    /// Its layers; one entry without rid when it is not simulcast. At most [`crate::ids::LAYERS_MAX`].
+    pub layers: Vec<LayerSource>,
+}
+
+/// Everything a peer sends, as of its latest negotiation. Replaces the previous plan: a track that is missing has
+/// ended, and its subscribers receive nothing more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReceivePlan {
+    /// Header extensions of this transport.
+    pub extensions: ExtensionIds,
+    /// Sections in order of their m-lines.
+    pub sections: Vec<ReceiveSection>,
+}
+
+/// How a track goes out to one subscriber. Constant for the life of the down track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendPlan {
+    /// SSRC, unique on the subscriber's transport.
+    pub ssrc: u32,
+    /// SSRC of retransmissions; `None` for audio.
+    pub rtx_ssrc: Option<u32>,
+    /// Payload type in the subscriber's numbering.
+    pub payload_type: u8,
+    /// Payload type of retransmissions (RFC 4588).
+    pub rtx_payload_type: Option<u8>,
+    /// The section it goes out on.
+    pub mid: Mid,
+    /// Header extensions of the subscriber's transport (its whole BUNDLE shares them).
+    pub extensions: ExtensionIds,
+    /// Canonical name for RTCP SDES (RFC 3550, section 6.5.1).
+    pub cname: String,
+}
+
+/// What a subscriber wants of a track right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// False: send nothing (the tile is hidden).
+    pub enabled: bool,
+    /// The largest layer it can use.
+    pub layer_max: Layer,
+}
+
+/// What a shard is told.
+#[derive(Clone, Debug)]
+pub enum MediaCommand {
+    /// Expect a peer: answer its STUN checks, then shake hands. Its media plan follows by [`MediaCommand::SetReceivePlan`].
+    OpenConnection {
+        /// A new id.
+        connection: ConnectionId,
+        /// Client or relay.
+        peer: Peer,
+        /// Our credentials; the ufrag is unique in the node.
+        local: IceCredentials,
+        /// The peer's.
+        remote: IceCredentials,
+        /// The only certificate that is accepted.
+        fingerprint: Fingerprint,
+    },
+    /// The peer sends these sections from now on.
+    SetReceivePlan {
+        /// Whose plan.
+        connection: ConnectionId,
+        /// The whole plan.
+        plan: ReceivePlan,
+    },
+    /// Forward a track to a peer. The first packet that goes out is a key frame (video).
+    Subscribe {
+        /// The subscriber's transport.
+        connection: ConnectionId,
+        /// The track; it must be in some connection's receive plan.
+        track: TrackId,
+        /// A new id.
+        down_track: DownTrackId,
+        /// How it goes out.
+        plan: SendPlan,
+        /// What is wanted of it at first.
+        want: Want,
+    },
+    /// Stop forwarding.
+    Unsubscribe {
+        /// Which.
+        down_track: DownTrackId,
+    },
+    /// Change what is wanted.
+    SetWant {
+        /// Which.
+        down_track: DownTrackId,
+        /// From now on.
+        want: Want,
+    },
+    /// Ask the publisher for a key frame on every layer that flows (throttled; RFC 4585 PLI).
+    RequestKeyFrame {
+        /// Which track.
+        track: TrackId,
+    },
+    /// Forget a peer and everything it sends and receives. No event follows.
+    CloseConnection {
+        /// Which.
+        connection: ConnectionId,
+    },
+}
+
+/// Why a connection ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// No valid STUN check for [`crate::ICE_TIMEOUT`].
+    IceTimeout,
+    /// The DTLS handshake failed: wrong certificate, no common SRTP profile, broken records.
+    DtlsFailed,
+    /// The peer closed DTLS in order (`close_notify`).
+    ClosedByPeer,
+}
+
+/// Loss as both ends of one transport see it, over the last reporting interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransportQuality {
+    /// Packets of the peer's media that never reached us, in ‰; `None` when it sent nothing.
+    pub loss_up_permille: Option<u16>,
+    /// Packets of our media that never reached the peer (its receiver reports), in ‰; `None` without reports.
+    pub loss_down_permille: Option<u16>,
+}
+
+/// What a shard tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MediaEvent {
+    /// ICE and DTLS are up: media flows. Once per connection.
+    Connected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// The connection is gone; the shard has forgotten it.
+    Ended {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        end: ConnectionEnd,
+    },
+    /// The first packet of a track arrived and was authentic. Once per track.
+    TrackFlowing {
+        /// Which.
+        track: TrackId,
+    },
+    /// The first key frame (video) or packet (audio) went out to a subscriber. Once per down track.
+    FirstForwarded {
+        /// Which.
+        down_track: DownTrackId,
+    },
+    /// Loudness of an audio track over the last [`crate::SPEAKER_WINDOW`], smoothed, 0 (silent) to 1; sent once per
+    /// window while it is above 0, and once when it falls to 0.
+    AudioLevel {
+        /// Which.
+        track: TrackId,
+        /// Linear.
+        level: f32,
+    },
+    /// Every [`crate::QUALITY_INTERVAL`] for each connected peer.
+    Quality {
+        /// Whose.
+        connection: ConnectionId,
+        /// Loss both ways.
+        quality: TransportQuality,
+    },
+}
