@@ -20,6 +20,12 @@ pub struct Relay {
     never: std::convert::Infallible,
 }
 
+impl Relay {
+    pub(crate) fn impossible(self) -> ! {
+        match self.never {}
+    }
+}
+
 /// ICE user name fragment and password of one side (RFC 8839, section 5.4).
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceCredentials {

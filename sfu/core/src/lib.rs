@@ -1,10 +1,41 @@
 //! The media plane of Hanse's SFU, without I/O.
+//!
+//! **In:** datagrams ([`shard::Shard::handle_datagram`]), commands of the control side ([`command::MediaCommand`], by way
+//! of [`placement::Placement`]), messages of other shards, and the time. **Out:** datagrams in trains
+//! ([`shard::Shard::poll_batch`]), events ([`command::MediaEvent`]), messages for other shards, and the next deadline.
+//!
+//! It never opens a socket, reads a clock or asks the system for randomness, so a whole call with loss and reordering
+//! runs in virtual time from a seed (`tests/`). It never looks into a payload behind the codec's descriptor: that part
+//! is sealed by the sender's device.
+//!
+//! Where to look next: [`shard`] is the whole in small (`ingress`, `egress`, `feedback`, `tick`), [`track`] what is
+//! published, [`down_track`] what one subscriber receives of it, [`placement`] who lives on which shard.
 
 use std::time::Duration;
 
+pub mod arena;
 pub mod command;
+mod connection;
+mod down_track;
+mod downlink;
+mod ice;
 pub mod ids;
+mod loudness;
+mod nack;
+pub mod placement;
+mod replay;
+mod ring;
+pub mod rtcp;
+pub mod rtp;
 pub mod secure;
+mod sequence;
+pub mod shard;
+pub mod srtp;
+#[cfg(feature = "debug-tap")]
+pub mod tap;
+mod track;
+mod twcc;
+pub mod vp8;
 
 /// A peer that has sent no valid STUN check for this long is gone (RFC 7675 asks for consent within 30 s; LiveKit's
 /// server gives up after 10 s disconnected + 5 s failed).
@@ -15,6 +46,3 @@ pub const SPEAKER_WINDOW: Duration = Duration::from_millis(400);
 
 /// How often [`command::MediaEvent::Quality`] is sent.
 pub const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
-
-pub mod placement;
-pub mod shard;

@@ -1,9 +1,18 @@
 //! Which shard has which connection: turns the control side's commands into shard commands, and back.
+//!
+//! A new connection is announced to every shard; the kernel's choice of a socket for its first STUN check decides which
+//! shard gets it. Until then its commands wait here. A track with subscribers on other shards is mirrored there, and
+//! each packet crosses once per shard.
 
-use crate::command::{MediaCommand, MediaEvent};
-use crate::ids::ShardId;
+use crate::command::{Codec, MediaCommand, MediaEvent};
+use crate::ids::{ConnectionId, DownTrackId, ShardId, TrackId};
 use crate::shard::{ShardCommand, ShardEvent};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
+
+/// Commands that wait for one connection to be claimed. A negotiation makes a handful; past this the connection has
+/// been talked to for minutes without a peer, and further commands are dropped (it will never see them).
+pub const WAITING_MAX: usize = 10_000;
 
 /// What comes out of [`Placement`].
 #[derive(Debug)]
@@ -14,20 +23,222 @@ pub enum PlacementOutput {
     Event(MediaEvent),
 }
 
+#[derive(Debug)]
+struct Seat {
+    ufrag: String,
+    owner: Option<ShardId>,
+    waiting: Vec<MediaCommand>,
+    tracks: BTreeSet<TrackId>,
+    down_tracks: BTreeSet<DownTrackId>,
+}
+
+#[derive(Debug)]
+struct Published {
+    by: ConnectionId,
+    codec: Codec,
+    layers: usize,
+    mirrored: BTreeSet<ShardId>,
+}
+
 /// Owned by the control side, one for a node.
-pub struct Placement {}
+#[derive(Debug)]
+pub struct Placement {
+    shards: u16,
+    seats: BTreeMap<ConnectionId, Seat>,
+    tracks: BTreeMap<TrackId, Published>,
+    down_tracks: BTreeMap<DownTrackId, (ConnectionId, TrackId)>,
+    outputs: VecDeque<PlacementOutput>,
+}
 
 impl Placement {
     /// For a node with this many shards (at least 1).
-    pub fn new(_shards: u16) -> Self {
-        Placement {}
+    pub fn new(shards: u16) -> Self {
+        Placement {
+            shards: shards.max(1),
+            seats: BTreeMap::new(),
+            tracks: BTreeMap::new(),
+            down_tracks: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        }
     }
+
     /// Takes a command of the signalling.
-    pub fn handle_command(&mut self, _now: Instant, _command: MediaCommand) {}
+    pub fn handle_command(&mut self, _now: Instant, command: MediaCommand) {
+        match &command {
+            MediaCommand::OpenConnection { connection, local, .. } => {
+                let ufrag = local.ufrag.clone();
+                let seat = Seat {
+                    ufrag,
+                    owner: None,
+                    waiting: Vec::new(),
+                    tracks: BTreeSet::new(),
+                    down_tracks: BTreeSet::new(),
+                };
+                self.seats.insert(*connection, seat);
+                self.tell_all(command);
+            }
+            MediaCommand::SetReceivePlan { connection, plan } => {
+                let connection = *connection;
+                let Some(seat) = self.seats.get_mut(&connection) else { return };
+                let tracks: BTreeSet<_> = plan.sections.iter().map(|section| section.track).collect();
+                let ended: Vec<_> = seat.tracks.difference(&tracks).copied().collect();
+                seat.tracks = tracks;
+                for section in &plan.sections {
+                    let layers = section.layers.iter().map(|layer| usize::from(layer.layer.0) + 1).max();
+                    self.tracks.entry(section.track).or_insert_with(|| Published {
+                        by: connection,
+                        codec: section.codec,
+                        layers: layers.unwrap_or(1),
+                        mirrored: BTreeSet::new(),
+                    });
+                }
+                self.pass_on(connection, command);
+                self.end_tracks(ended);
+            }
+            MediaCommand::Subscribe { connection, track, down_track, .. } => {
+                let (connection, track) = (*connection, *track);
+                let Some(seat) = self.seats.get_mut(&connection) else { return };
+                seat.down_tracks.insert(*down_track);
+                self.down_tracks.insert(*down_track, (connection, track));
+                // The track's shard must be known before it can be mirrored, so a subscription waits for both.
+                let publisher = self.tracks.get(&track).map(|track| track.by);
+                let unclaimed = publisher.filter(|by| self.owner(*by).is_none());
+                match unclaimed {
+                    Some(by) if self.owner(connection).is_some() => self.wait(by, command),
+                    _ => self.pass_on(connection, command),
+                }
+            }
+            MediaCommand::Unsubscribe { down_track } => {
+                let Some((connection, track)) = self.down_tracks.remove(down_track) else { return };
+                let by = self.tracks.get(&track).map(|track| track.by);
+                for seat in [Some(connection), by].into_iter().flatten() {
+                    let Some(seat) = self.seats.get_mut(&seat) else { continue };
+                    seat.waiting.retain(|waiting| !subscribes(waiting, *down_track));
+                    seat.down_tracks.remove(down_track);
+                }
+                self.pass_on(connection, command);
+            }
+            MediaCommand::SetWant { down_track, want: new } => {
+                let Some(&(connection, track)) = self.down_tracks.get(down_track) else { return };
+                // The subscription may still wait for the track's publisher; then it starts with the new wish.
+                let by = self.tracks.get(&track).map(|track| track.by);
+                let waiting = by.and_then(|by| self.seats.get_mut(&by)).map(|seat| &mut seat.waiting);
+                for waiting in waiting.into_iter().flatten() {
+                    if let MediaCommand::Subscribe { down_track: waiting, want, .. } = waiting
+                        && waiting == down_track
+                    {
+                        *want = *new;
+                    }
+                }
+                self.pass_on(connection, command);
+            }
+            MediaCommand::RequestKeyFrame { track } => {
+                if let Some(by) = self.tracks.get(track).map(|track| track.by) {
+                    self.pass_on(by, command);
+                }
+            }
+            MediaCommand::CloseConnection { connection } => {
+                let connection = *connection;
+                self.remove_seat(connection);
+            }
+        }
+    }
+
     /// Takes what a shard said.
-    pub fn handle_event(&mut self, _now: Instant, _from: ShardId, _event: ShardEvent) {}
+    pub fn handle_event(&mut self, now: Instant, from: ShardId, event: ShardEvent) {
+        match event {
+            ShardEvent::Claimed(connection) => {
+                let Some(seat) = self.seats.get_mut(&connection) else { return };
+                let owner = *seat.owner.get_or_insert(from);
+                let ufrag = seat.ufrag.clone();
+                let waiting = std::mem::take(&mut seat.waiting);
+                for shard in (0..self.shards).map(ShardId).filter(|shard| *shard != owner) {
+                    let command = ShardCommand::Yield { connection, ufrag: ufrag.clone(), owner };
+                    self.outputs.push_back(PlacementOutput::Shard(shard, command));
+                }
+                for command in waiting {
+                    match command {
+                        MediaCommand::Subscribe { .. } => self.handle_command(now, command),
+                        command => self.pass_on(connection, command),
+                    }
+                }
+            }
+            ShardEvent::Media(MediaEvent::Ended { connection, end }) => {
+                // Only the owner's word counts; a shard that lost the race for it has forgotten it in silence.
+                if self.owner(connection).is_some_and(|owner| owner != from) {
+                    return;
+                }
+                self.remove_seat(connection);
+                self.outputs.push_back(PlacementOutput::Event(MediaEvent::Ended { connection, end }));
+            }
+            ShardEvent::Media(event) => self.outputs.push_back(PlacementOutput::Event(event)),
+        }
+    }
+
     /// The next output.
     pub fn poll_output(&mut self) -> Option<PlacementOutput> {
-        None
+        self.outputs.pop_front()
     }
+
+    fn owner(&self, connection: ConnectionId) -> Option<ShardId> {
+        self.seats.get(&connection)?.owner
+    }
+
+    fn remove_seat(&mut self, connection: ConnectionId) {
+        let Some(seat) = self.seats.remove(&connection) else { return };
+        self.tell_all(MediaCommand::CloseConnection { connection });
+        self.end_tracks(seat.tracks);
+        for down_track in seat.down_tracks {
+            self.down_tracks.remove(&down_track);
+        }
+    }
+
+    fn tell_all(&mut self, command: MediaCommand) {
+        for shard in (0..self.shards).map(ShardId) {
+            self.outputs.push_back(PlacementOutput::Shard(shard, ShardCommand::Media(command.clone())));
+        }
+    }
+
+    fn wait(&mut self, connection: ConnectionId, command: MediaCommand) {
+        if let Some(seat) = self.seats.get_mut(&connection)
+            && seat.waiting.len() < WAITING_MAX
+        {
+            seat.waiting.push(command);
+        }
+    }
+
+    /// To the connection's shard, or into its queue until it has one.
+    fn pass_on(&mut self, connection: ConnectionId, command: MediaCommand) {
+        let Some(owner) = self.owner(connection) else { return self.wait(connection, command) };
+        if let MediaCommand::Subscribe { track, .. } = &command {
+            self.mirror(*track, owner);
+        }
+        self.outputs.push_back(PlacementOutput::Shard(owner, ShardCommand::Media(command)));
+    }
+
+    /// Makes a track available on a shard.
+    fn mirror(&mut self, track: TrackId, to: ShardId) {
+        let Some(owner) = self.tracks.get(&track).and_then(|published| self.owner(published.by)) else { return };
+        let Some(published) = self.tracks.get_mut(&track) else { return };
+        if owner == to || !published.mirrored.insert(to) {
+            return;
+        }
+        let Published { codec, layers, .. } = *published;
+        let mirror = ShardCommand::Mirror { track, codec, layers, owner };
+        self.outputs.push_back(PlacementOutput::Shard(to, mirror));
+        self.outputs.push_back(PlacementOutput::Shard(owner, ShardCommand::Feed { track, to }));
+    }
+
+    fn end_tracks(&mut self, ended: impl IntoIterator<Item = TrackId>) {
+        for track in ended {
+            let mirrored = self.tracks.remove(&track).map(|track| track.mirrored).unwrap_or_default();
+            for shard in mirrored {
+                self.outputs.push_back(PlacementOutput::Shard(shard, ShardCommand::EndMirror { track }));
+            }
+        }
+    }
+}
+
+fn subscribes(command: &MediaCommand, to: DownTrackId) -> bool {
+    matches!(command, MediaCommand::Subscribe { down_track, .. } if *down_track == to)
 }

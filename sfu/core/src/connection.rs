@@ -1,0 +1,252 @@
+//! One transport: who is at the other end, how its packets are recognised, and what is due to be told to it.
+
+use crate::arena::SendArena;
+use crate::command::{ExtensionIds, Fingerprint, IceCredentials, LayerSource, ReceivePlan};
+use crate::downlink::Downlink;
+use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, TrackId};
+use crate::replay::ReplayWindow;
+use crate::rtp::{Extensions, RtpHeader};
+use crate::secure::SecureTransport;
+use crate::sequence::SequenceExtender;
+use crate::srtp::SrtpSession;
+use crate::track::RateMeter;
+use crate::twcc::TwccRecorder;
+use arrayvec::ArrayVec;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// Our SSRC in feedback. It identifies nobody: one transport has one SFU at its other end.
+pub const FEEDBACK_SSRC: u32 = 1;
+
+/// Streams (media and retransmission) of one peer; packets of further ones are dropped. 20 simulcast tracks need 120.
+pub const STREAMS_MAX: usize = 128;
+
+/// Addresses from which one peer may send at a time. A new one replaces the oldest.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Bytes of RTCP after which a datagram is closed.
+const CONTROL_DATAGRAM: usize = 1000;
+
+/// One negotiated incoming section.
+#[derive(Debug)]
+pub struct Section {
+    mid: Mid,
+    /// The track's name.
+    pub track_id: TrackId,
+    /// The track's slab key.
+    pub track: usize,
+    payload_type: u8,
+    rtx_payload_type: Option<u8>,
+    layers: Vec<LayerSource>,
+}
+
+/// Which part of which track a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Slab key.
+    pub track: usize,
+    /// Layer.
+    pub layer: Layer,
+    /// Retransmissions of the layer instead of the layer itself.
+    pub rtx: bool,
+    payload_type: u8,
+}
+
+/// One incoming SSRC.
+#[derive(Debug)]
+pub struct Stream {
+    /// RFC 3550, section 8.
+    pub ssrc: u32,
+    /// What it carries.
+    pub source: Source,
+    /// Its SRTP packet index.
+    pub index: SequenceExtender,
+    /// What has been seen of it.
+    pub replay: ReplayWindow,
+}
+
+/// Loss over one quality interval.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LossCounters {
+    /// Packets that should have come.
+    pub expected: u64,
+    /// Packets that came.
+    pub received: u64,
+    /// Sum of the fractions in the peer's reports (of 256), and how many there were.
+    pub reported: (u32, u32),
+}
+
+/// When a connection next does what.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// Receiver reports to the publisher.
+    pub receiver_reports: Instant,
+    /// Sender reports to the subscriber.
+    pub sender_reports: Instant,
+    /// The quality event.
+    pub quality: Instant,
+}
+
+/// The way to the peer.
+#[derive(Default)]
+pub struct Wire {
+    /// The pair that the peer nominated, or the first that worked.
+    pub address: Option<SocketAddr>,
+    /// SRTP, once DTLS is done.
+    pub session: Option<SrtpSession>,
+    /// RTCP that waits to be sealed.
+    pub control: Vec<u8>,
+}
+
+impl Wire {
+    /// Media can be sent: keys are there, and an address.
+    pub fn is_ready(&self) -> bool {
+        self.session.is_some() && self.address.is_some()
+    }
+
+    /// Seals the waiting RTCP and puts it into the arena.
+    pub fn flush(&mut self, arena: &mut SendArena) {
+        if self.control.is_empty() {
+            return;
+        }
+        if let (Some(session), Some(address)) = (&mut self.session, self.address)
+            && let Ok(sealed) = session.seal_control(&self.control)
+        {
+            arena.push_datagram(address, &sealed);
+        }
+        self.control.clear();
+    }
+
+    /// Like [`Wire::flush`], once enough has gathered for a datagram.
+    pub fn flush_full(&mut self, arena: &mut SendArena) {
+        if self.control.len() >= CONTROL_DATAGRAM {
+            self.flush(arena);
+        }
+    }
+}
+
+/// One transport.
+pub struct Connection {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Our ICE credentials.
+    pub local: IceCredentials,
+    /// The peer's.
+    pub remote: IceCredentials,
+    /// The peer's certificate.
+    pub fingerprint: Fingerprint,
+    /// Where and how media and control go out.
+    pub wire: Wire,
+    /// Every address that has passed a check.
+    pub addresses: ArrayVec<SocketAddr, ADDRESSES_MAX>,
+    /// The latest valid check; `None` until a peer has come.
+    pub checked: Option<Instant>,
+    /// DTLS, once a peer has come.
+    pub secure: Option<Box<dyn SecureTransport>>,
+    /// Header extensions of what comes in.
+    pub extensions: ExtensionIds,
+    /// What comes in.
+    pub sections: Vec<Section>,
+    /// Which SSRCs carry it.
+    pub streams: Vec<Stream>,
+    /// What goes out: SSRC and down track.
+    pub sends: Vec<(u32, DownTrackId)>,
+    /// When packets came, for the peer's congestion control.
+    pub twcc: TwccRecorder,
+    /// What the peer's downlink carries.
+    pub downlink: Downlink,
+    /// What goes out, in bit/s.
+    pub sent: RateMeter,
+    /// Loss of the running interval.
+    pub loss: LossCounters,
+    /// What is due when.
+    pub due: Due,
+}
+
+impl Connection {
+    /// A connection that waits for its peer.
+    pub fn new(
+        now: Instant,
+        id: ConnectionId,
+        local: IceCredentials,
+        remote: IceCredentials,
+        fingerprint: Fingerprint,
+    ) -> Self {
+        Connection {
+            id,
+            local,
+            remote,
+            fingerprint,
+            wire: Wire::default(),
+            addresses: ArrayVec::new(),
+            checked: None,
+            secure: None,
+            extensions: ExtensionIds::default(),
+            sections: Vec::new(),
+            streams: Vec::new(),
+            sends: Vec::new(),
+            twcc: TwccRecorder::new(),
+            downlink: Downlink::default(),
+            sent: RateMeter::default(),
+            loss: LossCounters::default(),
+            due: Due { receiver_reports: now, sender_reports: now, quality: now + crate::QUALITY_INTERVAL },
+        }
+    }
+
+    /// Takes a new plan. `track_key` says where each of its tracks lives.
+    pub fn set_plan(&mut self, plan: &ReceivePlan, mut track_key: impl FnMut(TrackId) -> Option<usize>) {
+        self.extensions = plan.extensions;
+        self.sections = plan
+            .sections
+            .iter()
+            .filter_map(|section| {
+                Some(Section {
+                    mid: section.mid,
+                    track_id: section.track,
+                    track: track_key(section.track)?,
+                    payload_type: section.payload_type,
+                    rtx_payload_type: section.rtx_payload_type,
+                    layers: section.layers.clone(),
+                })
+            })
+            .collect();
+        let sections = &self.sections;
+        self.streams.retain(|stream| sections.iter().any(|section| section.track == stream.source.track));
+    }
+
+    /// Whose packet is this, by what was negotiated? Used once per SSRC; afterwards the SSRC is enough.
+    pub fn resolve(&self, header: &RtpHeader, extensions: &Extensions<'_>) -> Option<Source> {
+        self.sections.iter().find_map(|section| {
+            let rtx = match header.payload_type {
+                payload_type if payload_type == section.payload_type => false,
+                payload_type if Some(payload_type) == section.rtx_payload_type => true,
+                _ => return None,
+            };
+            let rid = if rtx { extensions.repaired_rid } else { extensions.rid };
+            let layer = match extensions.mid {
+                Some(mid) if mid != section.mid.as_str() => return None,
+                Some(_) => section.layers.iter().find(|layer| match &layer.rid {
+                    Some(expected) => rid == Some(expected.as_str()),
+                    None => true,
+                }),
+                None => section
+                    .layers
+                    .iter()
+                    .find(|layer| (if rtx { layer.rtx_ssrc } else { layer.ssrc }) == Some(header.ssrc)),
+            }?;
+            Some(Source { track: section.track, layer: layer.layer, rtx, payload_type: header.payload_type })
+        })
+    }
+
+    /// The down track behind an outgoing SSRC.
+    pub fn down_track(&self, ssrc: u32) -> Option<DownTrackId> {
+        self.sends.iter().find(|(sent, _)| *sent == ssrc).map(|(_, down_track)| *down_track)
+    }
+}
+
+impl Source {
+    /// Whether a packet's payload type is the one that was negotiated for this stream.
+    pub fn fits(&self, header: &RtpHeader) -> bool {
+        self.payload_type == header.payload_type
+    }
+}

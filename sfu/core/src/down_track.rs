@@ -1,0 +1,364 @@
+//! One track as one subscriber receives it: which layer, under which numbers, and what to send again.
+//!
+//! A down track has one SSRC and one run of sequence numbers, timestamps and picture ids for its whole life, whatever
+//! the publisher's layers do behind it.
+
+use crate::command::{Codec, SendPlan, Want};
+use crate::ids::{DownTrackId, Layer};
+use crate::ring::{PacketFacts, RingPosition};
+use crate::rtp::HeaderTemplate;
+use crate::srtp::{SrtpSession, TAG};
+use crate::vp8::{self, Vp8Rewriter, Vp8Rewritten};
+use std::time::{Duration, Instant};
+
+/// Packets that a subscriber may still ask for; as many as the ring holds.
+const HISTORY: usize = crate::ring::VIDEO_SLOTS;
+
+/// How often one packet is sent again. More only feeds a link that is down anyway.
+const REPEATS_MAX: u8 = 3;
+
+/// Wait between two repetitions of a packet, at most; less when the round trip is shorter.
+const REPEAT_SPACING_MAX: Duration = Duration::from_millis(100);
+
+/// A timestamp that a layer switch derives from sender reports may differ from the arrival clock by this much; past
+/// it (a publisher whose reports are wrong, a pause in between) the arrival clock is right.
+const SWITCH_TOLERANCE: Duration = Duration::from_millis(1000);
+
+/// Bytes that a forwarded packet may need beyond its payload.
+pub const OVERHEAD_MAX: usize = 64;
+
+/// A packet that went out.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    sequence: u64,
+    position: RingPosition,
+    timestamp: u32,
+    numbers: Vp8Rewritten,
+    repeats: u8,
+    /// Milliseconds since the shard started.
+    repeated_at_ms: u32,
+}
+
+/// The latest packet that went out.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    sequence: u64,
+    timestamp: u64,
+    at: Instant,
+}
+
+/// The down track.
+#[derive(Debug)]
+pub struct DownTrack {
+    /// Its name.
+    pub id: DownTrackId,
+    /// Slab key of the subscriber's connection.
+    pub connection: usize,
+    /// The negotiated numbers.
+    pub plan: SendPlan,
+    codec: Codec,
+    want: Want,
+    /// The most that the subscriber's downlink carries, if that is known to be too little.
+    budget: Option<Layer>,
+    current: Option<Layer>,
+    /// First number of the current layer that may go out: what came before the switch belongs to another run.
+    floor: u64,
+    sequence_offset: u64,
+    timestamp_offset: u64,
+    numbers: Vp8Rewriter,
+    latest: Option<Latest>,
+    history: Vec<Option<Sent>>,
+    header: HeaderTemplate,
+    header_with_mid: HeaderTemplate,
+    rtx: Option<(u32, HeaderTemplate)>,
+    rtx_sequence: u64,
+    /// Receivers learn the SSRC from the MID extension until they send their first report (RFC 9143, section 9.2).
+    mid_needed: bool,
+    /// Packets and payload bytes sent, for sender reports (they wrap, RFC 3550, section 6.4.1).
+    pub packets: u32,
+    /// See [`DownTrack::packets`].
+    pub octets: u32,
+    report: Option<(u32, Instant)>,
+    rtt: Option<Duration>,
+}
+
+/// A packet of a track's ring.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// Where it lies.
+    pub position: RingPosition,
+    /// What is known of it.
+    pub facts: &'a PacketFacts,
+    /// Its payload, as the sender's device sealed it.
+    pub payload: &'a [u8],
+}
+
+/// How one packet goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outgoing {
+    sequence: u64,
+    timestamp: u32,
+    numbers: Vp8Rewritten,
+}
+
+impl DownTrack {
+    /// A down track that has sent nothing. `rtx_start` is the first number of its retransmissions.
+    pub fn new(
+        id: DownTrackId,
+        connection: usize,
+        codec: Codec,
+        plan: SendPlan,
+        want: Want,
+        rtx_start: u16,
+    ) -> Self {
+        let rtx = plan.rtx_ssrc.zip(plan.rtx_payload_type).map(|(ssrc, payload_type)| {
+            (ssrc, HeaderTemplate::new(ssrc, payload_type, &plan.extensions, Some(&plan.mid)))
+        });
+        DownTrack {
+            id,
+            connection,
+            codec,
+            want,
+            budget: None,
+            current: None,
+            floor: 0,
+            sequence_offset: 0,
+            timestamp_offset: 0,
+            numbers: Vp8Rewriter::new(),
+            latest: None,
+            history: Vec::new(),
+            header: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, None),
+            header_with_mid: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, Some(&plan.mid)),
+            rtx,
+            rtx_sequence: u64::from(rtx_start),
+            mid_needed: true,
+            packets: 0,
+            octets: 0,
+            report: None,
+            rtt: None,
+            plan,
+        }
+    }
+
+    /// Changes what the subscriber wants. Disabling stops the stream at once; enabling waits for a key frame.
+    pub fn set_want(&mut self, want: Want) {
+        self.want = want;
+        if !want.enabled {
+            self.current = None;
+        }
+    }
+
+    /// Changes what the downlink carries; `None` is no limit.
+    pub fn set_budget(&mut self, budget: Option<Layer>) {
+        self.budget = budget;
+    }
+
+    /// The largest layer that is wanted and carried; `None` while disabled.
+    pub fn target(&self) -> Option<Layer> {
+        let wanted = self.want.enabled.then_some(self.want.layer_max)?;
+        Some(self.budget.map_or(wanted, |budget| budget.min(wanted)))
+    }
+
+    /// The largest layer that is wanted, whatever the downlink says.
+    pub fn wanted(&self) -> Option<Layer> {
+        self.want.enabled.then_some(self.want.layer_max)
+    }
+
+    /// The layer that goes out.
+    pub fn current(&self) -> Option<Layer> {
+        self.current
+    }
+
+    /// Whether anything has gone out yet.
+    pub fn has_started(&self) -> bool {
+        self.latest.is_some()
+    }
+
+    /// The current layer's distance to the outgoing timestamps; `None` before the first packet.
+    pub fn timestamp_offset(&self) -> Option<u64> {
+        self.current.map(|_| self.timestamp_offset)
+    }
+
+    /// Decides whether a packet goes out, and under which numbers. `target` is the layer to move to among those that
+    /// flow; `translate` converts a timestamp of the first layer to the second one's clock, if sender reports allow.
+    #[inline]
+    fn choose(
+        &mut self,
+        now: Instant,
+        facts: &PacketFacts,
+        target: Layer,
+        translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
+    ) -> Option<Outgoing> {
+        if self.current != Some(facts.layer) {
+            if !facts.entry || !self.moves_to(facts.layer, target) {
+                return None;
+            }
+            self.switch(now, facts, translate);
+        } else if facts.sequence < self.floor {
+            return None;
+        }
+        let sequence = facts.sequence.wrapping_add(self.sequence_offset);
+        let timestamp = facts.timestamp.wrapping_add(self.timestamp_offset);
+        let numbers = facts.vp8.as_ref().map(|descriptor| self.numbers.rewrite(descriptor)).unwrap_or_default();
+        if self.latest.is_none_or(|latest| sequence > latest.sequence) {
+            self.latest = Some(Latest { sequence, timestamp, at: now });
+        }
+        Some(Outgoing { sequence, timestamp: timestamp as u32, numbers })
+    }
+
+    /// Up when that is closer to the target, down when the current layer is above it, anything at the very start.
+    fn moves_to(&self, layer: Layer, target: Layer) -> bool {
+        match self.current {
+            None => layer <= target,
+            Some(current) => (current < layer && layer <= target) || (target <= layer && layer < current),
+        }
+    }
+
+    fn switch(
+        &mut self,
+        now: Instant,
+        facts: &PacketFacts,
+        translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
+    ) {
+        if let Some(latest) = self.latest {
+            let clock = f64::from(self.codec.clock_rate_hz());
+            let elapsed = now.saturating_duration_since(latest.at);
+            let ticks = |duration: Duration| (duration.as_secs_f64() * clock) as u64;
+            let by_arrival = latest.timestamp + ticks(elapsed).max(1);
+            let by_reports = self
+                .current
+                .and_then(|old| translate(facts.layer, old, facts.timestamp))
+                .map(|timestamp| timestamp.wrapping_add(self.timestamp_offset))
+                .filter(|&timestamp| {
+                    timestamp > latest.timestamp && timestamp.abs_diff(by_arrival) < ticks(SWITCH_TOLERANCE)
+                });
+            let timestamp = by_reports.unwrap_or(by_arrival);
+            self.timestamp_offset = timestamp.wrapping_sub(facts.timestamp);
+            self.sequence_offset = (latest.sequence + 1).wrapping_sub(facts.sequence);
+        } else {
+            // The receiver takes the rollover counter to be 0, and the lower half of the numbers leaves it room to
+            // lose the first packets without mistaking a wrap (RFC 3711, section 3.3.1).
+            self.sequence_offset = (facts.sequence & 0x7fff).wrapping_sub(facts.sequence);
+        }
+        if let Some(descriptor) = &facts.vp8 {
+            self.numbers.switch(descriptor);
+        }
+        self.floor = facts.sequence;
+        self.current = Some(facts.layer);
+    }
+
+    /// Builds and seals one packet in `out` (payload + [`OVERHEAD_MAX`] bytes of room); `None` if it is not for this
+    /// subscriber.
+    #[inline]
+    #[expect(clippy::too_many_arguments, reason = "what one packet needs, taken apart so that borrows stay disjoint")]
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        abs_send_time: u32,
+        session: &SrtpSession,
+        Packet { position, facts, payload }: Packet<'_>,
+        target: Layer,
+        translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let outgoing = self.choose(now, facts, target, translate)?;
+        let template = if self.mid_needed { &self.header_with_mid } else { &self.header };
+        let header =
+            template.write(out, facts.marker, outgoing.sequence as u16, outgoing.timestamp, abs_send_time)?;
+        let len = header + write_payload(facts, payload, outgoing.numbers, out.get_mut(header..)?)? + TAG;
+        session.seal(out.get_mut(..len)?, header, self.plan.ssrc, outgoing.sequence).ok()?;
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add((len - header - TAG) as u32);
+        if self.rtx.is_some() {
+            self.remember(position, outgoing);
+        }
+        Some(len)
+    }
+
+    fn remember(&mut self, position: RingPosition, outgoing: Outgoing) {
+        if self.history.is_empty() {
+            self.history = vec![None; HISTORY];
+        }
+        let Outgoing { sequence, timestamp, numbers } = outgoing;
+        if let Some(slot) = self.history.get_mut(sequence as usize % HISTORY) {
+            *slot = Some(Sent { sequence, position, timestamp, numbers, repeats: 0, repeated_at_ms: 0 });
+        }
+    }
+
+    /// Finds the packet that a subscriber misses, if it may be sent (again) now.
+    pub fn missing(&mut self, now_ms: u32, number: u16) -> Option<Repair> {
+        let latest = self.latest?;
+        let age = (latest.sequence as u16).wrapping_sub(number);
+        let sequence = latest.sequence.checked_sub(u64::from(age))?;
+        let spacing = self.rtt.map_or(REPEAT_SPACING_MAX, |rtt| rtt.min(REPEAT_SPACING_MAX)).as_millis() as u32;
+        let sent = self.history.get_mut(sequence as usize % HISTORY)?.as_mut()?;
+        let too_soon = sent.repeats > 0 && now_ms.wrapping_sub(sent.repeated_at_ms) < spacing;
+        if sent.sequence != sequence || sent.repeats >= REPEATS_MAX || too_soon {
+            return None;
+        }
+        sent.repeats += 1;
+        sent.repeated_at_ms = now_ms;
+        Some(Repair { number, position: sent.position, timestamp: sent.timestamp, numbers: sent.numbers })
+    }
+
+    /// Builds and seals a retransmission (RFC 4588, section 4) in `out`.
+    pub fn repair(
+        &mut self,
+        repair: Repair,
+        abs_send_time: u32,
+        session: &SrtpSession,
+        Packet { facts, payload, .. }: Packet<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let (ssrc, template) = self.rtx.as_ref()?;
+        let sequence = self.rtx_sequence;
+        let header = template.write(out, facts.marker, sequence as u16, repair.timestamp, abs_send_time)?;
+        *out.get_mut(header..)?.first_chunk_mut()? = repair.number.to_be_bytes();
+        let body = header + 2;
+        let len = body + write_payload(facts, payload, repair.numbers, out.get_mut(body..)?)? + TAG;
+        session.seal(out.get_mut(..len)?, header, *ssrc, sequence).ok()?;
+        self.rtx_sequence += 1;
+        Some(len)
+    }
+
+    /// Notes that a sender report with this NTP time went out.
+    pub fn on_report_sent(&mut self, now: Instant, ntp: u64) {
+        self.report = Some(((ntp >> 16) as u32, now));
+    }
+
+    /// Takes a receiver report about this stream: the subscriber knows the SSRC, and the round trip may follow
+    /// (RFC 3550, section 6.4.1).
+    pub fn on_receiver_report(&mut self, now: Instant, lsr: u32, dlsr: u32) {
+        self.mid_needed = false;
+        if let Some((middle, sent)) = self.report
+            && lsr != 0
+            && lsr == middle
+        {
+            let delay = Duration::from_secs_f64(f64::from(dlsr) / 65_536.0);
+            self.rtt = Some(now.saturating_duration_since(sent).saturating_sub(delay));
+        }
+    }
+}
+
+/// A packet to send again.
+#[derive(Clone, Copy, Debug)]
+pub struct Repair {
+    number: u16,
+    /// Where it lies in the track's ring.
+    pub position: RingPosition,
+    timestamp: u32,
+    numbers: Vp8Rewritten,
+}
+
+/// Copies a payload behind a header; the descriptor gets the down track's numbers, the rest is never touched.
+#[inline]
+fn write_payload(facts: &PacketFacts, payload: &[u8], numbers: Vp8Rewritten, out: &mut [u8]) -> Option<usize> {
+    let (descriptor, rest) = match &facts.vp8 {
+        Some(descriptor) => {
+            (vp8::write(payload, descriptor, numbers, out)?, payload.get(descriptor.len..)?)
+        }
+        None => (0, payload),
+    };
+    out.get_mut(descriptor..descriptor + rest.len())?.copy_from_slice(rest);
+    Some(descriptor + rest.len())
+}

@@ -1,0 +1,161 @@
+//! How much a subscriber's downlink carries, as far as its receiver says so by REMB
+//! (draft-alvestrand-rmcat-remb-03), and which layers fit.
+//!
+//! A receiver's estimate never rises far above what it is sent, so a low estimate alone says nothing. It counts only
+//! while it stays below what actually goes out; then it is a limit, which is lifted again on trial.
+
+use crate::ids::Layer;
+use std::time::{Duration, Instant};
+
+/// Estimates in a row below the sent rate before they are believed.
+const BELOW_TO_ACT: u8 = 2;
+
+/// An estimate below this share of the sent rate says that the link is too small, in %.
+const BELOW_PERCENT: u64 = 90;
+
+/// First wait before a limit is lifted on trial; doubles with each trial that fails.
+const TRIAL_AFTER: Duration = Duration::from_secs(8);
+
+/// Longest wait between two trials.
+const TRIAL_AFTER_MAX: Duration = Duration::from_secs(60);
+
+/// Below this rate, in bit/s, estimates are not judged: audio alone always passes.
+const JUDGED_FROM_BPS: u64 = 100_000;
+
+/// One subscriber's downlink.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Downlink {
+    limit_bps: Option<u64>,
+    below: u8,
+    trial_at: Option<Instant>,
+    trial_after: Option<Duration>,
+}
+
+impl Downlink {
+    /// Takes an estimate; `sent_bps` is what went out lately.
+    pub fn on_estimate(&mut self, now: Instant, estimate_bps: u64, sent_bps: u64) {
+        let too_small =
+            sent_bps > JUDGED_FROM_BPS && estimate_bps < sent_bps.saturating_mul(BELOW_PERCENT) / 100;
+        self.below = if too_small { self.below.saturating_add(1) } else { 0 };
+        if self.below >= BELOW_TO_ACT {
+            if self.limit_bps.is_none() {
+                let after = self.trial_after.map_or(TRIAL_AFTER, |last| (last * 2).min(TRIAL_AFTER_MAX));
+                self.trial_after = Some(after);
+                self.trial_at = Some(now + after);
+            }
+            self.limit_bps = Some(estimate_bps);
+        } else if let Some(limit) = &mut self.limit_bps {
+            *limit = estimate_bps.max(*limit);
+        }
+    }
+
+    /// Lifts the limit when its time is over.
+    pub fn tick(&mut self, now: Instant) {
+        if self.limit_bps.is_some() && self.trial_at.is_some_and(|at| now >= at) {
+            self.limit_bps = None;
+            self.below = 0;
+        } else if self.limit_bps.is_none()
+            && self.trial_at.is_some_and(|at| now.saturating_duration_since(at) > TRIAL_AFTER_MAX)
+        {
+            *self = Downlink::default(); // the trial has succeeded
+        }
+    }
+
+    /// Bits per second that may go out; `None` is no limit.
+    pub fn limit_bps(&self) -> Option<u64> {
+        self.limit_bps
+    }
+}
+
+/// A video stream that wants its share.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Rates of the layers that flow, in bit/s, the smallest first; 0 for one that does not.
+    pub layers_bps: [u64; crate::ids::LAYERS_MAX],
+    /// The largest layer that is wanted.
+    pub wanted: Layer,
+    /// The result: the largest layer that fits.
+    pub granted: Layer,
+}
+
+/// Shares a limit: everyone's lowest layer first, then one step up at a time, in the order of the claims. The lowest
+/// layer is granted even when it does not fit; a blurred face is better than none.
+pub fn share(limit_bps: u64, claims: &mut [Claim]) {
+    let rate = |claim: &Claim, layer: u8| claim.layers_bps.get(usize::from(layer)).copied().unwrap_or(0);
+    let mut left = limit_bps;
+    for claim in claims.iter_mut() {
+        claim.granted = Layer(0);
+        left = left.saturating_sub(rate(claim, 0));
+    }
+    for step in 1..crate::ids::LAYERS_MAX as u8 {
+        for claim in claims.iter_mut().filter(|claim| claim.wanted.0 >= step && claim.granted.0 + 1 == step) {
+            let more = rate(claim, step).saturating_sub(rate(claim, step - 1));
+            if rate(claim, step) == 0 || more <= left {
+                left -= more.min(left);
+                claim.granted = Layer(step);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(wanted: u8) -> Claim {
+        Claim { layers_bps: [150_000, 450_000, 1_700_000], wanted: Layer(wanted), granted: Layer(0) }
+    }
+
+    #[test]
+    fn everyone_gets_the_lowest_layer_before_anyone_gets_a_higher_one() {
+        let mut claims = [claim(2), claim(2), claim(0)];
+        share(1_100_000, &mut claims);
+        assert_eq!(claims.map(|claim| claim.granted.0), [1, 1, 0]);
+        share(100_000, &mut claims);
+        assert_eq!(claims.map(|claim| claim.granted.0), [0, 0, 0]);
+        share(10_000_000, &mut claims);
+        assert_eq!(claims.map(|claim| claim.granted.0), [2, 2, 0]);
+    }
+
+    #[test]
+    fn a_low_estimate_limits_only_while_more_than_that_goes_out() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut downlink = Downlink::default();
+        for second in 0..5 {
+            downlink.on_estimate(at(second), 200_000, 150_000);
+        }
+        assert_eq!(downlink.limit_bps(), None, "the receiver simply is not sent more");
+        downlink.on_estimate(at(5), 600_000, 1_700_000);
+        assert_eq!(downlink.limit_bps(), None, "once is an accident");
+        downlink.on_estimate(at(6), 600_000, 1_700_000);
+        assert_eq!(downlink.limit_bps(), Some(600_000));
+        downlink.on_estimate(at(7), 700_000, 450_000);
+        assert_eq!(downlink.limit_bps(), Some(700_000));
+    }
+
+    #[test]
+    fn a_limit_is_lifted_on_trial_and_each_failure_doubles_the_wait() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut downlink = Downlink::default();
+        let fail = |downlink: &mut Downlink, second| {
+            downlink.on_estimate(at(second), 600_000, 1_700_000);
+            downlink.on_estimate(at(second), 600_000, 1_700_000);
+        };
+        fail(&mut downlink, 0);
+        downlink.tick(at(7));
+        assert!(downlink.limit_bps().is_some());
+        downlink.tick(at(8));
+        assert!(downlink.limit_bps().is_none());
+        fail(&mut downlink, 9);
+        downlink.tick(at(24));
+        assert!(downlink.limit_bps().is_some(), "16 s this time");
+        downlink.tick(at(25));
+        assert!(downlink.limit_bps().is_none());
+        downlink.tick(at(90));
+        fail(&mut downlink, 100);
+        downlink.tick(at(108));
+        assert!(downlink.limit_bps().is_none(), "after a success it starts over");
+    }
+}

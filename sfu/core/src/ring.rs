@@ -1,0 +1,118 @@
+//! The payload ring of a track: the last packets of all its layers, opened once and kept in one place, for forwarding
+//! now and for retransmission to any subscriber later.
+
+use crate::ids::Layer;
+use crate::vp8::Vp8Descriptor;
+
+/// Bytes of one slot. A larger payload cannot have come over Ethernet and is dropped.
+pub const SLOT: usize = 1500;
+
+/// Slots for a video track: 1.5 to 2 s of three layers at 2.3 Mbit/s. Fewer, and retransmissions on long round trips
+/// miss; more costs 1.5 kB each per track.
+pub const VIDEO_SLOTS: usize = 512;
+
+/// Slots for an audio track. Audio is never retransmitted to subscribers; this only has to outlast one wake-up.
+pub const AUDIO_SLOTS: usize = 64;
+
+/// What is known of a packet besides its payload.
+#[derive(Clone, Copy, Debug)]
+pub struct PacketFacts {
+    /// Which layer it belongs to.
+    pub layer: Layer,
+    /// Sequence number in its layer, extended.
+    pub sequence: u64,
+    /// RTP timestamp in its layer, extended.
+    pub timestamp: u64,
+    /// Ends a frame.
+    pub marker: bool,
+    /// Starts a key frame (video), or any packet (audio): forwarding may begin here.
+    pub entry: bool,
+    /// The VP8 payload descriptor, when the codec has one.
+    pub vp8: Option<Vp8Descriptor>,
+}
+
+/// Where a packet lies: counts up for the life of the ring, so that a reference to an overwritten slot is noticed.
+pub type RingPosition = u32;
+
+/// Fixed memory, oldest overwritten first. Allocated at the first packet, so that a silent track costs nothing.
+#[derive(Debug)]
+pub struct PacketRing {
+    slots: usize,
+    bytes: Vec<u8>,
+    facts: Vec<Option<(PacketFacts, u16)>>,
+    next: RingPosition,
+}
+
+impl PacketRing {
+    /// An empty ring of `slots` (a power of two, so that positions may wrap).
+    pub fn new(slots: usize) -> Self {
+        PacketRing { slots: slots.next_power_of_two(), bytes: Vec::new(), facts: Vec::new(), next: 0 }
+    }
+
+    /// Keeps a packet; `None` if the payload is larger than [`SLOT`].
+    pub fn push(&mut self, facts: PacketFacts, payload: &[u8]) -> Option<RingPosition> {
+        if self.facts.is_empty() {
+            self.bytes = vec![0; self.slots * SLOT];
+            self.facts = vec![None; self.slots];
+        }
+        let position = self.next;
+        let slot = self.slot(position);
+        let len = u16::try_from(payload.len()).ok()?;
+        let room = self.bytes.get_mut(slot * SLOT..slot * SLOT + payload.len())?;
+        if payload.len() > SLOT {
+            return None;
+        }
+        room.copy_from_slice(payload);
+        *self.facts.get_mut(slot)? = Some((facts, len));
+        self.next = self.next.wrapping_add(1);
+        Some(position)
+    }
+
+    /// The packet at a position, unless it has been overwritten.
+    #[inline]
+    pub fn read(&self, position: RingPosition) -> Option<(&PacketFacts, &[u8])> {
+        let age = self.next.wrapping_sub(position) as usize;
+        if age == 0 || age > self.slots {
+            return None;
+        }
+        let slot = self.slot(position);
+        let (facts, len) = self.facts.get(slot)?.as_ref()?;
+        Some((facts, self.bytes.get(slot * SLOT..slot * SLOT + usize::from(*len))?))
+    }
+
+    fn slot(&self, position: RingPosition) -> usize {
+        position as usize & (self.slots - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(sequence: u64) -> PacketFacts {
+        PacketFacts { layer: Layer(0), sequence, timestamp: 0, marker: false, entry: true, vp8: None }
+    }
+
+    #[test]
+    fn a_packet_is_readable_until_it_is_overwritten_and_not_after() {
+        let mut ring = PacketRing::new(4);
+        let first = ring.push(facts(1), b"one").unwrap();
+        assert_eq!(ring.read(first).unwrap().1, b"one");
+        assert!(ring.read(first + 1).is_none(), "not written yet");
+        for n in 2..=4 {
+            ring.push(facts(n), b"x").unwrap();
+        }
+        assert_eq!(ring.read(first).unwrap().0.sequence, 1);
+        ring.push(facts(5), b"").unwrap();
+        assert!(ring.read(first).is_none());
+        assert_eq!(ring.read(first + 4).unwrap().1, b"");
+    }
+
+    #[test]
+    fn a_payload_larger_than_a_slot_is_refused_and_nothing_is_lost() {
+        let mut ring = PacketRing::new(4);
+        let first = ring.push(facts(1), &[1; SLOT]).unwrap();
+        assert_eq!(ring.push(facts(2), &[2; SLOT + 1]), None);
+        assert_eq!(ring.read(first).unwrap().1, &[1; SLOT]);
+    }
+}

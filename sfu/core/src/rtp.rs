@@ -1,0 +1,286 @@
+//! RTP headers (RFC 3550, section 5.1) and their extensions (RFC 8285), read in place and never copied.
+
+use crate::command::ExtensionIds;
+use crate::ids::{Mid, Rid};
+
+/// Bytes of a header without CSRCs and extensions.
+pub const FIXED_HEADER: usize = 12;
+
+/// A parsed header. Only lengths and numbers; the bytes stay where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtpHeader {
+    /// The packet ends a frame.
+    pub marker: bool,
+    /// 0 to 127.
+    pub payload_type: u8,
+    /// 16 bits, wraps.
+    pub sequence: u16,
+    /// In units of the codec's clock, wraps.
+    pub timestamp: u32,
+    /// Who sends.
+    pub ssrc: u32,
+    /// Bytes of the whole header with CSRCs and extensions.
+    pub len: usize,
+    /// The P bit: the last byte of the (opened) payload counts the padding.
+    pub padding: bool,
+    extension: Option<(u16, usize, usize)>,
+}
+
+/// `true` for RTCP by the second byte (RFC 5761, section 4).
+pub fn is_rtcp(datagram: &[u8]) -> bool {
+    datagram.get(1).is_some_and(|second| (192..=223).contains(second))
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
+}
+
+impl RtpHeader {
+    /// Reads a header; `None` if the packet is shorter than its header says or is not version 2.
+    pub fn parse(packet: &[u8]) -> Option<RtpHeader> {
+        let first = *packet.first()?;
+        let second = *packet.get(1)?;
+        if first >> 6 != 2 {
+            return None;
+        }
+        let mut len = FIXED_HEADER + 4 * usize::from(first & 0x0f);
+        let extension = if first & 0x10 != 0 {
+            let profile = u16_at(packet, len)?;
+            let bytes = 4 * usize::from(u16_at(packet, len + 2)?);
+            let start = len + 4;
+            len = start + bytes;
+            Some((profile, start, len))
+        } else {
+            None
+        };
+        if packet.len() < len {
+            return None;
+        }
+        Some(RtpHeader {
+            marker: second & 0x80 != 0,
+            payload_type: second & 0x7f,
+            sequence: u16_at(packet, 2)?,
+            timestamp: u32_at(packet, 4)?,
+            ssrc: u32_at(packet, 8)?,
+            len,
+            padding: first & 0x20 != 0,
+            extension,
+        })
+    }
+
+    /// Reads the extensions that `ids` names. Unknown ones are passed over; a malformed block ends the reading.
+    pub fn extensions<'a>(&self, packet: &'a [u8], ids: &ExtensionIds) -> Extensions<'a> {
+        let mut found = Extensions::default();
+        let Some((profile, start, end)) = self.extension else { return found };
+        let Some(mut rest) = packet.get(start..end) else { return found };
+        let one_byte = match profile {
+            0xBEDE => true,
+            0x1000..=0x100F => false,
+            _ => return found,
+        };
+        while let Some((&first, tail)) = rest.split_first() {
+            if first == 0 {
+                rest = tail; // padding between elements
+                continue;
+            }
+            let (id, len, tail) = if one_byte {
+                (first >> 4, usize::from(first & 0x0f) + 1, tail)
+            } else {
+                let Some((&len, tail)) = tail.split_first() else { return found };
+                (first, usize::from(len), tail)
+            };
+            if one_byte && id == 15 {
+                return found; // RFC 8285, section 4.2: stop here
+            }
+            let Some((data, tail)) = tail.split_at_checked(len) else { return found };
+            found.note(id, data, ids);
+            rest = tail;
+        }
+        found
+    }
+}
+
+/// The extensions of one packet that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions<'a> {
+    /// Media section (RFC 9143).
+    pub mid: Option<&'a str>,
+    /// Simulcast layer (RFC 8852).
+    pub rid: Option<&'a str>,
+    /// Simulcast layer that this retransmission repairs (RFC 8852).
+    pub repaired_rid: Option<&'a str>,
+    /// Loudness in −dBov, 0 (loud) to 127 (silent), RFC 6464.
+    pub audio_level: Option<u8>,
+    /// Transport-wide sequence number.
+    pub transport_cc: Option<u16>,
+}
+
+impl<'a> Extensions<'a> {
+    fn note(&mut self, id: u8, data: &'a [u8], ids: &ExtensionIds) {
+        let id = Some(id);
+        let text = || std::str::from_utf8(data).ok().filter(|text| text.len() <= 16 && !text.is_empty());
+        if id == ids.transport_cc {
+            self.transport_cc = u16_at(data, 0);
+        } else if id == ids.audio_level {
+            self.audio_level = data.first().map(|level| level & 0x7f);
+        } else if id == ids.mid {
+            self.mid = text();
+        } else if id == ids.rid {
+            self.rid = text();
+        } else if id == ids.repaired_rid {
+            self.repaired_rid = text();
+        }
+    }
+}
+
+/// Bytes that one header of [`HeaderTemplate`] may take.
+const TEMPLATE_MAX: usize = FIXED_HEADER + 4 + 24;
+
+/// A ready header of an outgoing stream; [`HeaderTemplate::write`] fills in what changes per packet.
+#[derive(Clone, Debug)]
+pub struct HeaderTemplate {
+    bytes: [u8; TEMPLATE_MAX],
+    len: usize,
+    abs_send_time_at: Option<usize>,
+}
+
+impl HeaderTemplate {
+    /// A template for `ssrc`. `mid` goes into the MID extension if that was negotiated; receivers need it only until
+    /// they have learned the SSRC.
+    pub fn new(ssrc: u32, payload_type: u8, extensions: &ExtensionIds, mid: Option<&Mid>) -> HeaderTemplate {
+        let mut block = arrayvec::ArrayVec::<u8, 24>::new();
+        let mut abs_send_time_at = None;
+        if let Some(id) = extensions.abs_send_time {
+            abs_send_time_at = Some(FIXED_HEADER + 4 + 1);
+            block.extend([id << 4 | 2, 0, 0, 0]);
+        }
+        if let (Some(id), Some(mid)) = (extensions.mid, mid)
+            && let Some(len) = u8::try_from(mid.len()).ok().and_then(|len| len.checked_sub(1))
+        {
+            block.push(id << 4 | len);
+            block.extend(mid.bytes());
+        }
+        while block.len() % 4 != 0 {
+            block.push(0);
+        }
+        let mut header = arrayvec::ArrayVec::<u8, TEMPLATE_MAX>::new();
+        header.push(if block.is_empty() { 0x80 } else { 0x90 });
+        header.push(payload_type & 0x7f);
+        header.extend([0; 6]);
+        header.extend(ssrc.to_be_bytes());
+        if !block.is_empty() {
+            header.extend([0xBE, 0xDE, 0, (block.len() / 4) as u8]);
+            header.extend(block);
+        }
+        let len = header.len();
+        let mut bytes = [0; TEMPLATE_MAX];
+        bytes.iter_mut().zip(header).for_each(|(to, from)| *to = from);
+        HeaderTemplate { bytes, len, abs_send_time_at }
+    }
+
+    /// Writes the header of one packet to the start of `out` and returns its length; `None` if `out` is too short.
+    /// `abs_send_time` is 6.18 fixed-point seconds in 24 bits.
+    #[inline]
+    pub fn write(
+        &self,
+        out: &mut [u8],
+        marker: bool,
+        sequence: u16,
+        timestamp: u32,
+        abs_send_time: u32,
+    ) -> Option<usize> {
+        // A copy of constant size is two vector moves; a copy of `self.len` would be a call.
+        let header: &mut [u8; TEMPLATE_MAX] = out.first_chunk_mut()?;
+        *header = self.bytes;
+        header[1] |= u8::from(marker) << 7;
+        header[2..4].copy_from_slice(&sequence.to_be_bytes());
+        header[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        if self.abs_send_time_at.is_some() {
+            let [_, a, b, c] = abs_send_time.to_be_bytes();
+            header[FIXED_HEADER + 5] = a;
+            header[FIXED_HEADER + 6] = b;
+            header[FIXED_HEADER + 7] = c;
+        }
+        Some(self.len)
+    }
+}
+
+/// `mid` or `rid` as an owned short string; `None` if it is longer than 16 bytes.
+pub fn short(text: &str) -> Option<Rid> {
+    Rid::from(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const IDS: ExtensionIds = ExtensionIds {
+        mid: Some(1),
+        rid: Some(2),
+        repaired_rid: Some(3),
+        audio_level: Some(4),
+        transport_cc: Some(5),
+        abs_send_time: Some(6),
+    };
+
+    #[test]
+    fn a_template_reads_back_as_it_was_written() {
+        let mid = Mid::from("12").unwrap();
+        let template = HeaderTemplate::new(0xdead_beef, 96, &IDS, Some(&mid));
+        let mut out = [0; 100];
+        let len = template.write(&mut out, true, 0xfffe, 77, 0x00ab_cdef).unwrap();
+        let header = RtpHeader::parse(&out[..len]).unwrap();
+        assert_eq!((header.ssrc, header.payload_type, header.sequence), (0xdead_beef, 96, 0xfffe));
+        assert_eq!((header.timestamp, header.marker, header.len), (77, true, len));
+        let extensions = header.extensions(&out[..len], &IDS);
+        assert_eq!(extensions.mid, Some("12"));
+        assert_eq!(extensions.rid, None);
+        assert_eq!(&out[17..20], &[0xab, 0xcd, 0xef]);
+    }
+
+    #[test]
+    fn a_template_without_negotiated_extensions_is_a_bare_header() {
+        let template = HeaderTemplate::new(1, 96, &ExtensionIds::default(), Some(&Mid::from("0").unwrap()));
+        assert_eq!(template.write(&mut [0; 100], false, 0, 0, 0), Some(FIXED_HEADER));
+        assert_eq!(template.write(&mut [0; 39], false, 0, 0, 0), None, "no room for the constant-size copy");
+    }
+
+    #[test]
+    fn both_forms_of_extension_headers_are_read() {
+        let one = [0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xBE, 0xDE, 0, 2, 0x10, b'7', 0x51, 1, 2, 0x40, 0x83, 0];
+        let two = [0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 3, 1, 1, b'7', 5, 2, 1, 2, 4, 1, 0x83, 0, 0];
+        for packet in [&one[..], &two[..]] {
+            let header = RtpHeader::parse(packet).unwrap();
+            let extensions = header.extensions(packet, &IDS);
+            assert_eq!(extensions.mid, Some("7"));
+            assert_eq!(extensions.transport_cc, Some(0x0102));
+            assert_eq!(extensions.audio_level, Some(3));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(packet in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Some(header) = RtpHeader::parse(&packet) {
+                prop_assert!(header.len <= packet.len());
+                header.extensions(&packet, &IDS);
+            }
+        }
+
+        #[test]
+        fn any_extension_block_is_read_without_a_panic(profile in prop_oneof![Just(0xBEDEu16), Just(0x1000), any::<u16>()], block in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut packet = vec![0x90; 12];
+            packet.extend(profile.to_be_bytes());
+            packet.extend(((block.len() / 4) as u16).to_be_bytes());
+            packet.extend(&block);
+            if let Some(header) = RtpHeader::parse(&packet) {
+                header.extensions(&packet, &IDS);
+            }
+        }
+    }
+}

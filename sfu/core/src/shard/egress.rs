@@ -1,0 +1,136 @@
+//! Datagrams out: every fresh packet to every subscriber, subscriber by subscriber, so that the packets of one frame
+//! lie next to each other and leave as one train.
+
+use super::{Batch, NeighbourMessage, Shard, ShardEvent};
+use crate::command::MediaEvent;
+use crate::connection::{Connection, FEEDBACK_SSRC, Wire};
+use crate::down_track::{OVERHEAD_MAX, Packet};
+use crate::ids::{DownTrackId, Layer};
+use crate::rtcp;
+use crate::track::{Origin, translate};
+use std::time::Instant;
+
+/// Where a pass over the first pending track stopped because the arena was full.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cursor {
+    down_track: usize,
+    /// Fresh packets that this pass forwards; later ones wait for the next.
+    packets: usize,
+}
+
+impl Shard {
+    /// The next datagrams to send; the arena is reused by the next call.
+    pub fn poll_batch(&mut self, now: Instant) -> Option<Batch<'_>> {
+        if self.arena_taken {
+            self.arena.clear();
+            self.arena_taken = false;
+        }
+        self.fan_out(now);
+        if self.arena.is_empty() {
+            return None;
+        }
+        self.arena_taken = true;
+        Some(self.arena.batch())
+    }
+
+    fn fan_out(&mut self, now: Instant) {
+        let abs_send_time = self.abs_send_time(now);
+        while let Some(&key) = self.pending.front() {
+            let Some(track) = self.tracks.get_mut(key) else {
+                self.pending.pop_front();
+                continue;
+            };
+            if self.cursor.down_track == 0 {
+                self.cursor.packets = track.fresh.len();
+            }
+            let fresh = track.fresh.get(..self.cursor.packets).unwrap_or_default();
+            let clock_rate = track.codec.clock_rate_hz();
+            while let Some(down_track) = track.down_tracks.get_mut(self.cursor.down_track) {
+                if self.arena.is_full() {
+                    return;
+                }
+                self.cursor.down_track += 1;
+                let Some(target) = down_track.target().map(|target| track.reach.of(target)) else { continue };
+                let Some(connection) = self.connections.get_mut(down_track.connection) else { continue };
+                let Connection { wire: Wire { session: Some(session), address: Some(address), .. }, sent, .. } = connection
+                else {
+                    continue;
+                };
+                let started = down_track.has_started();
+                for &position in fresh {
+                    let Some((facts, payload)) = track.ring.read(position) else { continue };
+                    let layers = &track.layers;
+                    let forwarded = self.arena.push(*address, payload.len() + OVERHEAD_MAX, |out| {
+                        let translate = |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
+                        let packet = Packet { position, facts, payload };
+                        let len = down_track.forward(now, abs_send_time, session, packet, target, translate, out)?;
+                        sent.add(len);
+                        Some(len)
+                    });
+                    self.counters.packets_forwarded += u64::from(forwarded);
+                    #[cfg(feature = "debug-tap")]
+                    if forwarded {
+                        crate::tap::tap(&mut self.tapped, track.id, track.codec, down_track, facts, payload);
+                    }
+                }
+                if !started && down_track.has_started() {
+                    let down_track = down_track.id;
+                    self.events.push_back(ShardEvent::Media(MediaEvent::FirstForwarded { down_track }));
+                }
+            }
+            let forwarded = self.cursor.packets.min(track.fresh.len());
+            track.fresh.drain(..forwarded);
+            track.queued = !track.fresh.is_empty();
+            let queued = track.queued;
+            self.cursor = Cursor::default();
+            self.pending.pop_front();
+            if queued {
+                self.pending.push_back(key);
+            }
+        }
+    }
+
+    /// Sends a packet again, on the retransmission stream.
+    pub(super) fn repair(&mut self, now: Instant, down_track: DownTrackId, number: u16) {
+        let abs_send_time = self.abs_send_time(now);
+        let now_ms = now.saturating_duration_since(self.started).as_millis() as u32;
+        let Some(&(key, place)) = self.down_track_keys.get(&down_track) else { return };
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some(down_track) = track.down_tracks.get_mut(place) else { return };
+        let Some(connection) = self.connections.get_mut(down_track.connection) else { return };
+        let (Some(session), Some(address)) = (&connection.wire.session, connection.wire.address) else { return };
+        let Some(repair) = down_track.missing(now_ms, number) else { return };
+        let Some((facts, payload)) = track.ring.read(repair.position) else { return };
+        let packet = Packet { position: repair.position, facts, payload };
+        let repaired = self.arena.push(address, payload.len() + OVERHEAD_MAX, |out| {
+            let len = down_track.repair(repair, abs_send_time, session, packet, out)?;
+            connection.sent.add(len);
+            Some(len)
+        });
+        self.counters.packets_repaired += u64::from(repaired);
+    }
+
+    /// Sends the key-frame requests that are wanted and due: to the publisher by PLI, or to the shard that has it.
+    pub(super) fn ask_for_key_frames(&mut self, now: Instant, key: usize) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let (id, origin) = (track.id, track.origin);
+        for (layer, state) in (0..).map(Layer).zip(track.layers.iter_mut()) {
+            match origin {
+                Origin::Connection(publisher) => {
+                    // Before its first packet the layer has no SSRC; the wish stays.
+                    let Some(ssrc) = state.ssrc else { continue };
+                    let Some(connection) = self.connections.get_mut(publisher) else { return };
+                    if connection.wire.is_ready() && state.seeker.poll(now) {
+                        rtcp::pli(FEEDBACK_SSRC, ssrc, &mut connection.wire.control);
+                        connection.wire.flush(&mut self.arena);
+                    }
+                }
+                Origin::Shard(owner) => {
+                    if state.seeker.poll(now) {
+                        self.neighbours.push_back((owner, NeighbourMessage::KeyFrame { track: id, layer }));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What peers report by RTCP: clocks, loss, wishes.
+
+use super::{NeighbourMessage, Shard};
+use crate::rtcp::{self, Feedback, ReportBlock, SenderReport};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+impl Shard {
+    pub(super) fn handle_control(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Option<()> {
+        let Some(&key) = self.addresses.get(&source) else {
+            return self.hand_over(source, None, datagram).then_some(());
+        };
+        let compound = self.connections.get_mut(key)?.wire.session.as_mut()?.open_control(datagram).ok()?;
+        let mut facts = std::mem::take(&mut self.facts);
+        rtcp::parse(&compound, &mut |fact| facts.push(fact));
+        let mut key_frames = None;
+        for fact in facts.drain(..) {
+            match fact {
+                Feedback::SenderReport(report) => self.on_sender_report(now, key, report),
+                Feedback::Report(block) => self.on_report(now, key, block),
+                Feedback::Nack { media_ssrc, pair } => {
+                    let down_track = self.connections.get(key).and_then(|it| it.down_track(media_ssrc));
+                    for number in down_track.iter().flat_map(|_| pair.numbers()) {
+                        down_track.into_iter().for_each(|down_track| self.repair(now, down_track, number));
+                    }
+                }
+                // Once per compound packet is enough: a receiver that lost one picture lost all of them.
+                Feedback::Pli { media_ssrc } | Feedback::Fir { media_ssrc } => key_frames = Some(media_ssrc),
+                Feedback::Remb { bitrate_bps } => {
+                    if let Some(connection) = self.connections.get_mut(key) {
+                        let sent_bps = connection.sent.bits_per_second();
+                        connection.downlink.on_estimate(now, bitrate_bps, sent_bps);
+                    }
+                    self.share_downlink(now, key);
+                }
+                Feedback::Bye { .. } => {} // the negotiation says when a track ends
+            }
+        }
+        self.facts = facts;
+        if let Some(ssrc) = key_frames {
+            self.on_key_frame_wanted(now, key, ssrc);
+        }
+        Some(())
+    }
+
+    fn on_sender_report(&mut self, now: Instant, key: usize, report: SenderReport) {
+        let Some((track, layer)) = self.incoming_layer(key, report.ssrc) else { return };
+        let Some(track) = self.tracks.get_mut(track) else { return };
+        let Some(state) = track.layers.get_mut(usize::from(layer.0)) else { return };
+        state.on_sender_report(now, report.ntp, report.rtp);
+        for to in &track.mirrors {
+            let SenderReport { ntp, rtp, .. } = report;
+            self.neighbours.push_back((*to, NeighbourMessage::SenderReport { track: track.id, layer, ntp, rtp }));
+        }
+    }
+
+    fn on_report(&mut self, now: Instant, key: usize, block: ReportBlock) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(down_track) = connection.down_track(block.ssrc) else { return };
+        let (sum, count) = connection.loss.reported;
+        connection.loss.reported = (sum.saturating_add(u32::from(block.fraction_lost)), count.saturating_add(1));
+        let Some(&(track, place)) = self.down_track_keys.get(&down_track) else { return };
+        let down_tracks = self.tracks.get_mut(track).map(|track| &mut track.down_tracks);
+        if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
+            down_track.on_receiver_report(now, block.lsr, block.dlsr);
+        }
+    }
+
+    fn on_key_frame_wanted(&mut self, now: Instant, key: usize, ssrc: u32) {
+        let Some(down_track) = self.connections.get(key).and_then(|it| it.down_track(ssrc)) else { return };
+        let Some(&(track, place)) = self.down_track_keys.get(&down_track) else { return };
+        if let Some(track) = self.tracks.get_mut(track) {
+            track.want_key_frame(place);
+        }
+        self.ask_for_key_frames(now, track);
+    }
+}

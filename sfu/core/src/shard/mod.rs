@@ -1,0 +1,238 @@
+//! One shard: the connections, tracks and down tracks of one core.
+//!
+//! A datagram comes in by `ingress`, is told apart, opened, and kept in its track's ring; `egress` seals it for every
+//! subscriber when the shell asks for datagrams; `feedback` takes what the peers report, `tick` does what is due;
+//! `neighbours` is what shards of one node say to each other.
+
+mod commands;
+mod egress;
+mod feedback;
+mod ingress;
+mod neighbours;
+mod tick;
+
+pub use crate::arena::{Batch, Train};
+pub use neighbours::{NeighbourMessage, ShardCommand, ShardEvent};
+
+use crate::arena::SendArena;
+use crate::command::{ConnectionEnd, MediaEvent};
+use crate::connection::Connection;
+use crate::ids::{ConnectionId, DownTrackId, ShardId, TrackId};
+use crate::secure::SecureTransports;
+use crate::track::{Origin, Track};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use slab::Slab;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How often a shard with connections looks at what is due: short enough for a NACK after 20 ms, long enough to cost
+/// an idle core nothing that could be measured.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Connections of one shard. Further ones are refused with [`ConnectionEnd::IceTimeout`]; a core is full long before.
+pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// Addresses of peers that live on a neighbour. When full, the oldest knowledge goes and is learned again from the
+/// next STUN check.
+pub const FOREIGN_ADDRESSES_MAX: usize = 20_000;
+
+/// Keys are inserted only for peers that know their password, so that nobody outside can choose collisions, and the
+/// order of a map never depends on the process.
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
+/// What a shard is made of.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Its place among its neighbours.
+    pub id: ShardId,
+    /// Shards on this node, this one included.
+    pub shards: u16,
+    /// Seed of its generator.
+    pub seed: [u8; 32],
+}
+
+/// Datagrams that a shard has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardCounters {
+    /// All of them.
+    pub datagrams_in: u64,
+    /// From nobody known, for nobody known, malformed, forged or of a stream that was not negotiated.
+    pub datagrams_dropped: u64,
+    /// Authentic media that had been seen before.
+    pub packets_replayed: u64,
+    /// Media that went out, without retransmissions.
+    pub packets_forwarded: u64,
+    /// Retransmissions that went out.
+    pub packets_repaired: u64,
+}
+
+/// One shard. Feed it with `handle_*`, then drain `poll_batch`, `poll_event` and `poll_neighbour` until each says
+/// `None`, then sleep until `poll_timeout`.
+pub struct Shard {
+    id: ShardId,
+    started: Instant,
+    random: ChaCha8Rng,
+    secure: Box<dyn SecureTransports>,
+    connections: Slab<Connection>,
+    tracks: Slab<Track>,
+    connection_keys: Map<ConnectionId, usize>,
+    track_keys: Map<TrackId, usize>,
+    /// Track and place in its list.
+    down_track_keys: Map<DownTrackId, (usize, usize)>,
+    addresses: Map<SocketAddr, usize>,
+    ufrags: Map<String, usize>,
+    foreign_ufrags: Map<String, (ConnectionId, ShardId)>,
+    foreign_addresses: Map<SocketAddr, ShardId>,
+    /// Tracks with packets that are not forwarded yet, and how far the running pass has come.
+    pending: VecDeque<usize>,
+    cursor: egress::Cursor,
+    arena: SendArena,
+    arena_taken: bool,
+    events: VecDeque<ShardEvent>,
+    neighbours: VecDeque<(ShardId, NeighbourMessage)>,
+    next_tick: Option<Instant>,
+    /// Reused lists, so that a warm shard allocates nothing.
+    keys: Vec<usize>,
+    facts: Vec<crate::rtcp::Feedback>,
+    counters: ShardCounters,
+    #[cfg(feature = "debug-tap")]
+    tapped: VecDeque<crate::tap::Tapped>,
+}
+
+impl Shard {
+    /// An empty shard.
+    pub fn new(now: Instant, config: ShardConfig, secure: Box<dyn SecureTransports>) -> Self {
+        Shard {
+            id: config.id,
+            started: now,
+            random: ChaCha8Rng::from_seed(config.seed),
+            secure,
+            connections: Slab::new(),
+            tracks: Slab::new(),
+            connection_keys: Map::default(),
+            track_keys: Map::default(),
+            down_track_keys: Map::default(),
+            addresses: Map::default(),
+            ufrags: Map::default(),
+            foreign_ufrags: Map::default(),
+            foreign_addresses: Map::default(),
+            pending: VecDeque::new(),
+            cursor: egress::Cursor::default(),
+            arena: SendArena::default(),
+            arena_taken: false,
+            events: VecDeque::new(),
+            neighbours: VecDeque::new(),
+            next_tick: None,
+            keys: Vec::new(),
+            facts: Vec::new(),
+            counters: ShardCounters::default(),
+            #[cfg(feature = "debug-tap")]
+            tapped: VecDeque::new(),
+        }
+    }
+
+    /// The next event for the control side.
+    pub fn poll_event(&mut self) -> Option<ShardEvent> {
+        self.events.pop_front()
+    }
+
+    /// The next message for a neighbour.
+    pub fn poll_neighbour(&mut self) -> Option<(ShardId, NeighbourMessage)> {
+        self.neighbours.pop_front()
+    }
+
+    /// When [`Shard::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_tick
+    }
+
+    /// What has been counted since the start.
+    pub fn counters(&self) -> ShardCounters {
+        self.counters
+    }
+
+    /// The next forwarded packet in clear, for the test that looks for sealed frames.
+    #[cfg(feature = "debug-tap")]
+    pub fn poll_tapped(&mut self) -> Option<crate::tap::Tapped> {
+        self.tapped.pop_front()
+    }
+
+    fn event(&mut self, event: MediaEvent) {
+        self.events.push_back(ShardEvent::Media(event));
+    }
+
+    /// Forgets a connection and all that hangs on it. `end` is what the control side hears, if it has not said so
+    /// itself.
+    fn forget(&mut self, key: usize, end: Option<ConnectionEnd>) {
+        let Some(connection) = self.connections.try_remove(key) else { return };
+        self.connection_keys.remove(&connection.id);
+        self.ufrags.remove(&connection.local.ufrag);
+        for address in &connection.addresses {
+            self.addresses.remove(address);
+        }
+        for (_, down_track) in &connection.sends {
+            self.remove_down_track(*down_track);
+        }
+        for section in &connection.sections {
+            self.remove_track(section.track_id);
+        }
+        if let Some(end) = end {
+            self.event(MediaEvent::Ended { connection: connection.id, end });
+        }
+        if self.connections.is_empty() {
+            self.next_tick = None;
+        }
+    }
+
+    fn remove_track(&mut self, track: TrackId) {
+        let Some(key) = self.track_keys.remove(&track) else { return };
+        let Some(track) = self.tracks.try_remove(key) else { return };
+        for down_track in &track.down_tracks {
+            self.down_track_keys.remove(&down_track.id);
+            if let Some(subscriber) = self.connections.get_mut(down_track.connection) {
+                subscriber.sends.retain(|(_, id)| *id != down_track.id);
+            }
+        }
+        self.pending.retain(|pending| *pending != key);
+        self.cursor = egress::Cursor::default();
+    }
+
+    fn remove_down_track(&mut self, down_track: DownTrackId) {
+        let Some((key, place)) = self.down_track_keys.remove(&down_track) else { return };
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        if place >= track.down_tracks.len() {
+            return;
+        }
+        let removed = track.down_tracks.swap_remove(place);
+        if let Some(moved) = track.down_tracks.get(place) {
+            self.down_track_keys.insert(moved.id, (key, place));
+        }
+        if let Some(subscriber) = self.connections.get_mut(removed.connection) {
+            subscriber.sends.retain(|(_, id)| *id != down_track);
+        }
+        self.cursor = egress::Cursor::default();
+    }
+
+    /// The connection that publishes a track, if it lives on this shard.
+    fn publisher(&self, track: usize) -> Option<usize> {
+        match self.tracks.get(track)?.origin {
+            Origin::Connection(key) => Some(key),
+            Origin::Shard(_) => None,
+        }
+    }
+
+    fn is_ready(connections: &Slab<Connection>, key: usize) -> bool {
+        connections.get(key).is_some_and(|it| it.wire.is_ready())
+    }
+
+    /// 6.18 fixed-point seconds, 24 bits (abs-send-time).
+    fn abs_send_time(&self, now: Instant) -> u32 {
+        let elapsed = now.saturating_duration_since(self.started);
+        let seconds = elapsed.as_secs() & 0x3f;
+        ((seconds << 18) + (u64::from(elapsed.subsec_nanos()) << 18) / 1_000_000_000) as u32 & 0x00ff_ffff
+    }
+}

@@ -1,0 +1,179 @@
+//! What crosses between shards, and between a shard and [`crate::placement::Placement`]. Values, never handles.
+
+use super::{FOREIGN_ADDRESSES_MAX, Shard};
+use crate::command::{Codec, MediaCommand, MediaEvent};
+use crate::ids::{ConnectionId, Layer, ShardId, TrackId};
+use crate::ring::PacketFacts;
+use crate::track::{Origin, Track};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// What [`crate::placement::Placement`] tells a shard. Opaque to the shell, which carries it in order.
+#[derive(Debug)]
+pub enum ShardCommand {
+    /// For this shard.
+    Media(MediaCommand),
+    /// Another shard has this connection: stop waiting for it, and hand over what arrives for it.
+    Yield {
+        /// Which.
+        connection: ConnectionId,
+        /// Its local ufrag.
+        ufrag: String,
+        /// Who has it.
+        owner: ShardId,
+    },
+    /// A track of another shard will be copied here.
+    Mirror {
+        /// Which.
+        track: TrackId,
+        /// Its codec.
+        codec: Codec,
+        /// How many layers it has.
+        layers: usize,
+        /// From where.
+        owner: ShardId,
+    },
+    /// Copy a track of this shard to another one.
+    Feed {
+        /// Which.
+        track: TrackId,
+        /// To where.
+        to: ShardId,
+    },
+    /// A mirrored track has ended.
+    EndMirror {
+        /// Which.
+        track: TrackId,
+    },
+}
+
+/// What a shard tells [`crate::placement::Placement`]. Opaque to the shell, which carries it in order.
+#[derive(Debug)]
+pub enum ShardEvent {
+    /// For the control side.
+    Media(MediaEvent),
+    /// A valid STUN check for this connection arrived here first.
+    Claimed(ConnectionId),
+}
+
+/// What shards of one node tell each other. Opaque to the shell, which carries it in order.
+#[derive(Debug)]
+pub enum NeighbourMessage {
+    /// A datagram for a connection that lives there.
+    Datagram {
+        /// Who sent it.
+        source: SocketAddr,
+        /// As it came.
+        datagram: Vec<u8>,
+    },
+    /// A packet of a track that is mirrored there.
+    Packet {
+        /// Which track.
+        track: TrackId,
+        /// What is known of it.
+        facts: PacketFacts,
+        /// Opened.
+        payload: Vec<u8>,
+    },
+    /// A sender report of a mirrored track.
+    SenderReport {
+        /// Which track.
+        track: TrackId,
+        /// Which layer.
+        layer: Layer,
+        /// NTP time.
+        ntp: u64,
+        /// The same moment on the layer's clock.
+        rtp: u32,
+    },
+    /// A subscriber over there waits for a key frame.
+    KeyFrame {
+        /// Of which track.
+        track: TrackId,
+        /// Of which layer.
+        layer: Layer,
+    },
+}
+
+impl Shard {
+    /// Takes a message of a neighbour.
+    pub fn handle_neighbour(&mut self, now: Instant, _from: ShardId, message: NeighbourMessage) {
+        match message {
+            NeighbourMessage::Datagram { source, mut datagram } => {
+                self.handle_own_datagram(now, source, &mut datagram);
+            }
+            NeighbourMessage::Packet { track, facts, payload } => {
+                let Some(&key) = self.track_keys.get(&track) else { return };
+                let Some(track) = self.tracks.get_mut(key) else { return };
+                if track.take_mirrored(now, facts, &payload) {
+                    self.queue(key);
+                }
+            }
+            NeighbourMessage::SenderReport { track, layer, ntp, rtp } => {
+                let Some(&key) = self.track_keys.get(&track) else { return };
+                let layers = self.tracks.get_mut(key).map(|track| &mut track.layers);
+                if let Some(layer) = layers.and_then(|layers| layers.get_mut(usize::from(layer.0))) {
+                    layer.on_sender_report(now, ntp, rtp);
+                }
+            }
+            NeighbourMessage::KeyFrame { track, layer } => {
+                let Some(&key) = self.track_keys.get(&track) else { return };
+                let layers = self.tracks.get_mut(key).map(|track| &mut track.layers);
+                if let Some(layer) = layers.and_then(|layers| layers.get_mut(usize::from(layer.0))) {
+                    layer.seeker.want();
+                }
+                self.ask_for_key_frames(now, key);
+            }
+        }
+    }
+
+    /// Hands a datagram over, if its sender or its ufrag is known to live on a neighbour.
+    pub(super) fn hand_over(&mut self, source: SocketAddr, ufrag: Option<&str>, datagram: &[u8]) -> bool {
+        let owner = match ufrag {
+            Some(ufrag) => self.foreign_ufrags.get(ufrag).map(|(_, owner)| *owner),
+            None => self.foreign_addresses.get(&source).copied(),
+        };
+        let Some(owner) = owner else { return false };
+        if ufrag.is_some() {
+            if self.foreign_addresses.len() >= FOREIGN_ADDRESSES_MAX {
+                self.foreign_addresses.clear();
+            }
+            self.foreign_addresses.insert(source, owner);
+        }
+        self.neighbours.push_back((owner, NeighbourMessage::Datagram { source, datagram: datagram.to_vec() }));
+        true
+    }
+
+    pub(super) fn yield_to(&mut self, connection: ConnectionId, ufrag: String, owner: ShardId) {
+        if let Some(&key) = self.connection_keys.get(&connection) {
+            self.forget(key, None);
+        }
+        self.foreign_ufrags.insert(ufrag, (connection, owner));
+    }
+
+    pub(super) fn mirror(&mut self, track: TrackId, codec: Codec, layers: usize, owner: ShardId) {
+        if owner != self.id && !self.track_keys.contains_key(&track) {
+            let key = self.tracks.insert(Track::new(track, codec, Origin::Shard(owner), layers));
+            self.track_keys.insert(track, key);
+        }
+    }
+
+    pub(super) fn feed(&mut self, track: TrackId, to: ShardId) {
+        let track = self.track_keys.get(&track).and_then(|&key| self.tracks.get_mut(key));
+        if let Some(track) = track
+            && to != self.id
+            && !track.mirrors.contains(&to)
+        {
+            track.mirrors.push(to);
+        }
+    }
+
+    /// Copies a packet once for each shard that mirrors the track.
+    pub(super) fn copy_to_mirrors(&mut self, key: usize, facts: PacketFacts, payload: &[u8]) {
+        let Some(track) = self.tracks.get(key) else { return };
+        for to in &track.mirrors {
+            let message = NeighbourMessage::Packet { track: track.id, facts, payload: payload.to_vec() };
+            self.neighbours.push_back((*to, message));
+        }
+    }
+}

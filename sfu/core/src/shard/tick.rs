@@ -1,0 +1,238 @@
+//! What is due: feedback to publishers, reports to everyone, peers that have gone.
+
+use super::{Shard, TICK};
+use crate::command::{ConnectionEnd, MediaEvent, TransportQuality};
+use crate::connection::{FEEDBACK_SSRC, LossCounters};
+use crate::downlink::{Claim, share};
+use crate::ids::{LAYERS_MAX, Layer};
+use crate::nack::{MISSING_MAX, RTT_DEFAULT};
+use crate::rtcp::{self, ReportBlock, SenderReport};
+use crate::track::Origin;
+use arrayvec::ArrayVec;
+use std::time::{Duration, Instant};
+
+/// Between two receiver reports to a publisher.
+const RECEIVER_REPORTS: Duration = Duration::from_secs(1);
+
+/// Between two sender reports to a subscriber. The first go out at once: without them a player cannot bring sound and
+/// picture together.
+const SENDER_REPORTS: Duration = Duration::from_secs(3);
+
+/// Between two sender reports while a down track still waits for its first.
+const FIRST_SENDER_REPORTS: Duration = Duration::from_millis(200);
+
+/// A publisher's sender report older than this says nothing about now.
+const SENDER_REPORT_AGE_MAX: Duration = Duration::from_secs(30);
+
+impl Shard {
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(due) = self.next_tick.filter(|due| now >= *due) else { return };
+        self.next_tick = Some((due + TICK).max(now + TICK / 2));
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.extend(self.tracks.iter().map(|(key, _)| key));
+        for key in keys.drain(..) {
+            self.tick_track(now, key);
+        }
+        keys.extend(self.connections.iter().map(|(key, _)| key));
+        for key in keys.drain(..) {
+            self.tick_connection(now, key);
+        }
+        self.keys = keys;
+    }
+
+    fn tick_track(&mut self, now: Instant, key: usize) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        track.review(now);
+        for layer in &mut track.layers {
+            layer.rate.tick(now);
+        }
+        if let Some(level) = track.loudness.poll_window(now) {
+            let level = MediaEvent::AudioLevel { track: track.id, level };
+            self.event(level);
+        }
+        self.ask_for_packets(now, key);
+        self.seek_key_frames(now, key);
+    }
+
+    /// NACKs for what is missing of a track (RFC 4585, section 6.2.1).
+    fn ask_for_packets(&mut self, now: Instant, key: usize) {
+        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Origin::Connection(publisher) = track.origin else { return };
+        let Some(connection) = self.connections.get_mut(publisher).filter(|it| it.wire.is_ready()) else { return };
+        for layer in &mut track.layers {
+            let Some(ssrc) = layer.ssrc else { continue };
+            let mut numbers = ArrayVec::<u16, MISSING_MAX>::new();
+            layer.nack.poll_nacks(now, RTT_DEFAULT, &mut numbers);
+            if !numbers.is_empty() {
+                rtcp::nack(FEEDBACK_SSRC, ssrc, &numbers, &mut connection.wire.control);
+            }
+            if layer.nack.key_frame_needed() && track.codec.is_video() {
+                layer.seeker.want();
+            }
+        }
+    }
+
+    fn tick_connection(&mut self, now: Instant, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(checked) = connection.checked else { return };
+        if now.saturating_duration_since(checked) > crate::ICE_TIMEOUT {
+            return self.forget(key, Some(ConnectionEnd::IceTimeout));
+        }
+        if let Some(secure) = &mut connection.secure
+            && secure.poll_timeout().is_some_and(|due| now >= due)
+        {
+            secure.handle_timeout(now);
+            self.drain_secure(now, key);
+        }
+        let Some(connection) = self.connections.get_mut(key).filter(|it| it.wire.is_ready()) else { return };
+        connection.sent.tick(now);
+        connection.downlink.tick(now);
+        if let Some(stream) = connection.streams.first() {
+            let media_ssrc = stream.ssrc;
+            connection.twcc.poll_feedback(now, FEEDBACK_SSRC, media_ssrc, &mut connection.wire.control);
+        }
+        if now >= connection.due.receiver_reports {
+            connection.due.receiver_reports = now + RECEIVER_REPORTS;
+            self.report_reception(now, key);
+            self.share_downlink(now, key);
+        }
+        self.report_sending(now, key);
+        self.report_quality(now, key);
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.wire.flush(&mut self.arena);
+        }
+    }
+
+    /// Receiver reports about everything that a publisher sends.
+    fn report_reception(&mut self, now: Instant, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let mut blocks = ArrayVec::<ReportBlock, 31>::new();
+        for section in &connection.sections {
+            let Some(track) = self.tracks.get_mut(section.track) else { continue };
+            for layer in &mut track.layers {
+                let Some(ssrc) = layer.ssrc else { continue };
+                let stats = layer.nack.report();
+                connection.loss.expected += stats.expected.saturating_sub(layer.reported.0);
+                connection.loss.received += (stats.received).saturating_sub(layer.reported.1);
+                layer.reported = (stats.expected, stats.received);
+                let (lsr, dlsr) = layer.report.map_or((0, 0), |(ntp, _, at)| {
+                    let age = now.saturating_duration_since(at).as_secs_f64() * 65_536.0;
+                    ((ntp >> 16) as u32, age as u32)
+                });
+                let block = ReportBlock {
+                    ssrc,
+                    fraction_lost: stats.fraction_lost,
+                    cumulative_lost: stats.cumulative_lost,
+                    highest: stats.extended_highest,
+                    jitter: stats.jitter,
+                    lsr,
+                    dlsr,
+                };
+                if blocks.try_push(block).is_err() {
+                    rtcp::receiver_report(FEEDBACK_SSRC, &blocks, &mut connection.wire.control);
+                    connection.wire.flush_full(&mut self.arena);
+                    blocks.clear();
+                    blocks.push(block);
+                }
+            }
+        }
+        if !blocks.is_empty() {
+            rtcp::receiver_report(FEEDBACK_SSRC, &blocks, &mut connection.wire.control);
+        }
+    }
+
+    /// Sender reports about everything that a subscriber gets: the publisher's wall clock with the down track's
+    /// timestamps, so that sound and picture stay together.
+    fn report_sending(&mut self, now: Instant, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if now < connection.due.sender_reports {
+            return;
+        }
+        let mut next = SENDER_REPORTS;
+        for (ssrc, down_track) in &connection.sends {
+            let Some(&(track, place)) = self.down_track_keys.get(down_track) else { continue };
+            let Some(track) = self.tracks.get_mut(track) else { continue };
+            let Some(down_track) = track.down_tracks.get_mut(place) else { continue };
+            let (Some(layer), Some(offset)) = (down_track.current(), down_track.timestamp_offset()) else { continue };
+            let report = track.layers.get(usize::from(layer.0)).and_then(|layer| layer.report);
+            let Some((ntp, rtp, at)) = report else {
+                next = FIRST_SENDER_REPORTS;
+                continue;
+            };
+            if now.saturating_duration_since(at) > SENDER_REPORT_AGE_MAX {
+                continue;
+            }
+            let report = SenderReport {
+                ssrc: *ssrc,
+                ntp,
+                rtp: rtp.wrapping_add(offset) as u32,
+                packets: down_track.packets,
+                octets: down_track.octets,
+            };
+            rtcp::sender_report(report, &mut connection.wire.control);
+            rtcp::sdes_cname(*ssrc, &down_track.plan.cname, Some(&down_track.plan.mid), &mut connection.wire.control);
+            down_track.on_report_sent(now, ntp);
+            connection.wire.flush_full(&mut self.arena);
+        }
+        connection.due.sender_reports = now + next;
+    }
+
+    fn report_quality(&mut self, now: Instant, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if now < connection.due.quality {
+            return;
+        }
+        connection.due.quality = now + crate::QUALITY_INTERVAL;
+        let LossCounters { expected, received, reported: (sum, count) } = std::mem::take(&mut connection.loss);
+        let up = expected.checked_sub(received).unwrap_or(0) * 1000;
+        let quality = TransportQuality {
+            loss_up_permille: up.checked_div(expected).map(|loss| loss as u16),
+            loss_down_permille: (u64::from(sum) * 1000).checked_div(u64::from(count) * 256).map(|loss| loss as u16),
+        };
+        let quality = MediaEvent::Quality { connection: connection.id, quality };
+        self.event(quality);
+    }
+
+    /// Shares what a subscriber's downlink carries among its video.
+    pub(super) fn share_downlink(&mut self, now: Instant, key: usize) {
+        let Some(connection) = self.connections.get(key) else { return };
+        let limit = connection.downlink.limit_bps();
+        let mut claims = ArrayVec::<(usize, usize), CLAIMS_MAX>::new();
+        let mut wishes = ArrayVec::<Claim, CLAIMS_MAX>::new();
+        let mut audio = 0;
+        for (_, down_track) in &connection.sends {
+            let Some(&(track_key, place)) = self.down_track_keys.get(down_track) else { continue };
+            let Some(track) = self.tracks.get_mut(track_key) else { continue };
+            let mut layers_bps = [0; LAYERS_MAX];
+            for (rate, layer) in layers_bps.iter_mut().zip(&track.layers) {
+                *rate = layer.rate.bits_per_second();
+            }
+            let is_video = track.codec.is_video();
+            let Some(down_track) = track.down_tracks.get_mut(place) else { continue };
+            if limit.is_none() || !is_video {
+                down_track.set_budget(None);
+            }
+            let Some(wanted) = down_track.wanted() else { continue };
+            if !is_video {
+                audio += layers_bps[0];
+            } else if !claims.is_full() {
+                claims.push((track_key, place));
+                wishes.push(Claim { layers_bps, wanted, granted: Layer(0) });
+            }
+        }
+        let Some(limit) = limit else { return };
+        share(limit.saturating_sub(audio), &mut wishes);
+        for ((track_key, place), claim) in claims.into_iter().zip(wishes) {
+            let down_tracks = self.tracks.get_mut(track_key).map(|track| &mut track.down_tracks);
+            if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
+                down_track.set_budget(Some(claim.granted));
+            }
+            self.seek_key_frames(now, track_key);
+        }
+    }
+}
+
+/// Video streams of one subscriber that share a limited downlink. Further ones keep what they have: nobody watches
+/// more tiles than this on a link that is too small.
+const CLAIMS_MAX: usize = 64;

@@ -1,0 +1,344 @@
+//! One published track on one shard: its layers, its ring, and who receives it.
+
+use crate::command::Codec;
+use crate::down_track::DownTrack;
+use crate::ids::{LAYERS_MAX, Layer, ShardId, TrackId};
+use crate::loudness::LoudnessMeter;
+use crate::nack::NackTracker;
+use crate::replay::ReplayWindow;
+use crate::ring::{AUDIO_SLOTS, PacketFacts, PacketRing, RingPosition, VIDEO_SLOTS};
+use crate::sequence::{SequenceExtender, TimestampExtender};
+use crate::vp8;
+use arrayvec::ArrayVec;
+use std::time::{Duration, Instant};
+
+/// Time between two key-frame requests for one layer. Shorter, and a room of joiners drowns the publisher's link in
+/// key frames; longer, and a joiner looks at black.
+const KEY_FRAME_SPACING: Duration = Duration::from_millis(500);
+
+/// A layer that has sent nothing for this long has stopped, if another one flows.
+const LAYER_SILENCE: Duration = Duration::from_millis(1500);
+
+/// Window of the bitrate measurement.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+/// Where a track comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A connection of this shard (slab key).
+    Connection(usize),
+    /// Another shard, which copies each packet here once.
+    Shard(ShardId),
+}
+
+/// Bits per second, smoothed over about a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateMeter {
+    bytes: u64,
+    since: Option<Instant>,
+    rate: u64,
+}
+
+impl RateMeter {
+    /// Notes bytes.
+    pub fn add(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Closes the window when it is over.
+    pub fn tick(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= RATE_WINDOW {
+            let rate = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
+            self.rate = if self.rate == 0 { rate } else { (self.rate + rate) / 2 };
+            self.bytes = 0;
+            self.since = Some(now);
+        }
+    }
+
+    /// Bits per second; 0 before the first window is over.
+    pub fn bits_per_second(&self) -> u64 {
+        self.rate
+    }
+}
+
+/// Asks for key frames, never faster than [`KEY_FRAME_SPACING`], and again until one comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyFrameSeeker {
+    wanted: bool,
+    asked: Option<Instant>,
+}
+
+impl KeyFrameSeeker {
+    /// Somebody waits for a key frame.
+    pub fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// A key frame has begun.
+    fn found(&mut self) {
+        self.wanted = false;
+    }
+
+    /// Whether to ask now.
+    pub fn poll(&mut self, now: Instant) -> bool {
+        let spaced = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= KEY_FRAME_SPACING);
+        let ask = self.wanted && spaced;
+        if ask {
+            self.asked = Some(now);
+        }
+        ask
+    }
+}
+
+/// One layer as it comes in.
+#[derive(Debug, Default)]
+pub struct LayerState {
+    /// The layer's SSRC, once known.
+    pub ssrc: Option<u32>,
+    sequence: SequenceExtender,
+    timestamp: TimestampExtender,
+    seen: ReplayWindow,
+    /// What is missing of it (locally received tracks only).
+    pub nack: NackTracker,
+    /// Who waits for its key frame.
+    pub seeker: KeyFrameSeeker,
+    /// How much it brings.
+    pub rate: RateMeter,
+    arrived: Option<Instant>,
+    /// Expected and received packets at the last quality count.
+    pub reported: (u64, u64),
+    /// Latest sender report: NTP time, extended RTP time, when it came.
+    pub report: Option<(u64, u64, Instant)>,
+}
+
+impl LayerState {
+    /// Whether packets have come lately.
+    fn flows(&self, now: Instant) -> bool {
+        self.arrived.is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENCE)
+    }
+
+    /// Takes a sender report (RFC 3550, section 6.4.1).
+    pub fn on_sender_report(&mut self, now: Instant, ntp: u64, rtp: u32) {
+        // A copy, because a report must not move the highest timestamp.
+        let mut timestamp = self.timestamp;
+        self.report = Some((ntp, timestamp.extend(rtp), now));
+    }
+}
+
+/// For each layer that a subscriber may want, the one that it should get: the largest that flows and is not above it,
+/// else the smallest that flows, else the wanted one itself (nothing flows; the first packet will decide).
+#[derive(Clone, Copy, Debug)]
+pub struct Reach([Layer; LAYERS_MAX]);
+
+impl Default for Reach {
+    fn default() -> Self {
+        Reach([Layer(0), Layer(1), Layer(2)])
+    }
+}
+
+impl Reach {
+    /// What to send to a subscriber that wants `target`.
+    #[inline]
+    pub fn of(&self, target: Layer) -> Layer {
+        self.0.get(usize::from(target.0)).copied().unwrap_or(Layer(LAYERS_MAX as u8 - 1))
+    }
+}
+
+/// A packet of a layer, opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Which layer.
+    pub layer: Layer,
+    /// Its number in the layer.
+    pub sequence: u16,
+    /// Its time in the layer.
+    pub timestamp: u32,
+    /// Ends a frame.
+    pub marker: bool,
+    /// Came as a retransmission.
+    pub repaired: bool,
+    /// Without padding.
+    pub payload: &'a [u8],
+}
+
+/// A track.
+#[derive(Debug)]
+pub struct Track {
+    /// Its name.
+    pub id: TrackId,
+    /// Its codec.
+    pub codec: Codec,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its layers, the smallest first.
+    pub layers: ArrayVec<LayerState, LAYERS_MAX>,
+    /// Its latest packets.
+    pub ring: PacketRing,
+    /// Who receives it on this shard.
+    pub down_tracks: Vec<DownTrack>,
+    /// Packets that are not forwarded yet.
+    pub fresh: Vec<RingPosition>,
+    /// The shard knows of them.
+    pub queued: bool,
+    /// Which layer a subscriber can get.
+    pub reach: Reach,
+    /// Other shards that get a copy.
+    pub mirrors: Vec<ShardId>,
+    /// How loud it is (audio with the level extension).
+    pub loudness: LoudnessMeter,
+    /// Whether a packet has come.
+    pub flowing: bool,
+}
+
+impl Track {
+    /// A track that nobody sends or receives yet.
+    pub fn new(id: TrackId, codec: Codec, origin: Origin, layers: usize) -> Self {
+        let slots = if codec.is_video() { VIDEO_SLOTS } else { AUDIO_SLOTS };
+        Track {
+            id,
+            codec,
+            origin,
+            layers: (0..layers.clamp(1, LAYERS_MAX)).map(|_| LayerState::default()).collect(),
+            ring: PacketRing::new(slots),
+            down_tracks: Vec::new(),
+            fresh: Vec::new(),
+            queued: false,
+            reach: Reach::default(),
+            mirrors: Vec::new(),
+            loudness: LoudnessMeter::new(),
+            flowing: false,
+        }
+    }
+
+    /// Keeps a packet for forwarding. `None` if it is a repetition, too large, or of a layer that the track lacks.
+    pub fn take(&mut self, now: Instant, incoming: Incoming<'_>) -> Option<PacketFacts> {
+        let layer = self.layers.get_mut(usize::from(incoming.layer.0))?;
+        if incoming.repaired && layer.arrived.is_none() {
+            return None; // probing may repeat packets of a layer that never began
+        }
+        let sequence = layer.sequence.extend(incoming.sequence);
+        if incoming.repaired {
+            layer.nack.on_recovered(now, sequence);
+        } else {
+            layer.nack.on_packet(now, sequence);
+            layer.nack.on_timestamp(now, incoming.timestamp, self.codec.clock_rate_hz());
+        }
+        if !layer.seen.accept(sequence) {
+            return None;
+        }
+        let began = !layer.flows(now);
+        layer.arrived = Some(now);
+        layer.rate.add(incoming.payload.len());
+        let vp8 = match self.codec {
+            // Padding that Chromium sends on the media SSRC has no descriptor; it goes on as an empty packet, so that
+            // the subscriber sees no gap.
+            Codec::Vp8 if !incoming.payload.is_empty() => Some(vp8::parse(incoming.payload)?),
+            Codec::Vp8 | Codec::Opus => None,
+        };
+        let entry = match self.codec {
+            Codec::Opus => true,
+            Codec::Vp8 => vp8.is_some_and(|descriptor| descriptor.key_frame),
+        };
+        if entry {
+            layer.seeker.found();
+        }
+        let facts = PacketFacts {
+            layer: incoming.layer,
+            sequence,
+            timestamp: layer.timestamp.extend(incoming.timestamp),
+            marker: incoming.marker,
+            entry,
+            vp8,
+        };
+        if began {
+            self.review(now);
+        }
+        self.keep(facts, incoming.payload).then_some(facts)
+    }
+
+    /// Keeps a packet that another shard has already judged.
+    pub fn take_mirrored(&mut self, now: Instant, facts: PacketFacts, payload: &[u8]) -> bool {
+        if let Some(layer) = self.layers.get_mut(usize::from(facts.layer.0)) {
+            layer.arrived = Some(now);
+            layer.rate.add(payload.len());
+            layer.timestamp.extend(facts.timestamp as u32);
+            if facts.entry {
+                layer.seeker.found();
+            }
+        }
+        self.review(now);
+        self.keep(facts, payload)
+    }
+
+    fn keep(&mut self, facts: PacketFacts, payload: &[u8]) -> bool {
+        let position = self.ring.push(facts, payload);
+        if !self.down_tracks.is_empty() {
+            self.fresh.extend(position);
+        }
+        position.is_some()
+    }
+
+    /// Looks again which layers flow. Due whenever one begins, and every now and then because one may have stopped.
+    pub fn review(&mut self, now: Instant) {
+        let flowing = |layer: &u8| self.layers.get(usize::from(*layer)).is_some_and(|state| state.flows(now));
+        let count = self.layers.len() as u8;
+        for (target, reach) in (0..).zip(self.reach.0.iter_mut()) {
+            let top = target.min(count - 1);
+            let layer = (0..=top).rev().find(flowing).or_else(|| (top..count).find(flowing)).unwrap_or(top);
+            *reach = Layer(layer);
+        }
+    }
+
+    /// Asks for the key frames that subscribers wait for. `ready` says whether a connection can receive already: a key
+    /// frame that comes before the subscriber is connected is lost.
+    pub fn seek_key_frames(&mut self, ready: impl Fn(usize) -> bool) {
+        if !self.codec.is_video() {
+            return;
+        }
+        for index in 0..self.down_tracks.len() {
+            let Some(down_track) = self.down_tracks.get(index) else { continue };
+            let Some(target) = down_track.target().filter(|_| ready(down_track.connection)) else { continue };
+            let target = self.reach.of(target);
+            if down_track.current() != Some(target)
+                && let Some(layer) = self.layers.get_mut(usize::from(target.0))
+            {
+                layer.seeker.want();
+            }
+        }
+    }
+
+    /// A subscriber asks for a key frame of what it receives.
+    pub fn want_key_frame(&mut self, down_track: usize) {
+        let Some(down_track) = self.down_tracks.get(down_track) else { return };
+        let layer = down_track.current().or_else(|| down_track.target().map(|target| self.reach.of(target)));
+        if let Some(layer) = layer.and_then(|layer| self.layers.get_mut(usize::from(layer.0))) {
+            layer.seeker.want();
+        }
+    }
+
+    /// Asks for a key frame of every layer that flows.
+    pub fn want_all_key_frames(&mut self, now: Instant) {
+        for layer in self.layers.iter_mut().filter(|layer| layer.flows(now)) {
+            layer.seeker.want();
+        }
+    }
+}
+
+/// Converts a timestamp of `from` to the clock of `to`, by the latest sender reports of both (RFC 3550, section 6.4.1:
+/// the NTP time is common to all of a sender's streams).
+pub fn translate(
+    layers: &[LayerState],
+    clock_rate_hz: u32,
+    from: Layer,
+    to: Layer,
+    timestamp: u64,
+) -> Option<u64> {
+    let (from_ntp, from_rtp, _) = layers.get(usize::from(from.0))?.report?;
+    let (to_ntp, to_rtp, _) = layers.get(usize::from(to.0))?.report?;
+    let ntp_difference = from_ntp.wrapping_sub(to_ntp).cast_signed();
+    let ticks = (i128::from(ntp_difference) * i128::from(clock_rate_hz)) >> 32;
+    let since_report = i128::from(timestamp.wrapping_sub(from_rtp).cast_signed());
+    u64::try_from(i128::from(to_rtp) + ticks + since_report).ok()
+}
