@@ -3,7 +3,7 @@
 use crate::command::IceCredentials;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::AwsLcRsProvider;
-use rtc_stun::attributes::{ATTR_FINGERPRINT, ATTR_USE_CANDIDATE, ATTR_USERNAME};
+use rtc_stun::attributes::{ATTR_FINGERPRINT, ATTR_MESSAGE_INTEGRITY, ATTR_USE_CANDIDATE, ATTR_USERNAME};
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message};
@@ -45,16 +45,18 @@ impl Check {
             .username
             .split_once(':')
             .is_some_and(|(ours, theirs)| ours == local.ufrag && theirs == remote.ufrag);
-        let intact = !self.message.contains(ATTR_FINGERPRINT) || FINGERPRINT.check(&self.message).is_ok();
+        // Checks carry a fingerprint (RFC 8445, section 7.1), so that nothing can be added behind the integrity.
+        let intact = self.message.contains(ATTR_FINGERPRINT) && FINGERPRINT.check(&self.message).is_ok();
         let provider = AwsLcRsProvider::new();
         addressed
             && intact
             && MessageIntegrity::check(&mut self.message, local.password.as_bytes(), provider.crypto()).is_ok()
     }
 
-    /// The peer wants media on this pair from now on.
+    /// The peer wants media on this pair from now on. What stands behind the integrity is not the peer's word.
     pub fn nominates(&self) -> bool {
-        self.message.contains(ATTR_USE_CANDIDATE)
+        let protected = self.message.attributes.0.iter().take_while(|it| it.typ != ATTR_MESSAGE_INTEGRITY);
+        protected.into_iter().any(|attribute| attribute.typ == ATTR_USE_CANDIDATE)
     }
 
     /// The success response.
@@ -80,42 +82,17 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation;
     use proptest::prelude::*;
-    use rtc_stun::textattrs::TextAttribute;
 
     fn credentials(ufrag: &str, password: &str) -> IceCredentials {
         IceCredentials { ufrag: ufrag.into(), password: password.into() }
     }
 
-    fn request(username: &str, password: &str, nominate: bool) -> Vec<u8> {
-        let provider = AwsLcRsProvider::new();
-        let mut message = Message::new();
-        message.typ = BINDING_REQUEST;
-        message.write_header();
-        let mut build: Vec<Box<dyn rtc_stun::message::Setter>> = vec![
-            Box::new(BINDING_REQUEST),
-            Box::new(TextAttribute::new(ATTR_USERNAME, username.into())),
-        ];
-        if nominate {
-            build.push(Box::new(rtc_stun::attributes::RawAttribute {
-                typ: ATTR_USE_CANDIDATE,
-                length: 0,
-                value: Vec::new(),
-            }));
-        }
-        build.push(Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
-            password.into(),
-            provider.crypto(),
-        )));
-        build.push(Box::new(FINGERPRINT));
-        message.build(&build).unwrap();
-        message.raw
-    }
-
     #[test]
     fn a_check_with_the_right_password_is_answered_and_others_are_not_believed() {
         let (ours, theirs) = (credentials("ours", "our-password"), credentials("them", "x"));
-        let mut check = Check::parse(&request("ours:them", "our-password", true)).unwrap();
+        let mut check = Check::parse(&simulation::check("ours:them", "our-password", true)).unwrap();
         assert_eq!(check.local_ufrag(), "ours");
         assert!(check.nominates());
         assert!(check.is_authentic(&ours, &theirs));
@@ -129,17 +106,17 @@ mod tests {
         assert_eq!(SocketAddr::new(address.ip, address.port), source);
 
         for (username, password) in [("ours:them", "guess"), ("ours:other", "our-password"), ("x:them", "our-password")] {
-            let mut check = Check::parse(&request(username, password, false)).unwrap();
+            let mut check = Check::parse(&simulation::check(username, password, false)).unwrap();
             assert!(!check.is_authentic(&ours, &theirs), "{username} with {password}");
             assert!(!check.nominates());
         }
-        assert!(Check::parse(&request("no colon", "our-password", false)).is_none());
+        assert!(Check::parse(&simulation::check("no colon", "our-password", false)).is_none());
     }
 
     proptest! {
         #[test]
         fn damaged_checks_never_panic_and_are_never_believed(at in 0usize..100, flip in 1u8.., cut in 0usize..140) {
-            let mut datagram = request("ours:them", "our-password", true);
+            let mut datagram = simulation::check("ours:them", "our-password", true);
             datagram.truncate(cut.max(1));
             if let Some(byte) = datagram.get_mut(at) {
                 *byte ^= flip;

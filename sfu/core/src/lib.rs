@@ -31,6 +31,8 @@ pub mod secure;
 mod sequence;
 pub mod shard;
 pub mod srtp;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 #[cfg(feature = "debug-tap")]
 pub mod tap;
 mod track;

@@ -59,7 +59,7 @@ impl LoudnessMeter {
     /// Closes the window when it is over: loudness from 0 to 1 while speaking, 0 once when that ends, else `None`.
     /// Loss of every packet for less than two windows changes nothing.
     pub fn poll_window(&mut self, now: Instant) -> Option<f32> {
-        let end = self.window_end.filter(|end| now >= *end)?;
+        let end = self.poll_timeout().filter(|end| now >= *end)?;
         let lost_in_between = !self.heard
             && self
                 .last_level_at

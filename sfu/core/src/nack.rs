@@ -54,7 +54,7 @@ pub struct ReceptionStats {
     pub jitter: u32,
 }
 
-/// Watches one incoming stream.
+/// Watches one incoming stream; the default is one that has not begun.
 #[derive(Clone, Debug, Default)]
 pub struct NackTracker {
     /// Lowest and highest number that arrived; `None` before the first packet.
@@ -72,11 +72,6 @@ pub struct NackTracker {
 }
 
 impl NackTracker {
-    /// A tracker of a stream that has not begun.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// A packet arrived on the stream's own SSRC.
     pub fn on_packet(&mut self, now: Instant, extended: u64) {
         self.received += 1;
@@ -145,7 +140,7 @@ impl NackTracker {
     /// Appends the numbers that are due to be asked for, in order. Each is asked for at most five times: 20 ms after it
     /// was missed, then at intervals of `rtt`·1.25ⁿ between 20 and 400 ms. What does not fit into `out` stays due.
     pub fn poll_nacks(&mut self, now: Instant, rtt: Duration, out: &mut ArrayVec<u16, MISSING_MAX>) {
-        if self.next_due.is_none_or(|due| now < due) {
+        if self.poll_timeout().is_none_or(|due| now < due) {
             return;
         }
         let mut next_due: Option<Instant> = None;
@@ -269,7 +264,7 @@ mod tests {
 
     /// A tracker that has seen these packets at one moment.
     fn tracker_after(now: Instant, packets: impl IntoIterator<Item = u64>) -> NackTracker {
-        let mut tracker = NackTracker::new();
+        let mut tracker = NackTracker::default();
         for packet in packets {
             tracker.on_packet(now, packet);
         }
@@ -352,7 +347,7 @@ mod tests {
     #[test]
     fn a_stream_does_not_start_with_a_retransmission() {
         let start = Instant::now();
-        let mut tracker = NackTracker::new();
+        let mut tracker = NackTracker::default();
         tracker.on_recovered(start, 70_000);
         assert_eq!(tracker.report(), ReceptionStats::default());
         tracker.on_packet(start, 70_005);
@@ -423,8 +418,8 @@ mod tests {
             packets in prop::collection::vec((any::<u16>(), any::<bool>(), 0_u64..50), 1..300),
         ) {
             let mut now = Instant::now();
-            let mut tracker = NackTracker::new();
-            let mut extender = SequenceExtender::new();
+            let mut tracker = NackTracker::default();
+            let mut extender = SequenceExtender::default();
             let mut sequence = 0_u16;
             for (step, recovered, pause) in packets {
                 // Mostly small steps, sometimes anywhere.

@@ -22,7 +22,7 @@ impl SequenceExtender {
     /// The extended number. The first one becomes [`SequenceExtender::FIRST_TURN`] + `sequence`; later ones land
     /// within 32,768 of the highest, and only those above it move it.
     pub fn extend(&mut self, sequence: u16) -> u64 {
-        let Some(highest) = self.highest else {
+        let Some(highest) = self.highest() else {
             let first = Self::FIRST_TURN + u64::from(sequence);
             self.highest = Some(first);
             return first;
@@ -39,7 +39,7 @@ impl SequenceExtender {
     }
 }
 
-/// Extends 32-bit numbers to 64 bits.
+/// Extends 32-bit numbers to 64 bits; the default has seen nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TimestampExtender {
     highest: Option<u64>,
@@ -49,15 +49,10 @@ impl TimestampExtender {
     /// What the first number gets in front.
     pub const FIRST_TURN: u64 = 1 << 32;
 
-    /// An extender that has seen nothing.
-    pub const fn new() -> Self {
-        Self { highest: None }
-    }
-
     /// The extended timestamp. The first one becomes [`TimestampExtender::FIRST_TURN`] + `timestamp`; later ones land
     /// within 2³¹ of the highest, and only those above it move it.
     pub fn extend(&mut self, timestamp: u32) -> u64 {
-        let Some(highest) = self.highest else {
+        let Some(highest) = self.highest() else {
             let first = Self::FIRST_TURN + u64::from(timestamp);
             self.highest = Some(first);
             return first;
@@ -100,7 +95,7 @@ mod tests {
 
     #[test]
     fn timestamps_wrap_like_sequence_numbers() {
-        let mut extender = TimestampExtender::new();
+        let mut extender = TimestampExtender::default();
         let before = extender.extend(u32::MAX - 1);
         assert_eq!(before, (1 << 32) + u64::from(u32::MAX) - 1);
         assert_eq!(extender.extend(2_998), before + 3_000);
@@ -112,7 +107,7 @@ mod tests {
         #[test]
         fn extended_numbers_keep_their_low_bits_and_the_highest_never_falls(numbers in prop::collection::vec(any::<u32>(), 1..200)) {
             let mut sequences = SequenceExtender::new();
-            let mut timestamps = TimestampExtender::new();
+            let mut timestamps = TimestampExtender::default();
             let mut highest = (0, 0);
             for number in numbers {
                 prop_assert_eq!(sequences.extend(number as u16) as u16, number as u16);

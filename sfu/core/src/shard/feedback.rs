@@ -5,6 +5,9 @@ use crate::rtcp::{self, Feedback, ReportBlock, SenderReport};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// Streams of which one compound packet may ask for key frames; the wish for further ones will be repeated.
+const STREAMS_ASKED_MAX: usize = 32;
+
 impl Shard {
     pub(super) fn handle_control(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Option<()> {
         let Some(&key) = self.addresses.get(&source) else {
@@ -13,7 +16,7 @@ impl Shard {
         let compound = self.connections.get_mut(key)?.wire.session.as_mut()?.open_control(datagram).ok()?;
         let mut facts = std::mem::take(&mut self.facts);
         rtcp::parse(&compound, &mut |fact| facts.push(fact));
-        let mut key_frames = None;
+        let mut key_frames = arrayvec::ArrayVec::<u32, STREAMS_ASKED_MAX>::new();
         for fact in facts.drain(..) {
             match fact {
                 Feedback::SenderReport(report) => self.on_sender_report(now, key, report),
@@ -24,8 +27,11 @@ impl Shard {
                         down_track.into_iter().for_each(|down_track| self.repair(now, down_track, number));
                     }
                 }
-                // Once per compound packet is enough: a receiver that lost one picture lost all of them.
-                Feedback::Pli { media_ssrc } | Feedback::Fir { media_ssrc } => key_frames = Some(media_ssrc),
+                Feedback::Pli { media_ssrc } | Feedback::Fir { media_ssrc } => {
+                    if !key_frames.contains(&media_ssrc) {
+                        key_frames.try_push(media_ssrc).ok();
+                    }
+                }
                 Feedback::Remb { bitrate_bps } => {
                     if let Some(connection) = self.connections.get_mut(key) {
                         let sent_bps = connection.sent.bits_per_second();
@@ -37,7 +43,7 @@ impl Shard {
             }
         }
         self.facts = facts;
-        if let Some(ssrc) = key_frames {
+        for ssrc in key_frames {
             self.on_key_frame_wanted(now, key, ssrc);
         }
         Some(())

@@ -90,7 +90,9 @@ impl Shard {
         connection.downlink.tick(now);
         if let Some(stream) = connection.streams.first() {
             let media_ssrc = stream.ssrc;
-            connection.twcc.poll_feedback(now, FEEDBACK_SSRC, media_ssrc, &mut connection.wire.control);
+            while connection.twcc.poll_feedback(now, FEEDBACK_SSRC, media_ssrc, &mut connection.wire.control) {
+                connection.wire.flush_full(&mut self.arena);
+            }
         }
         if now >= connection.due.receiver_reports {
             connection.due.receiver_reports = now + RECEIVER_REPORTS;
@@ -185,7 +187,7 @@ impl Shard {
         }
         connection.due.quality = now + crate::QUALITY_INTERVAL;
         let LossCounters { expected, received, reported: (sum, count) } = std::mem::take(&mut connection.loss);
-        let up = expected.checked_sub(received).unwrap_or(0) * 1000;
+        let up = expected.saturating_sub(received) * 1000;
         let quality = TransportQuality {
             loss_up_permille: up.checked_div(expected).map(|loss| loss as u16),
             loss_down_permille: (u64::from(sum) * 1000).checked_div(u64::from(count) * 256).map(|loss| loss as u16),
