@@ -1,2 +1,78 @@
-//! (being written)
-fn main() {}
+//! `cargo xtask`: the workshop of the project.
+//!
+//! What comes in: a command line (`lint`, `test`, `bench`, `demo`). What goes out: progress on standard error, results
+//! on standard output, exit code 0 or 1. What it never does: ask a question, install anything that is there already,
+//! write outside the checkout, the cache ([`place::Place`]) and, for Debian packages, the system's package manager.
+//! Where to look next: [`lint`] for the rules, [`lint::imports`] for who may use whom, [`install`] for what is installed.
+
+mod bench;
+mod demo;
+mod install;
+mod lint;
+mod parts;
+mod place;
+mod process;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "The workshop of the project: lint, test, bench, demo"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check formatting, clippy, licences and bans, who uses whom, web code, and the tidiness of the tree
+    Lint {
+        /// Run this check alone
+        #[arg(long, value_enum)]
+        only: Option<lint::Check>,
+    },
+    /// Install what is missing and run every test
+    Test {
+        /// Run this part alone
+        #[arg(long, value_enum)]
+        only: Option<test::Part>,
+    },
+    /// Build a benchmark in release mode and run it
+    Bench {
+        /// The benchmark (`packet-path`), then what it takes (`--json`)
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "BENCHMARK"
+        )]
+        arguments: Vec<String>,
+    },
+    /// Start the SFU and a small page on localhost that calls through it
+    Demo {
+        /// Let headless Chromium make the call, judge it, and stop everything
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = place::Place::find().and_then(|place| match arguments.command {
+        Command::Lint { only } => lint::run(&place, only),
+        Command::Test { only } => test::run(&place, only),
+        Command::Bench { arguments } => bench::run(&place, &arguments),
+        Command::Demo { check } => demo::run(&place, check),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -80,6 +80,16 @@ impl PacketRing {
         Some((facts, self.bytes.get(slot * SLOT..slot * SLOT + usize::from(*len))?))
     }
 
+    /// Packets of the same layer that were sent after the one at `position` but arrived before it, in order of arrival.
+    pub fn overtakers(&self, position: RingPosition) -> impl Iterator<Item = RingPosition> {
+        let of = self.read(position).map(|(facts, _)| (facts.layer, facts.sequence));
+        let before = (1..self.slots as RingPosition).rev().map(move |age| position.wrapping_sub(age));
+        before.filter(move |earlier| {
+            let Some(((layer, sequence), (earlier, _))) = of.zip(self.read(*earlier)) else { return false };
+            earlier.layer == layer && earlier.sequence > sequence
+        })
+    }
+
     fn slot(&self, position: RingPosition) -> usize {
         position as usize & (self.slots - 1)
     }

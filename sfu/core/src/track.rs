@@ -130,11 +130,15 @@ impl LayerState {
 /// For each layer that a subscriber may want, the one that it should get: the largest that flows and is not above it,
 /// else the smallest that flows, else the wanted one itself (nothing flows; the first packet will decide).
 #[derive(Clone, Copy, Debug)]
-pub struct Reach([Layer; LAYERS_MAX]);
+pub struct Reach {
+    layers: [Layer; LAYERS_MAX],
+    /// Anything flows at all.
+    flowing: bool,
+}
 
 impl Default for Reach {
     fn default() -> Self {
-        Reach([Layer(0), Layer(1), Layer(2)])
+        Reach { layers: [Layer(0), Layer(1), Layer(2)], flowing: false }
     }
 }
 
@@ -142,7 +146,7 @@ impl Reach {
     /// What to send to a subscriber that wants `target`.
     #[inline]
     pub fn of(&self, target: Layer) -> Layer {
-        self.0.get(usize::from(target.0)).copied().unwrap_or(Layer(LAYERS_MAX as u8 - 1))
+        self.layers.get(usize::from(target.0)).copied().unwrap_or(Layer(LAYERS_MAX as u8 - 1))
     }
 }
 
@@ -284,17 +288,19 @@ impl Track {
     pub fn review(&mut self, now: Instant) {
         let flowing = |layer: &u8| self.layers.get(usize::from(*layer)).is_some_and(|state| state.flows(now));
         let count = self.layers.len() as u8;
-        for (target, reach) in (0..).zip(self.reach.0.iter_mut()) {
+        self.reach.flowing = (0..count).any(|layer| flowing(&layer));
+        for (target, reach) in (0..).zip(self.reach.layers.iter_mut()) {
             let top = target.min(count - 1);
             let layer = (0..=top).rev().find(flowing).or_else(|| (top..count).find(flowing)).unwrap_or(top);
             *reach = Layer(layer);
         }
     }
 
-    /// Asks for the key frames that subscribers wait for. `ready` says whether a connection can receive already: a key
-    /// frame that comes before the subscriber is connected is lost.
+    /// Asks for the key frames that subscribers wait for, while the track flows (one that is muted would be asked for
+    /// ever). `ready` says whether a connection can receive already: a key frame that comes before the subscriber is
+    /// connected is lost.
     pub fn seek_key_frames(&mut self, ready: impl Fn(usize) -> bool) {
-        if !self.codec.is_video() {
+        if !self.codec.is_video() || !self.reach.flowing {
             return;
         }
         for index in 0..self.down_tracks.len() {

@@ -1,1 +1,27 @@
-//! (being written)
+//! The I/O shell of Hanse's SFU.
+//!
+//! In: UDP datagrams, HTTP requests, WebSocket frames, time, and commands of the process it lives in. Out: the same
+//! the other way round, and events. Everything is carried to two machines that do no I/O themselves: `hanse-sfu-core`
+//! moves packets, `hanse-sfu-signal` speaks LiveKit's protocol.
+//!
+//! It decides nothing about rooms or media, keeps no state of its own beyond sockets and queues, holds no locks, and
+//! reads the clock only through `hanse_runtime::clock`, once per wake-up (deadlines of sockets are tokio's).
+//!
+//! Where to look next: [`node`] for the parts and how they are joined; `shard.rs` for the way of a packet, from
+//! [`net`] to the core and back; `control.rs` for the way of a signalling message, from `http/socket.rs` to the
+//! signalling and back; [`handle`] for controlling an SFU from the same process.
+
+pub mod config;
+mod control;
+pub mod handle;
+mod http;
+pub mod net;
+pub mod node;
+pub mod secure;
+mod shard;
+#[cfg(feature = "debug-tap")]
+mod tap;
+
+pub use config::{HttpConfig, SfuConfig};
+pub use handle::{Heard, SfuEvents, SfuHandle};
+pub use node::{Node, StartError};

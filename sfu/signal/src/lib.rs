@@ -1,1 +1,41 @@
-//! (being written)
+//! LiveKit signalling without I/O: who is in which room, what everybody publishes and receives, and the negotiation of
+//! each participant's single peer connection.
+//!
+//! **In:** joins with checked tokens ([`Signalling::handle_join`]), clients' messages
+//! ([`Signalling::handle_request`]), what the media plane reports ([`Signalling::handle_media`]), commands of the
+//! operator ([`Signalling::handle_command`]), and time. **Out**, by [`Signalling::poll_output`]: messages for sockets,
+//! commands for the media plane, events for whoever watches. After each input drain the outputs until there is none, then
+//! sleep until [`Signalling::poll_timeout`].
+//!
+//! It never reads a clock or the system's randomness, never opens a socket, never sees a packet, and never looks into
+//! anything that is encrypted. Whatever a client sends, it neither panics nor grows beyond [`limits`].
+//!
+//! Spoken is LiveKit's protocol 17 on `/rtc/v1` (the client offers, one peer connection), with VP8 and Opus. Resuming a
+//! session is answered with a full reconnect.
+//!
+//! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`,
+//! `negotiate/` (offers, answers, slots), and `docs/participant-life.md` for the states.
+
+pub mod api;
+mod context;
+mod dynacast;
+pub mod join;
+pub mod limits;
+mod names;
+mod negotiate;
+mod participant;
+mod publish;
+mod quality;
+mod requests;
+mod room;
+pub mod signalling;
+mod speakers;
+mod subscribe;
+mod timers;
+pub mod token;
+mod track;
+
+pub use api::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use join::{JoinAttempt, JoinRefusal, decode_join_request};
+pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
+pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, verify};

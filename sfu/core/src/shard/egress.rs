@@ -4,7 +4,7 @@
 use super::{Batch, NeighbourMessage, Shard, ShardEvent};
 use crate::command::MediaEvent;
 use crate::connection::{Connection, FEEDBACK_SSRC, Wire};
-use crate::down_track::{OVERHEAD_MAX, Packet};
+use crate::down_track::{DownTrack, OVERHEAD_MAX, Packet};
 use crate::ids::{DownTrackId, Layer};
 use crate::rtcp;
 use crate::track::{Origin, translate};
@@ -57,8 +57,8 @@ impl Shard {
                     continue;
                 };
                 let started = down_track.has_started();
-                for &position in fresh {
-                    let Some((facts, payload)) = track.ring.read(position) else { continue };
+                let mut send = |down_track: &mut DownTrack, position| {
+                    let Some((facts, payload)) = track.ring.read(position) else { return };
                     let layers = &track.layers;
                     let forwarded = self.arena.push(*address, payload.len() + OVERHEAD_MAX, |out| {
                         let translate = |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
@@ -71,6 +71,14 @@ impl Shard {
                     #[cfg(feature = "debug-tap")]
                     if forwarded {
                         crate::tap::tap(&mut self.tapped, track.id, track.codec, down_track, facts, payload);
+                    }
+                };
+                for &position in fresh {
+                    let before = down_track.current();
+                    send(down_track, position);
+                    if down_track.current() != before {
+                        // The key frame's first packet was late: the rest of it has arrived already.
+                        track.ring.overtakers(position).for_each(|overtaker| send(down_track, overtaker));
                     }
                 }
                 if !started && down_track.has_started() {

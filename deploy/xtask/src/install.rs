@@ -1,0 +1,298 @@
+//! Installing what is missing: Debian packages, node packages, a Python environment, cargo-deny. What is there is left
+//! alone, so a second run costs nothing. Nothing asks: where we may not install, a sentence says what to do.
+
+use crate::place::{Place, key_of};
+use crate::process::{on_path, read, run, run_quietly, say};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Pinned, so that a new release cannot turn a green tree red.
+const CARGO_DENY: &str = "0.20.2";
+
+/// The oldest Node.js that the web build takes.
+const NODE_MAJOR: u32 = 20;
+
+/// A program of the system, and the Debian packages that bring it.
+struct SystemProgram {
+    name: &'static str,
+    packages: &'static [&'static str],
+    /// What goes missing without it: completes "needed …".
+    purpose: &'static str,
+}
+
+const CHROMIUM: SystemProgram = SystemProgram {
+    name: "chromium",
+    packages: &["chromium", "fonts-dejavu-core"],
+    purpose: "to make calls as a browser does",
+};
+const VALGRIND: SystemProgram = SystemProgram {
+    name: "valgrind",
+    packages: &["valgrind"],
+    purpose: "to count instructions",
+};
+const NODE: SystemProgram = SystemProgram {
+    name: "node",
+    packages: &["nodejs", "npm"],
+    purpose: "to build and test the web code",
+};
+const NPM: SystemProgram = SystemProgram {
+    name: "npm",
+    packages: &["npm"],
+    purpose: "to install the web code's packages",
+};
+const PYTHON: SystemProgram = SystemProgram {
+    name: "python3",
+    packages: &["python3", "python3-venv"],
+    purpose: "to call with the Python SDK",
+};
+
+/// Headless Chromium: `$CHROMIUM` when set, else the one on the path, installed first if need be.
+pub fn chromium() -> Result<PathBuf> {
+    if let Some(chosen) = std::env::var_os("CHROMIUM") {
+        let chosen = PathBuf::from(chosen);
+        ensure!(
+            chosen.is_file(),
+            "CHROMIUM is set to {}, which is not a file",
+            chosen.display()
+        );
+        return Ok(chosen);
+    }
+    system_program(&CHROMIUM)
+}
+
+/// Valgrind, whose callgrind counts instructions.
+pub fn valgrind() -> Result<PathBuf> {
+    system_program(&VALGRIND)
+}
+
+/// Installs a web folder's packages as its lock file has them, unless those of exactly this lock file are there.
+pub fn node_packages(place: &Place, folder: &Path) -> Result<()> {
+    let name = folder
+        .strip_prefix(&place.root)
+        .unwrap_or(folder)
+        .display()
+        .to_string();
+    let mend = format!("run `npm install` in {name} and commit its package-lock.json");
+    let read_json = |file: &str| {
+        let text = fs::read_to_string(folder.join(file))
+            .with_context(|| format!("{name}/{file} is missing: {mend}"))?;
+        let json: Value =
+            serde_json::from_str(&text).with_context(|| format!("{name}/{file} is not JSON: {mend}"))?;
+        Ok::<_, anyhow::Error>((text, json))
+    };
+    let (_, manifest) = read_json("package.json")?;
+    let (wanted, lock_file) = read_json("package-lock.json")?;
+    ensure!(
+        lock_follows(&manifest, &lock_file),
+        "{name}/package-lock.json does not follow its package.json: {mend}"
+    );
+
+    check_node()?;
+    let _lock = place.lock()?;
+    let stamp = folder.join("node_modules/.installed-from");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    say(&format!("installing the node packages of {name}"));
+    // Not `npm ci`: it refuses where a registry lacks an optional package of another platform. The rest of its strictness
+    // is above. Install scripts of strangers stay off; nothing we use needs one.
+    let mut npm = Command::new(system_program(&NPM)?);
+    npm.args([
+        "install",
+        "--no-save",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--loglevel=error",
+    ]);
+    run_quietly(
+        &format!("installing the node packages of {name}"),
+        npm.current_dir(folder),
+    )?;
+    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Whether a lock file (npm's `lockfileVersion` 3) was made for these direct dependencies.
+fn lock_follows(manifest: &Value, lock_file: &Value) -> bool {
+    let made_for = lock_file.pointer("/packages/");
+    ["dependencies", "devDependencies"]
+        .iter()
+        .all(|kind| made_for.is_some_and(|made_for| made_for.get(kind) == manifest.get(kind)))
+}
+
+/// Node.js, new enough.
+pub fn node() -> Result<PathBuf> {
+    check_node()
+}
+
+fn check_node() -> Result<PathBuf> {
+    let node = system_program(&NODE)?;
+    let version = read(
+        "asking Node.js for its version",
+        Command::new(&node).arg("--version"),
+    )?;
+    let version = version.trim();
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    ensure!(
+        major.is_some_and(|major| major >= NODE_MAJOR),
+        "Node.js {version} is too old for the web build: install {NODE_MAJOR} or newer and put it first on the path"
+    );
+    Ok(node)
+}
+
+/// A Python with the packages of a requirements file: an environment in the cache, one for each content of the file and
+/// each Python.
+pub fn python(place: &Place, requirements: &Path) -> Result<PathBuf> {
+    let wanted = fs::read_to_string(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let system_python = system_program(&PYTHON)?;
+    let version = read(
+        "asking Python for its version",
+        Command::new(&system_python).arg("--version"),
+    )?;
+    let environment = place
+        .cache
+        .join("venv")
+        .join(key_of(&format!("{version}{wanted}")));
+    let python = environment.join("bin/python");
+    let complete = environment.join("complete");
+    let _lock = place.lock()?;
+    if complete.is_file() && python.is_file() {
+        return Ok(python);
+    }
+    say("making a Python environment for the tests");
+    if environment.exists() {
+        fs::remove_dir_all(&environment)
+            .with_context(|| format!("cannot remove the half-made {}", environment.display()))?;
+    }
+    if !has_venv(&system_python) {
+        debian_packages(&["python3-venv"], "Python's venv module", PYTHON.purpose)?;
+    }
+    let mut venv = Command::new(&system_python);
+    venv.args(["-m", "venv"]).arg(&environment);
+    run_quietly("making a Python environment", &mut venv)?;
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--requirement",
+    ])
+    .arg(requirements);
+    run_quietly("installing the Python packages", &mut pip)?;
+    fs::write(&complete, wanted).with_context(|| format!("cannot write {}", complete.display()))?;
+    Ok(python)
+}
+
+fn has_venv(python: &Path) -> bool {
+    run_quietly(
+        "asking Python for venv",
+        Command::new(python).args(["-c", "import ensurepip, venv"]),
+    )
+    .is_ok()
+}
+
+/// cargo-deny at our version, built into the cache the first time (two minutes on two cores).
+pub fn cargo_deny(place: &Place) -> Result<PathBuf> {
+    let folder = place.cache.join(format!("cargo-deny-{CARGO_DENY}"));
+    let executable = folder.join("bin/cargo-deny");
+    let _lock = place.lock()?;
+    if executable.is_file() {
+        return Ok(executable);
+    }
+    say(&format!(
+        "building cargo-deny {CARGO_DENY} into the cache, once; this takes two minutes or so"
+    ));
+    let scratch = place.cache.join("cargo-deny-build");
+    let mut install = Command::new("cargo");
+    install.args([
+        "install",
+        "cargo-deny",
+        "--version",
+        CARGO_DENY,
+        "--locked",
+        "--quiet",
+    ]);
+    install
+        .arg("--root")
+        .arg(&folder)
+        .arg("--target-dir")
+        .arg(&scratch);
+    run("building cargo-deny", &mut install)?;
+    fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
+    Ok(executable)
+}
+
+fn system_program(program: &SystemProgram) -> Result<PathBuf> {
+    if let Some(found) = on_path(program.name) {
+        return Ok(found);
+    }
+    debian_packages(program.packages, program.name, program.purpose)?;
+    on_path(program.name).with_context(|| {
+        format!(
+            "{} is still not on the path after installing {}",
+            program.name,
+            program.packages.join(", ")
+        )
+    })
+}
+
+/// Installs Debian packages when we are root on a Debian, else says what to install. Waits when others use apt.
+fn debian_packages(packages: &[&str], what: &str, purpose: &str) -> Result<()> {
+    let list = packages.join(" ");
+    if on_path("apt-get").is_none() {
+        bail!("{what} is needed {purpose}: install it (Debian calls it: {list})");
+    }
+    let user = read("asking who we are", Command::new("id").arg("-u"))?;
+    if user.trim() != "0" {
+        bail!("{what} is needed {purpose}: run `sudo apt-get install --no-install-recommends {list}`");
+    }
+    say(&format!("installing Debian packages: {list}"));
+    run_quietly("updating Debian's package list", apt().args(["update", "-qq"]))?;
+    let mut install = apt();
+    install
+        .args(["install", "-qq", "-y", "--no-install-recommends"])
+        .args(packages);
+    run_quietly(&format!("installing {list}"), &mut install)
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_lock_file_follows_its_own_package_json_and_no_other() {
+        let lock_file =
+            json!({"packages": {"": {"dependencies": {"livekit-client": "2.23.0"}}, "node_modules/x": {}}});
+        assert!(lock_follows(
+            &json!({"dependencies": {"livekit-client": "2.23.0"}}),
+            &lock_file
+        ));
+        assert!(!lock_follows(
+            &json!({"dependencies": {"livekit-client": "2.24.0"}}),
+            &lock_file
+        ));
+        assert!(!lock_follows(
+            &json!({"devDependencies": {"vite": "8.3.8"}}),
+            &lock_file
+        ));
+    }
+}

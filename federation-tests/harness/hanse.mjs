@@ -1,0 +1,101 @@
+// Starts and stops the server under test: `HANSE_BIN`, on ports and with keys of its own.
+import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { signToken } from "./token.mjs";
+import { until } from "./until.mjs";
+
+/** How many lines of the server's log a failure shows. */
+const LOG_LINES = 40;
+
+/** @typedef {Awaited<ReturnType<typeof startHanse>>} Hanse */
+
+/** A running server. `autoCreate`: whether the first to join makes the room. */
+export async function startHanse({ autoCreate = true } = {}) {
+  const executable = process.env["HANSE_BIN"];
+  if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
+  const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
+  const [httpPort, mediaPort] = await Promise.all([freeTcpPort(), freeUdpPort()]);
+  const key = "test-key";
+  const secret = "a-secret-that-only-this-test-run-knows";
+  const tapFile = join(folder, "tap.jsonl");
+  const configFile = join(folder, "hanse.toml");
+  await writeFile(configFile, configuration({ httpPort, mediaPort, key, secret, autoCreate }));
+
+  let log = "";
+  const server = spawn(executable, ["run", "--config", configFile], {
+    env: { ...process.env, HANSE_DEBUG_TAP: tapFile },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  for (const stream of [server.stdout, server.stderr]) stream.on("data", (data) => (log += data));
+  const ended = new Promise((done) => server.once("exit", done));
+  const http = `http://127.0.0.1:${httpPort}`;
+  const lastWords = () => log.split("\n").slice(-LOG_LINES).join("\n");
+
+  await until("hanse is ready", async () => {
+    if (server.exitCode !== null) throw new Error(`hanse ended with ${server.exitCode}:\n${lastWords()}`);
+    return (await fetch(http)).status === 200;
+  });
+
+  return {
+    http,
+    url: `ws://127.0.0.1:${httpPort}`,
+    key,
+    secret,
+    log: () => log,
+    /** A token to join; `grants` adds to and overrides the usual ones. */
+    seat: (identity, room, grants = {}) =>
+      signToken({ key, secret, identity, grants: { roomJoin: true, room, canPublish: true, canSubscribe: true, ...grants } }),
+    /** Every forwarded packet that the debug tap has written so far. */
+    async tapped() {
+      const text = await readFile(tapFile, "utf8").catch(() => "");
+      // The last line may be half written.
+      return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    },
+    /** Stops the server; one that died before its time is a failure. */
+    async stop() {
+      const early = server.exitCode ?? server.signalCode;
+      server.kill("SIGTERM");
+      const code = await ended;
+      await rm(folder, { recursive: true, force: true });
+      if (early !== null || code !== 0) throw new Error(`hanse ended with ${early ?? code}:\n${lastWords()}`);
+    },
+  };
+}
+
+function configuration({ httpPort, mediaPort, key, secret, autoCreate }) {
+  return `
+[http]
+listen = "127.0.0.1:${httpPort}"
+
+[sfu]
+media_listen = "127.0.0.1:${mediaPort}"
+auto_create = ${autoCreate}
+
+[sfu.keys]
+${key} = "${secret}"
+`;
+}
+
+function freeTcpPort() {
+  return new Promise((done, fail) => {
+    const probe = createServer().once("error", fail);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
+function freeUdpPort() {
+  return new Promise((done, fail) => {
+    const probe = createSocket("udp4").once("error", fail);
+    probe.bind(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}

@@ -1,0 +1,241 @@
+// One person of a test, driven from outside through `window.hanse`. A page is one person at a time.
+
+import {
+  ConnectionError,
+  ConnectionErrorReason,
+  DisconnectReason,
+  ExternalE2EEKeyProvider,
+  LocalTrackPublication,
+  RemoteParticipant,
+  RemoteTrackPublication,
+  Room,
+  RoomEvent,
+  Track,
+  VideoPreset,
+} from "livekit-client";
+import { decodeOpus, decodeVp8 } from "./decode.ts";
+import { audio, pictureTrack, type PictureSource, toneTrack } from "./publish.ts";
+import { type Received, type Watch, watch } from "./receive.ts";
+
+type Source = "camera" | "screen" | "microphone";
+
+const SOURCE: Record<Source, Track.Source> = {
+  camera: Track.Source.Camera,
+  screen: Track.Source.ScreenShare,
+  microphone: Track.Source.Microphone,
+};
+const NAME: Partial<Record<Track.Source, Source>> = Object.fromEntries(
+  Object.entries(SOURCE).map(([name, source]) => [source, name]),
+);
+
+export interface Join {
+  url: string;
+  token: string;
+  /** Passphrase of frame encryption. */
+  key?: string;
+  adaptive?: boolean;
+  dynacast?: boolean;
+}
+
+export interface TrackView extends Partial<Received> {
+  sid: string;
+  source: Source | "unknown";
+  muted: boolean;
+  encrypted: boolean;
+  subscribed: boolean;
+}
+
+export interface View {
+  state: string;
+  sid: string;
+  people: { identity: string; sid: string; speaking: boolean; tracks: TrackView[] }[];
+  speakers: string[];
+  /** Active layers of each of one's own video tracks, as the encoder has them: heights, when it sends. */
+  sending: Record<string, { rid: string; active: boolean; frames: number }[]>;
+}
+
+export interface Happening {
+  event: string;
+  identity?: string | undefined;
+  sid?: string | undefined;
+  detail?: string | undefined;
+}
+
+let room: Room | undefined;
+let happened: Happening[] = [];
+const watches = new Map<string, Watch>();
+
+async function join({ url, token, key, adaptive = false, dynacast = false }: Join): Promise<string> {
+  await audio().resume();
+  happened = [];
+  let encryption;
+  if (key !== undefined) {
+    const keyProvider = new ExternalE2EEKeyProvider();
+    await keyProvider.setKey(key);
+    encryption = { keyProvider, worker: new Worker("livekit-client.e2ee.worker.mjs", { type: "module" }) };
+  }
+  const next = new Room({ adaptiveStream: adaptive, dynacast, ...(encryption && { encryption }) });
+  room = next;
+  listen(next);
+  if (encryption) await next.setE2EEEnabled(true);
+  try {
+    await next.connect(url, token);
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error;
+    // `reasonName` stays that of an unreachable server when `Room` passes on the signal client's reason.
+    throw new Error(`${ConnectionErrorReason[error.reason]} (status ${error.status}): ${error.message}`, { cause: error });
+  }
+  return next.localParticipant.sid;
+}
+
+function listen(next: Room): void {
+  const note = (event: string, who?: { identity: string }, sid?: string, detail?: string) => {
+    if (next === room) happened.push({ event, identity: who?.identity, sid, detail });
+  };
+  next.on(RoomEvent.ParticipantConnected, (who) => note("came", who, who.sid));
+  next.on(RoomEvent.ParticipantDisconnected, (who) => note("went", who, who.sid));
+  next.on(RoomEvent.TrackSubscribed, (track, publication, who) => {
+    watches.get(publication.trackSid)?.stop();
+    watches.set(publication.trackSid, watch(track));
+    note("subscribed", who, publication.trackSid);
+  });
+  next.on(RoomEvent.TrackUnsubscribed, (_, publication, who) => {
+    watches.get(publication.trackSid)?.stop();
+    watches.delete(publication.trackSid);
+    note("unsubscribed", who, publication.trackSid);
+  });
+  next.on(RoomEvent.TrackSubscriptionFailed, (sid, who) => note("subscription failed", who, sid));
+  next.on(RoomEvent.EncryptionError, (error, who) => note("encryption error", who, undefined, error.message));
+  next.on(RoomEvent.Reconnecting, () => note("reconnecting"));
+  next.on(RoomEvent.SignalReconnecting, () => note("signal reconnecting"));
+  next.on(RoomEvent.Disconnected, (reason) => {
+    for (const each of watches.values()) each.stop();
+    watches.clear();
+    note("disconnected", undefined, undefined, reason === undefined ? "unknown" : DisconnectReason[reason]);
+  });
+}
+
+/** Publishes a test picture, by default as one layer; more `layers` (widths) make it simulcast. */
+async function publishPicture(source: "camera" | "screen", picture: PictureSource, layers: number[] = []): Promise<string> {
+  const encoding = (width: number) => ({ maxBitrate: Math.max(120_000, width * 700), maxFramerate: picture.fps });
+  const presets = layers.map((width) => {
+    const height = Math.round((width * picture.height) / picture.width);
+    return new VideoPreset(width, height, encoding(width).maxBitrate, picture.fps);
+  });
+  const publication = await here().localParticipant.publishTrack(pictureTrack(picture), {
+    source: SOURCE[source],
+    name: source,
+    videoCodec: "vp8",
+    simulcast: layers.length > 0,
+    videoEncoding: encoding(picture.width),
+    screenShareEncoding: encoding(picture.width),
+    videoSimulcastLayers: presets,
+    screenShareSimulcastLayers: presets,
+    // The picture must stay as large as it is, however slow the machine.
+    degradationPreference: "maintain-resolution",
+  });
+  return publication.trackSid;
+}
+
+async function publishTone(hertz: number): Promise<string> {
+  const publication = await here().localParticipant.publishTrack(toneTrack(hertz), {
+    source: Track.Source.Microphone,
+    name: "microphone",
+  });
+  return publication.trackSid;
+}
+
+/** Makes this client try what its permissions do not allow, as a hostile one would. */
+function forgetPermissions(): void {
+  here().localParticipant.permissions = undefined;
+}
+
+function own(source: Source): LocalTrackPublication {
+  const publication = here().localParticipant.getTrackPublication(SOURCE[source]);
+  if (!publication) throw new Error(`no ${source} is published`);
+  return publication as LocalTrackPublication;
+}
+
+async function mute(source: Source, muted: boolean): Promise<void> {
+  await (muted ? own(source).mute() : own(source).unmute());
+}
+
+async function unpublish(source: Source): Promise<void> {
+  const { track } = own(source);
+  if (track) await here().localParticipant.unpublishTrack(track);
+}
+
+/** Shows a track at a size (CSS pixels), which an adaptive client tells the server; 0 hides it. */
+function resize(identity: string, source: Source, width: number, height: number): void {
+  const publication = here().remoteParticipants.get(identity)?.getTrackPublication(SOURCE[source]);
+  const element = watches.get(publication?.trackSid ?? "")?.element;
+  if (!element) throw new Error(`${identity} shows no ${source}`);
+  Object.assign(element.style, { width: `${width}px`, height: `${height}px`, display: width === 0 ? "none" : "block" });
+}
+
+async function view(): Promise<View> {
+  const { state, localParticipant, remoteParticipants, activeSpeakers } = here();
+  return {
+    state,
+    sid: localParticipant.sid,
+    people: await Promise.all([...remoteParticipants.values()].map(personView)),
+    speakers: activeSpeakers.map((who) => who.identity),
+    sending: Object.fromEntries(await Promise.all([...localParticipant.videoTrackPublications.values()].map(sendingView))),
+  };
+}
+
+async function personView(who: RemoteParticipant) {
+  const publications = [...who.trackPublications.values()] as RemoteTrackPublication[];
+  const tracks = publications.map(async (each): Promise<TrackView> => {
+    const received = await watches.get(each.trackSid)?.look();
+    return {
+      sid: each.trackSid,
+      source: NAME[each.source] ?? "unknown",
+      muted: each.isMuted,
+      encrypted: each.isEncrypted,
+      subscribed: each.isSubscribed,
+      ...received,
+    };
+  });
+  return { identity: who.identity, sid: who.sid, speaking: who.isSpeaking, tracks: await Promise.all(tracks) };
+}
+
+async function sendingView(publication: LocalTrackPublication) {
+  const report = await publication.videoTrack?.sender?.getStats();
+  const layers = [];
+  for (const entry of report?.values() ?? []) {
+    if (entry.type !== "outbound-rtp") continue;
+    layers.push({ rid: String(entry.rid ?? ""), active: Boolean(entry.active), frames: Number(entry.framesEncoded ?? 0) });
+  }
+  return [NAME[publication.source] ?? "unknown", layers] as const;
+}
+
+function here(): Room {
+  if (!room) throw new Error("nobody has joined on this page");
+  return room;
+}
+
+const hanse = {
+  join,
+  publishPicture,
+  publishTone,
+  mute,
+  unpublish,
+  forgetPermissions,
+  resize,
+  view,
+  leave: () => here().disconnect(),
+  happened: () => happened,
+  decodeVp8,
+  decodeOpus,
+};
+
+export type Hanse = typeof hanse;
+
+declare global {
+  interface Window {
+    hanse: Hanse;
+  }
+}
+
+window.hanse = hanse;

@@ -1,0 +1,47 @@
+// Media to publish: test pictures and pure tones, in place of camera, screen and microphone.
+
+import { draw } from "./picture.ts";
+
+export interface PictureSource {
+  mark: number;
+  width: number;
+  height: number;
+  fps: number;
+}
+
+/** A video track that shows the test picture; its counter rises by one a frame. */
+export function pictureTrack({ mark, width, height, fps }: PictureSource): MediaStreamTrack {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d", { alpha: false });
+  if (!context) throw new Error("no canvas");
+  let counter = 0;
+  const paint = () => draw(context, { mark, counter: counter++ });
+  paint();
+  const [track] = canvas.captureStream(fps).getVideoTracks();
+  if (!track) throw new Error("the canvas gives no video");
+  const timer = setInterval(() => (track.readyState === "ended" ? clearInterval(timer) : paint()), 1000 / fps);
+  return track;
+}
+
+let context: AudioContext | undefined;
+
+/** The page's one audio context. */
+export function audio(): AudioContext {
+  context ??= new AudioContext({ sampleRate: 48_000 });
+  return context;
+}
+
+/** Loudness of a published tone: amplitude, 1 is full scale. */
+export const TONE_AMPLITUDE = 0.25;
+
+/** An audio track with a sine tone. */
+export function toneTrack(hertz: number): MediaStreamTrack {
+  const oscillator = new OscillatorNode(audio(), { frequency: hertz });
+  const gain = new GainNode(audio(), { gain: TONE_AMPLITUDE });
+  const destination = new MediaStreamAudioDestinationNode(audio(), { channelCount: 1 });
+  oscillator.connect(gain).connect(destination);
+  oscillator.start();
+  const [track] = destination.stream.getAudioTracks();
+  if (!track) throw new Error("the tone gives no audio");
+  return track;
+}

@@ -1,0 +1,180 @@
+"""One person of a test with LiveKit's Python SDK, which stands for every native client (it is libwebrtc underneath).
+
+Joins, publishes a test picture and a tone when asked to, and writes one JSON line whenever it looks at what arrives. The
+lines have the shape of the browsers' view (page/page.ts). Ends when standard input closes.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+
+import numpy as np
+from livekit import rtc
+
+# The test picture, as page/picture.ts draws and reads it.
+COLUMNS, ROWS = 16, 9
+QUADRANTS = np.array([[[200, 30, 30], [30, 170, 30]], [[40, 40, 210], [210, 200, 30]]])
+TOLERANCE = 70
+
+RATE = 48_000
+BLOCK = RATE // 100
+AMPLITUDE = 0.25
+# A tone is measured over this many samples: 6 Hz a bin.
+WINDOW = 8192
+SILENCE = 1e-3
+LOOK_S = 0.2
+
+SOURCES = {
+    rtc.TrackSource.SOURCE_CAMERA: "camera",
+    rtc.TrackSource.SOURCE_MICROPHONE: "microphone",
+    rtc.TrackSource.SOURCE_SCREENSHARE: "screen",
+}
+
+
+def draw(mark: int, counter: int, width: int, height: int) -> bytes:
+    """A test picture as RGBA."""
+    grid = np.zeros((ROWS, COLUMNS, 4), np.uint8)
+    grid[:, :, 3] = 255
+    grid[1:5, :8, :3], grid[1:5, 8:, :3] = QUADRANTS[0]
+    grid[5:8, :8, :3], grid[5:8, 8:, :3] = QUADRANTS[1]
+    for row, value in ((0, mark), (ROWS - 1, counter)):
+        bits = np.unpackbits(np.array([value % 256], np.uint8))
+        grid[row, :, :3] = np.concatenate([bits, 1 - bits])[:, None] * 255
+    rows = np.arange(height) * ROWS // height
+    columns = np.arange(width) * COLUMNS // width
+    return grid[rows][:, columns].tobytes()
+
+
+def read(frame: rtc.VideoFrame) -> dict | None:
+    """What a picture shows; None when it is no test picture."""
+    rgba = frame.convert(rtc.VideoBufferType.RGBA)
+    pixels = np.frombuffer(rgba.data, np.uint8).reshape(rgba.height, rgba.width, 4)[:, :, :3].astype(int)
+    rows = (np.arange(ROWS) * 2 + 1) * rgba.height // (2 * ROWS)
+    columns = (np.arange(COLUMNS) * 2 + 1) * rgba.width // (2 * COLUMNS)
+    grid = pixels[rows][:, columns]
+    wanted = np.repeat(np.repeat(QUADRANTS, [4, 3], axis=0), 8, axis=1)
+    if np.abs(grid[1 : ROWS - 1] - wanted).max() > TOLERANCE:
+        return None
+    values = []
+    for row in (0, ROWS - 1):
+        light = grid[row].sum(axis=1) > 384
+        if (light[:8] == light[8:]).any():
+            return None
+        values.append(int(np.packbits(light[:8])[0]))
+    return {"mark": values[0], "counter": values[1]}
+
+
+class Received:
+    """What has arrived of one track so far."""
+
+    def __init__(self, track: rtc.Track):
+        self.view: dict = {"framesDecoded": 0} if track.kind == rtc.TrackKind.KIND_VIDEO else {"tone": None}
+        self.task = asyncio.create_task(self.video(track) if "framesDecoded" in self.view else self.audio(track))
+
+    async def video(self, track: rtc.Track) -> None:
+        async for event in rtc.VideoStream(track):
+            self.view["framesDecoded"] += 1
+            self.view.update(width=event.frame.width, height=event.frame.height, picture=read(event.frame))
+
+    async def audio(self, track: rtc.Track) -> None:
+        heard = np.zeros(0, np.float64)
+        async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1):
+            block = np.frombuffer(event.frame.data, np.int16) / 32768
+            heard = np.concatenate([heard, block])[-WINDOW:]
+            if len(heard) < WINDOW:
+                continue
+            spectrum = np.abs(np.fft.rfft(heard * np.hanning(WINDOW)))
+            loud = np.sqrt((heard**2).mean()) > SILENCE
+            self.view["tone"] = round(int(spectrum.argmax()) * RATE / WINDOW) if loud else None
+
+
+async def publish_picture(room: rtc.Room, mark: int, width: int, height: int, fps: int) -> None:
+    source = rtc.VideoSource(width, height)
+    track = rtc.LocalVideoTrack.create_video_track("camera", source)
+    options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False, video_codec=rtc.VideoCodec.VP8)
+    await room.local_participant.publish_track(track, options)
+    counter = 0
+    while True:
+        picture = draw(mark, counter, width, height)
+        source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.RGBA, picture))
+        counter += 1
+        await asyncio.sleep(1 / fps)
+
+
+async def publish_tone(room: rtc.Room, hertz: float) -> None:
+    source = rtc.AudioSource(RATE, 1)
+    track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+    options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+    await room.local_participant.publish_track(track, options)
+    position = 0
+    while True:
+        samples = AMPLITUDE * np.sin(2 * np.pi * hertz * (np.arange(BLOCK) + position) / RATE)
+        position += BLOCK
+        block = (samples * 32767).astype(np.int16).tobytes()
+        # Waits while the source's queue is full, and so keeps time.
+        await source.capture_frame(rtc.AudioFrame(block, RATE, 1, BLOCK))
+
+
+def view(room: rtc.Room, received: dict[str, Received]) -> dict:
+    """The same shape as `View` in page/page.ts."""
+    people = []
+    for who in room.remote_participants.values():
+        tracks = [
+            {
+                "sid": each.sid,
+                "source": SOURCES.get(each.source, "unknown"),
+                "muted": each.muted,
+                "encrypted": each.encryption_type != rtc.EncryptionType.NONE,
+                "subscribed": each.sid in received,
+                **(received[each.sid].view if each.sid in received else {}),
+            }
+            for each in who.track_publications.values()
+        ]
+        people.append({"identity": who.identity, "sid": who.sid, "tracks": tracks})
+    return {"state": rtc.ConnectionState.Name(room.connection_state), "people": people}
+
+
+async def main(options: argparse.Namespace) -> None:
+    room = rtc.Room()
+    received: dict[str, Received] = {}
+    room.on("track_subscribed", lambda track, publication, _: received.update({publication.sid: Received(track)}))
+
+    def forget(_track: rtc.Track, publication: rtc.TrackPublication, _who: rtc.Participant) -> None:
+        if gone := received.pop(publication.sid, None):
+            gone.task.cancel()
+
+    room.on("track_unsubscribed", forget)
+    settings = rtc.RoomOptions(auto_subscribe=True)
+    if options.passphrase:
+        keys = rtc.KeyProviderOptions(shared_key=options.passphrase.encode())
+        settings.encryption = rtc.E2EEOptions(key_provider_options=keys)
+    await room.connect(options.url, options.token, options=settings)
+    media = []
+    if options.mark is not None:
+        media.append(asyncio.create_task(publish_picture(room, options.mark, 320, 180, 10)))
+    if options.hertz is not None:
+        media.append(asyncio.create_task(publish_tone(room, options.hertz)))
+
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.run_in_executor(None, lambda: (sys.stdin.read(), loop.call_soon_threadsafe(over.set)))
+    while not over.is_set():
+        for task in media:
+            if task.done():
+                task.result()
+        print(json.dumps(view(room, received)), flush=True)
+        await asyncio.sleep(LOOK_S)
+    for task in media:
+        task.cancel()
+    await room.disconnect()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("token")
+    parser.add_argument("--passphrase", help="of frame encryption")
+    parser.add_argument("--mark", type=int, help="publish this test picture")
+    parser.add_argument("--hertz", type=float, help="publish this tone")
+    asyncio.run(main(parser.parse_args()))

@@ -1,0 +1,457 @@
+//! One person's device: checks the path, seals what its sources make, opens what comes, and answers feedback as
+//! browsers do.
+
+use super::link::{Link, Path};
+use super::ms;
+use super::sink::Sink;
+use super::source::Source;
+use super::wire::{Rtp, extend, note_feedback, read_compound};
+use hanse_sfu_core::command::{Codec, ExtensionIds, Fingerprint, IceCredentials, ReceivePlan, SendPlan};
+use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Mid, TrackId};
+use hanse_sfu_core::rtp::{RtpHeader, is_rtcp};
+use hanse_sfu_core::simulation::{HANDSHAKE, check, peer_session};
+use hanse_sfu_core::srtp::SrtpSession;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rtc_rtcp::packet::Packet;
+use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc_rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
+use rtc_rtcp::receiver_report::ReceiverReport;
+use rtc_rtcp::reception_report::ReceptionReport;
+use rtc_rtcp::sender_report::SenderReport;
+use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use rtc_rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How often a device looks at what is due.
+const TICK: Duration = ms(10);
+
+/// Between two checks of a path that works.
+const CHECKS: Duration = ms(2_500);
+
+/// Between two checks until it works.
+const FIRST_CHECKS: Duration = ms(50);
+
+/// Our clock and the SFU's have nothing to do with each other.
+const NTP_START_SECS: u64 = 3_900_000_000;
+
+/// A device.
+pub struct Client {
+    pub name: &'static str,
+    pub connection: ConnectionId,
+    pub address: SocketAddr,
+    /// The way to the SFU, and back.
+    pub up: Path,
+    pub down: Path,
+    pub local: IceCredentials,
+    pub remote: IceCredentials,
+    pub fingerprint: Fingerprint,
+    pub extensions: ExtensionIds,
+    pub sources: Vec<Source>,
+    pub sinks: Vec<Sink>,
+    /// The handshake is done.
+    pub connected: bool,
+    /// Checks are sent.
+    pub checking: bool,
+    /// Everything has stopped: the device is switched off.
+    pub off: bool,
+    /// What the device believes its downlink carries; sent four times a second.
+    pub remb_bps: Option<u64>,
+    /// Checks that the SFU answered.
+    pub checks_answered: u64,
+    /// Transport-wide numbers of which the SFU spoke, and whether they arrived.
+    pub told: BTreeMap<u16, bool>,
+    /// Packets that the SFU asked for again.
+    pub asked_again: u64,
+    /// Packets on streams that nobody negotiated.
+    pub strays: u64,
+    /// Datagrams that were not authentic.
+    pub forgeries: u64,
+    /// Datagrams that the SFU sent to this device, whether or not they arrive.
+    pub sent_to: u64,
+    /// Everything that is authentic and was received.
+    pub received: u64,
+    pub outbox: Vec<Vec<u8>>,
+    started: Instant,
+    session: SrtpSession,
+    random: ChaCha8Rng,
+    transport_cc: u16,
+    payload_types: (u8, u8),
+    sent_numbers: BTreeMap<u32, u64>,
+    sealed: BTreeSet<(u32, u64)>,
+    due: Instant,
+    check_due: Instant,
+    report_due: Instant,
+    remb_due: Instant,
+    next_mid: u32,
+}
+
+impl Client {
+    /// A device that begins to check its path at once. `place` tells people apart; their numberings differ.
+    pub fn new(
+        now: Instant,
+        started: Instant,
+        name: &'static str,
+        connection: ConnectionId,
+        address: SocketAddr,
+        seed: u64,
+        link: Link,
+    ) -> Client {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let fingerprint = Fingerprint(std::array::from_fn(|_| random.random()));
+        let credentials = |random: &mut ChaCha8Rng, what: &str| IceCredentials {
+            ufrag: format!("{what}{:08x}", random.random::<u32>()),
+            password: format!("{:024x}", random.random::<u64>()),
+        };
+        let shift = random.random_range(0..4);
+        Client {
+            name,
+            connection,
+            address,
+            up: Path::new(link, random.random()),
+            down: Path::new(link, random.random()),
+            local: credentials(&mut random, "ours"),
+            remote: credentials(&mut random, "them"),
+            fingerprint,
+            // Each browser numbers its extensions and payload types as it likes.
+            extensions: ExtensionIds {
+                mid: Some(4 + shift),
+                rid: Some(10),
+                repaired_rid: Some(11),
+                audio_level: Some(1),
+                transport_cc: Some(3),
+                abs_send_time: (shift != 0).then_some(2),
+            },
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            connected: false,
+            checking: true,
+            off: false,
+            remb_bps: None,
+            checks_answered: 0,
+            told: BTreeMap::new(),
+            asked_again: 0,
+            strays: 0,
+            forgeries: 0,
+            sent_to: 0,
+            received: 0,
+            outbox: Vec::new(),
+            started,
+            session: peer_session(fingerprint).unwrap(),
+            transport_cc: random.random_range(0..0x4000),
+            payload_types: (96 + 4 * shift, 112 + shift),
+            sent_numbers: BTreeMap::new(),
+            sealed: BTreeSet::new(),
+            due: now + Duration::from_micros(random.random_range(0..10_000)),
+            check_due: now,
+            report_due: now + ms(1_000) + Duration::from_micros(random.random_range(0..200_000)),
+            remb_due: now,
+            // No two people's sections have the same name.
+            next_mid: seed as u32 % 1_000_000,
+            random,
+        }
+    }
+
+    /// When the device has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.off).then_some(self.due)
+    }
+
+    /// A track that will be sent once it is in the plan.
+    pub fn add_source(&mut self, now: Instant, track: TrackId, codec: Codec) {
+        let mid = self.new_mid();
+        let due_us = self.us(now) + self.random.random_range(0..10_000);
+        let payload_type = if codec.is_video() { self.payload_types.0 } else { self.payload_types.1 };
+        self.sources.push(Source::new(track, &mid, codec, payload_type, due_us, &mut self.random));
+    }
+
+    /// Everything that is published, as the negotiation says it.
+    pub fn plan(&self) -> ReceivePlan {
+        ReceivePlan {
+            extensions: self.extensions,
+            sections: self.sources.iter().map(Source::section).collect(),
+        }
+    }
+
+    /// Makes room for a track and says how it is to come.
+    pub fn add_sink(&mut self, down_track: DownTrackId, track: TrackId, codec: Codec) -> SendPlan {
+        let video = codec.is_video();
+        let payload_type = if video { self.payload_types.0 } else { self.payload_types.1 };
+        let plan = SendPlan {
+            ssrc: self.random.random_range(2..u32::MAX),
+            rtx_ssrc: video.then(|| self.random.random_range(2..u32::MAX)),
+            payload_type,
+            rtx_payload_type: video.then_some(payload_type + 1),
+            mid: Mid::from(&self.new_mid()).unwrap(),
+            extensions: self.extensions,
+            cname: format!("cname-{}", track.0),
+        };
+        self.sinks.push(Sink::new(down_track, track, codec, plan.clone()));
+        plan
+    }
+
+    fn new_mid(&mut self) -> String {
+        self.next_mid += 1;
+        (self.next_mid - 1).to_string()
+    }
+
+    pub fn source(&mut self, track: TrackId) -> &mut Source {
+        self.sources.iter_mut().find(|source| source.track == track).unwrap()
+    }
+
+    pub fn sink(&self, track: TrackId) -> &Sink {
+        self.sinks.iter().find(|sink| sink.track == track).unwrap()
+    }
+
+    pub fn sink_mut(&mut self, track: TrackId) -> &mut Sink {
+        self.sinks.iter_mut().find(|sink| sink.track == track).unwrap()
+    }
+
+    fn us(&self, now: Instant) -> u64 {
+        (now - self.started).as_micros() as u64
+    }
+
+    /// Seals a packet under the next transport-wide number and puts it into the outbox; the number.
+    pub fn send(&mut self, rtp: Rtp) -> u16 {
+        let (number, sealed) = self.seal(rtp);
+        self.outbox.push(sealed);
+        number
+    }
+
+    /// Like [`Client::send`], but hands the datagram to the caller.
+    pub fn seal(&mut self, mut rtp: Rtp) -> (u16, Vec<u8>) {
+        let number = self.transport_cc;
+        self.transport_cc = self.transport_cc.wrapping_add(1);
+        rtp.set_extension(self.extensions.transport_cc.unwrap(), number.to_be_bytes().to_vec());
+        (number, rtp.seal(&self.session))
+    }
+
+    pub fn send_control(&mut self, packets: &[Box<dyn Packet>]) {
+        let compound = rtc_rtcp::packet::marshal(packets).unwrap();
+        let sealed = self.session.seal_control(&compound).unwrap();
+        self.outbox.push(sealed.to_vec());
+    }
+
+    /// A check of the path from the current address.
+    pub fn check(&self) -> Vec<u8> {
+        check(&format!("{}:{}", self.local.ufrag, self.remote.ufrag), &self.local.password, true)
+    }
+
+    pub fn ask_for_key_frame(&mut self, track: TrackId) {
+        let media_ssrc = self.sink(track).plan.ssrc;
+        self.send_control(&[Box::new(PictureLossIndication { sender_ssrc: 1, media_ssrc })]);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.off || now < self.due {
+            return;
+        }
+        self.due = now + TICK;
+        if self.checking && now >= self.check_due {
+            self.check_due = now + if self.connected { CHECKS } else { FIRST_CHECKS };
+            self.outbox.push(self.check());
+            if !self.connected {
+                self.outbox.push(HANDSHAKE.to_vec());
+            }
+        }
+        if !self.connected {
+            return;
+        }
+        self.publish(now);
+        self.ask(now);
+        if now >= self.report_due {
+            self.report_due = now + ms(1_000);
+            self.report(now);
+        }
+        if let Some(bps) = self.remb_bps.filter(|_| now >= self.remb_due) {
+            self.remb_due = now + ms(250);
+            let ssrcs = self.sinks.iter().map(|sink| sink.plan.ssrc).collect();
+            let remb = ReceiverEstimatedMaximumBitrate { sender_ssrc: 1, bitrate: bps as f32, ssrcs };
+            self.send_control(&[Box::new(remb)]);
+        }
+    }
+
+    /// Captures one frame of a track at once; its sealed packets by layer and place in the frame, for the caller to
+    /// send.
+    pub fn capture(&mut self, now: Instant, track: TrackId) -> BTreeMap<(u8, u8), Vec<u8>> {
+        let (now_us, ids) = (self.us(now), self.extensions);
+        let packets = self.source(track).capture(now_us, &ids);
+        let mut sealed = BTreeMap::new();
+        for rtp in packets {
+            let layer = self.source(track).streams.iter().position(|stream| stream.ssrc == rtp.ssrc).unwrap() as u8;
+            let place = sealed.range((layer, 0)..=(layer, u8::MAX)).count() as u8;
+            sealed.insert((layer, place), self.seal(rtp).1);
+        }
+        sealed
+    }
+
+    fn publish(&mut self, now: Instant) {
+        let now_us = self.us(now);
+        let mut packets = Vec::new();
+        for source in &mut self.sources {
+            packets.extend(source.poll(now_us, &self.extensions));
+        }
+        for packet in packets {
+            self.send(packet);
+        }
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let mut packets: Vec<Box<dyn Packet>> = Vec::new();
+        for sink in &mut self.sinks {
+            let (sender_ssrc, media_ssrc) = (1, sink.plan.ssrc);
+            let numbers = sink.poll(now);
+            if !numbers.is_empty() {
+                let nacks = nack_pairs_from_sequence_numbers(&numbers);
+                packets.push(Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks }));
+            }
+            if sink.poll_key_frame(now) {
+                packets.push(Box::new(PictureLossIndication { sender_ssrc, media_ssrc }));
+            }
+        }
+        if !packets.is_empty() {
+            self.send_control(&packets);
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        let now_us = self.us(now);
+        // NTP has its seconds in the upper half and fractions of 2⁻³² s in the lower.
+        let ntp = (NTP_START_SECS << 32) + ((u128::from(now_us) << 32) / 1_000_000) as u64;
+        let mut packets: Vec<Box<dyn Packet>> = Vec::new();
+        for source in self.sources.iter().filter(|source| source.reports && !source.muted) {
+            for (at, stream) in source.streams.iter().enumerate().filter(|(_, stream)| !stream.paused) {
+                packets.push(Box::new(SenderReport {
+                    ssrc: stream.ssrc,
+                    ntp_time: ntp,
+                    rtp_time: source.timestamp(at, now_us),
+                    packet_count: stream.packets,
+                    octet_count: stream.octets,
+                    ..SenderReport::default()
+                }));
+            }
+        }
+        let mut reports = Vec::new();
+        for sink in &mut self.sinks {
+            let Some((fraction_lost, total_lost, last_sequence_number)) = sink.reception() else { continue };
+            let (last_sender_report, delay) = sink.report.map_or((0, 0), |(middle, at)| {
+                (middle, ((now - at).as_secs_f64() * 65_536.0) as u32)
+            });
+            reports.push(ReceptionReport {
+                ssrc: sink.plan.ssrc,
+                fraction_lost,
+                total_lost,
+                last_sequence_number,
+                jitter: 0,
+                last_sender_report,
+                delay,
+            });
+        }
+        packets.push(Box::new(ReceiverReport { ssrc: 1, reports, ..ReceiverReport::default() }));
+        self.send_control(&packets);
+    }
+
+    /// Notes what the SFU sends to this device, before the network may lose it: it must never seal two packets under
+    /// one number, or GCM breaks.
+    pub fn witness(&mut self, datagram: &[u8]) {
+        self.sent_to += 1;
+        if !datagram.first().is_some_and(|first| (128..192).contains(first)) || is_rtcp(datagram) {
+            return;
+        }
+        let header = RtpHeader::parse(datagram).unwrap();
+        let number = extend(self.sent_numbers.get(&header.ssrc).copied(), header.sequence);
+        let highest = self.sent_numbers.entry(header.ssrc).or_default();
+        *highest = number.max(*highest);
+        assert!(self.sealed.insert((header.ssrc, number)), "{}: one number, two packets", self.name);
+    }
+
+    /// Takes a datagram of the SFU.
+    pub fn handle_datagram(&mut self, now: Instant, mut datagram: Vec<u8>) {
+        if self.off {
+            return;
+        }
+        match datagram[0] {
+            0..=3 => self.checks_answered += 1,
+            128..=191 if is_rtcp(&datagram) => self.handle_control(now, &datagram),
+            128..=191 => self.handle_media(now, &mut datagram),
+            first => panic!("{}: a datagram that begins with {first}", self.name),
+        }
+    }
+
+    fn handle_media(&mut self, now: Instant, datagram: &mut [u8]) {
+        let header = RtpHeader::parse(datagram).unwrap();
+        let known = |sink: &&mut Sink| {
+            sink.plan.ssrc == header.ssrc || sink.plan.rtx_ssrc == Some(header.ssrc)
+        };
+        let Some(sink) = self.sinks.iter_mut().find(known) else {
+            self.strays += 1;
+            return;
+        };
+        if let Some(mid) = header.extensions(datagram, &self.extensions).mid {
+            assert_eq!(mid, sink.plan.mid.as_str());
+        }
+        let index = sink.index(&header);
+        let Ok(len) = self.session.open(datagram, header.len, header.ssrc, index) else {
+            self.forgeries += 1;
+            return;
+        };
+        self.received += 1;
+        sink.take(now, &header, index, &datagram[header.len..len]);
+    }
+
+    fn handle_control(&mut self, now: Instant, datagram: &[u8]) {
+        let Ok(compound) = self.session.open_control(datagram) else {
+            return; // the network made two of one
+        };
+        self.received += 1;
+        let now_us = self.us(now);
+        for packet in read_compound(&compound) {
+            let packet = packet.as_any();
+            if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
+                let numbers: Vec<u16> = nack.nacks.iter().flat_map(|pair| pair.packet_list()).collect();
+                self.repeat(nack.media_ssrc, &numbers);
+            } else if let Some(pli) = packet.downcast_ref::<PictureLossIndication>() {
+                for stream in self.sources.iter_mut().flat_map(|source| &mut source.streams) {
+                    if stream.ssrc == pli.media_ssrc {
+                        stream.key_wanted = true;
+                        stream.asked_us.push(now_us);
+                    }
+                }
+            } else if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
+                note_feedback(feedback, &mut self.told);
+            } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
+                for block in &report.reports {
+                    for stream in self.sources.iter_mut().flat_map(|source| &mut source.streams) {
+                        stream.known |= stream.ssrc == block.ssrc;
+                    }
+                }
+            } else if let Some(report) = packet.downcast_ref::<SenderReport>() {
+                for sink in self.sinks.iter_mut().filter(|sink| sink.plan.ssrc == report.ssrc) {
+                    sink.report = Some(((report.ntp_time >> 16) as u32, now));
+                    sink.clock = Some((report.ntp_time, report.rtp_time));
+                }
+            } else {
+                panic!("{}: RTCP that no device expects", self.name);
+            }
+        }
+    }
+
+    fn repeat(&mut self, ssrc: u32, numbers: &[u16]) {
+        let ids = self.extensions;
+        let mut again = Vec::new();
+        for source in &mut self.sources {
+            let at = source.streams.iter().position(|stream| stream.ssrc == ssrc);
+            let Some(at) = at else { continue };
+            again.extend(numbers.iter().filter_map(|number| source.repeat(at, *number, &ids)));
+        }
+        self.asked_again += numbers.len() as u64;
+        for packet in again {
+            self.send(packet);
+        }
+    }
+
+
+}

@@ -1,0 +1,79 @@
+//! What must be true of what somebody received.
+
+use super::sink::{Frame, Sink};
+use super::{World, ms};
+use hanse_sfu_core::ids::TrackId;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Pictures or sounds come in the order of their capture, numbers run on, a change of layer begins with a key frame,
+/// and time on the wire is capture time to within `tolerance`.
+pub fn in_order(sink: &Sink, tolerance: Duration) {
+    let rate = u64::from(sink.codec.clock_rate_hz());
+    let ticks = |duration: Duration| (duration.as_micros() as u64 * rate / 1_000_000) as i64;
+    for pair in sink.frames.windows(2) {
+        let (before, after) = (&pair[0], &pair[1]);
+        let what = || format!("track {:?}: {:?} then {:?}", sink.track, before, after);
+        let switch = before.layer() != after.layer();
+        assert!(after.sequences.0 > before.sequences.1, "{}", what());
+        // At a switch the new layer may show the same moment once more.
+        assert!(before.content.frame < after.content.frame + u32::from(switch), "{}", what());
+        assert!(!switch || after.content.key, "{}", what());
+        let step = i64::from(after.timestamp.wrapping_sub(before.timestamp).cast_signed());
+        assert!(step > 0, "{}", what());
+        let captured = Duration::from_micros(after.content.captured_us - before.content.captured_us);
+        assert!((step - ticks(captured)).abs() <= ticks(tolerance) + 2, "{} by {step} ticks", what());
+        pictures_run_on(before, after);
+    }
+}
+
+fn pictures_run_on(before: &Frame, after: &Frame) {
+    let (Some(old), Some(new)) = (before.descriptor, after.descriptor) else { return };
+    let (old_id, new_id) = (old.picture_id.unwrap().value, new.picture_id.unwrap().value);
+    let step = new_id.wrapping_sub(old_id) & 0x7fff;
+    let tl0_step = new.tl0_pic_idx.unwrap().wrapping_sub(old.tl0_pic_idx.unwrap());
+    let key_step = new.key_idx.unwrap().wrapping_sub(old.key_idx.unwrap()) & 0x1f;
+    let base = u8::from(new.tid == Some(0));
+    if after.sequences.0 == before.sequences.1 + 1 {
+        assert_eq!(step, 1, "{before:?} then {after:?}");
+        // A switch is a step of every number, also from an upper temporal layer.
+        assert!(tl0_step == base, "{before:?} then {after:?}");
+        assert_eq!(key_step, u8::from(after.content.key), "{before:?} then {after:?}");
+    } else {
+        assert!((1..200).contains(&step), "{before:?} then {after:?}");
+    }
+}
+
+/// The share of the publisher's pictures or sounds that came whole and could be shown, from the first one on; those of
+/// the last second may still be under way.
+pub fn completeness(world: &World, sink: &Sink) -> f64 {
+    let Some(first) = sink.frames.first() else { return 0.0 };
+    let sources = world.people.iter().flat_map(|client| &client.sources);
+    let source = sources.filter(|source| source.track == sink.track).map(|source| &source.streams).next();
+    let sent: BTreeSet<u32> = source.unwrap().iter().flat_map(|stream| stream.sent.keys().copied()).collect();
+    let shown: BTreeSet<u32> =
+        sink.frames.iter().filter(|frame| frame.decodable).map(|frame| frame.content.frame).collect();
+    let pause = if sink.codec.is_video() { ms(50) } else { ms(20) };
+    let tail = (ms(1_000).as_millis() / pause.as_millis()) as u32;
+    let last = sent.last().unwrap().saturating_sub(tail);
+    let due = sent.range(first.content.frame..last).count();
+    let missing = sent.range(first.content.frame..last).filter(|frame| !shown.contains(frame)).count();
+    1.0 - missing as f64 / due.max(1) as f64
+}
+
+/// The layers in the order in which they were shown.
+pub fn layers(sink: &Sink) -> Vec<u8> {
+    let mut layers: Vec<u8> = sink.frames.iter().map(Frame::layer).collect();
+    layers.dedup();
+    layers
+}
+
+/// Nobody received anything of their own, on an unknown stream, or what the SFU has not sealed for them.
+pub fn only_what_is_theirs(world: &World) {
+    for client in &world.people {
+        let tracks: Vec<TrackId> = client.sources.iter().map(|source| source.track).collect();
+        let frames = client.sinks.iter().flat_map(|sink| &sink.frames);
+        assert!(!frames.map(|frame| frame.content.track).any(|track| tracks.contains(&track)), "{}", client.name);
+        assert_eq!((client.strays, client.forgeries), (0, 0), "{}", client.name);
+    }
+}

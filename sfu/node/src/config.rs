@@ -1,0 +1,366 @@
+//! `[http]` and `[sfu]`: the settings of this service as written, and as meant.
+
+use hanse_runtime::Secret;
+use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
+use hanse_sfu_signal::ApiKeys;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Local addresses.
+    pub bind_addresses: Vec<IpAddr>,
+    /// TCP port; 0 lets the system choose (tests).
+    pub port: u16,
+}
+
+impl Section for HttpConfig {
+    const TABLE: Table = Table {
+        name: "http",
+        about: "Signalling, and the server API. Plain HTTP and WebSocket: put a reverse proxy with TLS in front. Clients \
+                ask with long paths (up to 64 KiB), so raise the proxy's limit for request heads.",
+        keys: &[
+            Key {
+                name: "bind_addresses",
+                default: "[\"0.0.0.0\", \"::\"]",
+                about: "Local addresses to listen on. \"0.0.0.0\" and \"::\" mean all of IPv4 and of IPv6; a family that \
+                        this machine does not have is left out.",
+            },
+            Key {
+                name: "port",
+                default: "7880",
+                about: "TCP port.",
+            },
+        ],
+        secrets: &[],
+    };
+
+    fn resolve(values: &Values<'_>) -> Result<Self, ConfigError> {
+        let bind_addresses: Vec<IpAddr> = values.read("bind_addresses")?;
+        if bind_addresses.is_empty() {
+            return Err(values.refuse("bind_addresses", "at least one address is needed"));
+        }
+        Ok(HttpConfig {
+            bind_addresses,
+            port: values.read("port")?,
+        })
+    }
+}
+
+/// `[sfu]`
+#[derive(Clone, Debug)]
+pub struct SfuConfig {
+    /// Local addresses of the media sockets, at most one of each family.
+    pub bind_addresses: Vec<IpAddr>,
+    /// UDP port of all media; 0 lets the system choose (tests).
+    pub udp_port: u16,
+    /// Addresses that clients are told to send media to; empty: those of the local interfaces.
+    pub addresses: Vec<IpAddr>,
+    /// Threads that forward media; 0: by the number of cores.
+    pub shards: u16,
+    /// Whether a valid token makes a room.
+    pub auto_create: bool,
+    /// Seconds.
+    pub room_empty_timeout_s: u32,
+    /// Seconds.
+    pub room_departure_timeout_s: u32,
+    /// People; 0: no limit.
+    pub room_participants_max: u32,
+    /// People; 0: as many as the shards can hold.
+    pub participants_max: u32,
+    /// Free text that clients are told.
+    pub region: String,
+    /// Keys that sign tokens.
+    pub keys: Secret<ApiKeys>,
+    /// Whether a secret is so short that it could be guessed; said at start.
+    pub short_secret: bool,
+}
+
+/// Characters that a secret should have: HS256 wants as many bits as its hash (RFC 7518, section 3.2).
+const SECRET_CHARACTERS_MIN: usize = 32;
+
+/// Shards that a node may have; more threads than cores only fight for them.
+const SHARDS_MAX: u16 = 256;
+
+impl Section for SfuConfig {
+    const TABLE: Table = Table {
+        name: "sfu",
+        about: "The SFU: where media comes in, and how rooms behave.",
+        keys: &[
+            Key {
+                name: "bind_addresses",
+                default: "[\"0.0.0.0\", \"::\"]",
+                about: "Local addresses of the media sockets, at most one of IPv4 and one of IPv6. A family that this \
+                        machine does not have is left out.",
+            },
+            Key {
+                name: "udp_port",
+                default: "7882",
+                about: "UDP port of all media. Open it in the firewall.",
+            },
+            Key {
+                name: "addresses",
+                default: "[]",
+                about: "Addresses that clients are told to send media to. Behind NAT or in a container, name the address \
+                        that the outside sees. Empty: the addresses of this machine's interfaces. The server says at \
+                        start which ones it offers.",
+            },
+            Key {
+                name: "shards",
+                default: "0",
+                about: "Threads that forward media. 0: one on a machine of up to two cores, otherwise all cores but one.",
+            },
+            Key {
+                name: "auto_create",
+                default: "true",
+                about: "Whether the first who comes with a valid token makes the room. false: rooms are made by the server \
+                        API or by a token that may create rooms.",
+            },
+            Key {
+                name: "room_empty_timeout_s",
+                default: "300",
+                about: "A room that nobody ever joined is closed after this time.",
+            },
+            Key {
+                name: "room_departure_timeout_s",
+                default: "20",
+                about: "A room that everybody has left is closed after this time.",
+            },
+            Key {
+                name: "room_participants_max",
+                default: "0",
+                about: "People in one room at a time. 0: no limit.",
+            },
+            Key {
+                name: "participants_max",
+                default: "0",
+                about: "People on this server at a time. 0: as many as it can hold, 20000 per shard.",
+            },
+            Key {
+                name: "region",
+                default: "\"\"",
+                about: "Name of the place, as clients are told. May be empty.",
+            },
+            Key {
+                name: "keys_file",
+                default: "\"\"",
+                about: "File with the API keys that sign tokens: one a line, \"name: secret\", the secret should have \
+                        at least 32 characters. The first one signs what the server itself hands out. Nobody but owner and \
+                        group may read it. Empty: the keys come from the environment.",
+            },
+        ],
+        secrets: &[SecretKey {
+            variable: "LIVEKIT_KEYS",
+            about: "API keys in the same form; they replace the file.",
+        }],
+    };
+
+    fn resolve(values: &Values<'_>) -> Result<Self, ConfigError> {
+        let bind_addresses: Vec<IpAddr> = values.read("bind_addresses")?;
+        let v4 = bind_addresses.iter().filter(|address| address.is_ipv4()).count();
+        if bind_addresses.is_empty() || v4 > 1 || bind_addresses.len() - v4 > 1 {
+            return Err(values.refuse(
+                "bind_addresses",
+                "one IPv4 address, one IPv6 address, or one of each",
+            ));
+        }
+        let addresses: Vec<IpAddr> = values.read("addresses")?;
+        for address in &addresses {
+            if address.is_unspecified() || address.is_multicast() {
+                return Err(values.refuse("addresses", &format!("nobody can send media to {address}")));
+            }
+            if !bind_addresses
+                .iter()
+                .any(|bound| bound.is_ipv4() == address.is_ipv4())
+            {
+                let reason =
+                    format!("{address} is offered, but no address of its family is in bind_addresses");
+                return Err(values.refuse("addresses", &reason));
+            }
+        }
+        let shards: u16 = values.read("shards")?;
+        if shards > SHARDS_MAX {
+            return Err(values.refuse("shards", &format!("at most {SHARDS_MAX}")));
+        }
+        let (keys, short_secret) = keys(values)?;
+        Ok(SfuConfig {
+            bind_addresses,
+            udp_port: values.read("udp_port")?,
+            addresses,
+            shards,
+            auto_create: values.read("auto_create")?,
+            room_empty_timeout_s: values.read("room_empty_timeout_s")?,
+            room_departure_timeout_s: values.read("room_departure_timeout_s")?,
+            room_participants_max: values.read("room_participants_max")?,
+            participants_max: values.read("participants_max")?,
+            region: values.read("region")?,
+            keys: Secret::new(keys),
+            short_secret,
+        })
+    }
+}
+
+const HOW_TO_MAKE_A_KEY: &str = "Make one with: echo \"hanse: $(openssl rand -hex 32)\" > hanse.keys && chmod 600 \
+                                 hanse.keys, and set keys_file = \"hanse.keys\" in [sfu], or put the line into the \
+                                 environment variable LIVEKIT_KEYS";
+
+fn keys(values: &Values<'_>) -> Result<(ApiKeys, bool), ConfigError> {
+    let (text, place) = match values.secret("LIVEKIT_KEYS") {
+        Some(text) => (text.clone(), "LIVEKIT_KEYS".to_owned()),
+        None => {
+            let file: String = values.read("keys_file")?;
+            if file.is_empty() {
+                return Err(ConfigError::Refused(format!(
+                    "There is no API key, so no token could be checked. {HOW_TO_MAKE_A_KEY}."
+                )));
+            }
+            (read_keys_file(values, &file)?, file)
+        }
+    };
+    let keys = parse_keys(text.expose()).map_err(|line| {
+        ConfigError::Refused(format!(
+            "{place} line {line}: \"name: secret\" is expected. {HOW_TO_MAKE_A_KEY}."
+        ))
+    })?;
+    let short = keys
+        .iter()
+        .any(|(_, secret)| secret.chars().count() < SECRET_CHARACTERS_MIN);
+    let keys = ApiKeys::new(keys)
+        .map_err(|error| ConfigError::Refused(format!("{place}: {error}. {HOW_TO_MAKE_A_KEY}.")))?;
+    Ok((keys, short))
+}
+
+fn read_keys_file(values: &Values<'_>, file: &str) -> Result<Secret<String>, ConfigError> {
+    let refuse =
+        |error: std::io::Error| values.refuse("keys_file", &format!("{file} cannot be read: {error}"));
+    let mode = std::fs::metadata(Path::new(file))
+        .map_err(refuse)?
+        .permissions()
+        .mode();
+    if mode & 0o007 != 0 {
+        let reason = format!("everybody on this machine may use {file}; say: chmod o-rwx {file}");
+        return Err(values.refuse("keys_file", &reason));
+    }
+    std::fs::read_to_string(file).map(Secret::new).map_err(refuse)
+}
+
+/// `name: secret` lines, as LiveKit's server reads them (a YAML map without nesting); quotes around either are taken
+/// off. The error is the line that is none, counted from 1.
+fn parse_keys(text: &str) -> Result<Vec<(String, String)>, usize> {
+    let mut keys = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let (name, secret) = line.split_once(':').ok_or(index + 1)?;
+        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        let (name, secret) = (bare(name), bare(secret));
+        if name.is_empty() || secret.is_empty() {
+            return Err(index + 1);
+        }
+        keys.push((name, secret));
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hanse_runtime::config::Document;
+
+    static TABLE: Table = SfuConfig::TABLE;
+    const KEY: (&str, &str) = ("LIVEKIT_KEYS", "devkey: 0123456789abcdef0123456789abcdef");
+
+    fn resolve(text: &str, environment: &[(&str, &str)]) -> Result<SfuConfig, ConfigError> {
+        let lookup = |name: &str| {
+            environment
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Document::load(&[&TABLE], Some(("hanse.toml", text)), &lookup)?.section()
+    }
+
+    #[test]
+    fn defaults_need_nothing_but_a_key() {
+        let config = resolve("", &[KEY]).unwrap();
+        assert_eq!(
+            (config.udp_port, config.auto_create, config.room_empty_timeout_s),
+            (7882, true, 300)
+        );
+        assert!(config.addresses.is_empty());
+    }
+
+    #[test]
+    fn a_missing_key_is_refused_with_the_way_to_make_one() {
+        let error = resolve("", &[]).err().unwrap().to_string();
+        assert!(
+            error.contains("no API key") && error.contains("openssl rand -hex 32"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn key_lines_are_read_as_livekit_reads_them() {
+        let expected = vec![
+            ("one".to_owned(), "first".to_owned()),
+            ("two".to_owned(), "sec:ond".to_owned()),
+        ];
+        assert_eq!(
+            parse_keys("\n# comment\none: first\n  \"two\" : 'sec:ond'\n"),
+            Ok(expected)
+        );
+        assert_eq!(parse_keys("one: first\nnonsense\n"), Err(2));
+        assert_eq!(parse_keys("one:\n"), Err(1));
+    }
+
+    #[test]
+    fn a_secret_is_in_no_error() {
+        let error = resolve("", &[("LIVEKIT_KEYS", "hunter2hunter2")])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("LIVEKIT_KEYS line 1") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_address_that_no_socket_could_serve_is_refused() {
+        let text = "[sfu]\nbind_addresses = [\"0.0.0.0\"]\naddresses = [\"2001:db8::1\"]\n";
+        let error = resolve(text, &[KEY]).err().unwrap().to_string();
+        assert!(
+            error.starts_with("hanse.toml line 3: [sfu] addresses: 2001:db8::1 is offered"),
+            "{error}"
+        );
+        assert!(resolve("[sfu]\naddresses = [\"0.0.0.0\"]\n", &[KEY]).is_err());
+        assert!(resolve("[sfu]\nbind_addresses = [\"127.0.0.1\", \"127.0.0.2\"]\n", &[KEY]).is_err());
+        assert!(resolve("[sfu]\naddresses = [\"203.0.113.7\"]\n", &[KEY]).is_ok());
+    }
+
+    #[test]
+    fn a_keys_file_is_read_unless_everybody_may_read_it() {
+        let file = std::env::temp_dir().join(format!("hanse-keys-{}", std::process::id()));
+        std::fs::write(&file, "devkey: 0123456789abcdef0123456789abcdef\n").unwrap();
+        let text = format!("[sfu]\nkeys_file = \"{}\"\n", file.display());
+        let set_mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(0o640);
+        let private = resolve(&text, &[]);
+        set_mode(0o644);
+        let public = resolve(&text, &[]);
+        std::fs::remove_file(&file).unwrap();
+        assert!(private.is_ok());
+        assert!(public.err().unwrap().to_string().contains("chmod o-rwx"));
+        assert!(
+            resolve(&text, &[])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("cannot be read")
+        );
+    }
+}

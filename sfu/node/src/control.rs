@@ -1,0 +1,417 @@
+//! The control side: one task owns the signalling and the placement of connections on shards. Everybody else sends it
+//! messages; there are no locks.
+//!
+//! It may wait for a shard whose command queue is full (commands are never lost), and for nothing else: a socket that
+//! does not take its messages is closed, a subscriber that does not take its events misses some.
+
+use crate::handle::{Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
+use crate::shard::ShardLink;
+use hanse_runtime::clock;
+use hanse_sfu_core::ids::ShardId;
+use hanse_sfu_core::placement::{Placement, PlacementOutput};
+use hanse_sfu_core::shard::ShardEvent;
+use hanse_sfu_signal::{JoinAttempt, JoinRefusal, Output, SessionId, SfuEvent, Signalling};
+use livekit_protocol::{SignalRequest, SignalResponse};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Messages of all sockets and handlers that may wait for the control task. When it is full, sockets are not read and
+/// HTTP handlers wait: the senders feel it, nobody is dropped.
+const INPUTS_MAX: usize = 1024;
+
+/// Inputs that are taken before outputs are carried away.
+const INPUTS_PER_TURN: usize = 64;
+
+/// Messages that may wait for one socket. A join into a room of hundreds makes a few dozen; a socket that is this far
+/// behind does not read any more and is closed.
+pub const SOCKET_MESSAGES_MAX: usize = 256;
+
+/// What the control task is told.
+pub(crate) enum Input {
+    /// Would this join be accepted?
+    CheckJoin {
+        attempt: Box<JoinAttempt>,
+        answer: oneshot::Sender<Result<(), JoinRefusal>>,
+    },
+    /// Somebody wants in; the socket is not open yet.
+    Join {
+        attempt: Box<JoinAttempt>,
+        socket: SocketLink,
+        answer: oneshot::Sender<Result<SessionId, JoinRefusal>>,
+    },
+    /// A socket received this.
+    Request {
+        session: SessionId,
+        request: Box<SignalRequest>,
+    },
+    /// A socket is gone.
+    SocketClosed { session: SessionId },
+    /// Somebody controls the SFU.
+    Command(Command),
+    /// Say goodbye to everybody, answer when all farewells are queued, and end.
+    Shutdown { answer: oneshot::Sender<()> },
+}
+
+/// What a socket is told.
+pub(crate) enum SocketMessage {
+    /// To be sent.
+    Send(Box<SignalResponse>),
+    /// Flush what was sent, then close in order.
+    Close,
+}
+
+/// How the control task reaches one socket.
+pub(crate) struct SocketLink {
+    /// At most [`SOCKET_MESSAGES_MAX`].
+    pub messages: mpsc::Sender<SocketMessage>,
+    /// Closes the socket without flushing; the text is the reason.
+    pub kill: oneshot::Sender<&'static str>,
+}
+
+/// Where inputs go.
+pub(crate) type Inputs = mpsc::Sender<Input>;
+
+pub(crate) struct Control {
+    signalling: Signalling,
+    placement: Placement,
+    shards: Vec<ShardLink>,
+    sockets: HashMap<SessionId, SocketLink>,
+    events: broadcast::Sender<Arc<SfuEvent>>,
+    inputs: mpsc::Receiver<Input>,
+    shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
+}
+
+impl Control {
+    /// A control task that is not running yet, where its inputs go, and a handle for other parts of the process.
+    pub(crate) fn new(
+        signalling: Signalling,
+        shards: Vec<ShardLink>,
+        shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
+    ) -> (Self, Inputs, SfuHandle) {
+        let (sender, inputs) = mpsc::channel(INPUTS_MAX);
+        let (events, _) = broadcast::channel(SUBSCRIBED_EVENTS_MAX);
+        let handle = SfuHandle::new(sender.clone(), events.clone());
+        let count = u16::try_from(shards.len()).unwrap_or(u16::MAX);
+        let placement = Placement::new(count);
+        let control = Control {
+            signalling,
+            placement,
+            shards,
+            sockets: HashMap::new(),
+            events,
+            inputs,
+            shard_events,
+        };
+        (control, sender, handle)
+    }
+
+    /// Runs until it is told to end.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let deadline = self.signalling.poll_timeout();
+            let woken = tokio::select! {
+                event = self.shard_events.recv() => Woken::Shard(event),
+                input = self.inputs.recv() => Woken::Input(input),
+                () = sleep_until(deadline) => Woken::Deadline,
+            };
+            let now = clock::now();
+            let end = match woken {
+                Woken::Shard(Some((shard, event))) => {
+                    self.placement.handle_event(now, shard, event);
+                    None
+                }
+                Woken::Input(Some(input)) => self.take(now, input),
+                Woken::Deadline => None,
+                // Everybody who could say something is gone.
+                Woken::Shard(None) | Woken::Input(None) => return,
+            };
+            let end = end.or_else(|| self.take_more(now));
+            if self.signalling.poll_timeout().is_some_and(|at| at <= now) {
+                self.signalling.handle_timeout(now);
+            }
+            self.carry(now).await;
+            if let Some(answer) = end {
+                let _ = answer.send(());
+                return;
+            }
+        }
+    }
+
+    /// Takes what else is there, up to a bound; whoever wants the end is returned.
+    fn take_more(&mut self, now: Instant) -> Option<oneshot::Sender<()>> {
+        for _ in 0..INPUTS_PER_TURN {
+            let event = self.shard_events.try_recv();
+            let input = self.inputs.try_recv();
+            if event.is_err() && input.is_err() {
+                return None;
+            }
+            if let Ok((shard, event)) = event {
+                self.placement.handle_event(now, shard, event);
+            }
+            if let Ok(input) = input
+                && let Some(answer) = self.take(now, input)
+            {
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, now: Instant, input: Input) -> Option<oneshot::Sender<()>> {
+        // Whoever asked may have gone meanwhile; then nobody hears the answer.
+        match input {
+            Input::CheckJoin { attempt, answer } => {
+                let _ = answer.send(self.signalling.check_join(&attempt));
+            }
+            Input::Join {
+                attempt,
+                socket,
+                answer,
+            } => {
+                let result = self.signalling.handle_join(now, *attempt);
+                if let Ok(session) = result {
+                    self.sockets.insert(session, socket);
+                    if answer.send(result).is_err() {
+                        self.forget(now, session);
+                    }
+                } else {
+                    let _ = answer.send(result);
+                }
+            }
+            Input::Request { session, request } => self.signalling.handle_request(now, session, *request),
+            Input::SocketClosed { session } => self.forget(now, session),
+            Input::Command(command) => {
+                let _ = command
+                    .answer
+                    .send(self.signalling.handle_command(now, command.command));
+            }
+            Input::Shutdown { answer } => {
+                self.signalling.handle_shutdown(now);
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    /// Carries outputs to where they belong, until signalling and placement have no more.
+    async fn carry(&mut self, now: Instant) {
+        let mut woken = BTreeSet::new();
+        loop {
+            let mut quiet = true;
+            while let Some(output) = self.signalling.poll_output() {
+                quiet = false;
+                match output {
+                    Output::Send { session, message } => {
+                        self.send(now, session, SocketMessage::Send(message))
+                    }
+                    Output::Close { session } => {
+                        self.send(now, session, SocketMessage::Close);
+                        self.sockets.remove(&session);
+                    }
+                    Output::Media(command) => self.placement.handle_command(now, command),
+                    // Nobody may have subscribed.
+                    Output::Event(event) => drop(self.events.send(Arc::new(event))),
+                }
+            }
+            while let Some(output) = self.placement.poll_output() {
+                quiet = false;
+                match output {
+                    PlacementOutput::Event(event) => self.signalling.handle_media(now, event),
+                    PlacementOutput::Shard(id, command) => {
+                        let Some(shard) = self.shards.get(usize::from(id.0)) else {
+                            continue;
+                        };
+                        woken.insert(id);
+                        if let Err(mpsc::error::TrySendError::Full(command)) =
+                            shard.commands.try_send(command)
+                        {
+                            shard.waker.wake();
+                            // Fails when the shard has ended, and then the whole node ends.
+                            let _ = shard.commands.send(command).await;
+                        }
+                    }
+                }
+            }
+            if quiet {
+                break;
+            }
+        }
+        for id in woken {
+            if let Some(shard) = self.shards.get(usize::from(id.0)) {
+                shard.waker.wake();
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant, session: SessionId, message: SocketMessage) {
+        let Some(socket) = self.sockets.get(&session) else {
+            return;
+        };
+        if let Err(mpsc::error::TrySendError::Full(_)) = socket.messages.try_send(message) {
+            tracing::info!(
+                session = session.0,
+                "a client does not read its messages; its socket is closed"
+            );
+            if let Some(socket) = self.sockets.remove(&session) {
+                // The socket may have ended by itself.
+                let _ = socket.kill.send("messages are not read");
+            }
+            self.signalling.handle_socket_closed(now, session);
+        }
+    }
+
+    fn forget(&mut self, now: Instant, session: SessionId) {
+        self.sockets.remove(&session);
+        self.signalling.handle_socket_closed(now, session);
+    }
+}
+
+enum Woken {
+    Shard(Option<(ShardId, ShardEvent)>),
+    Input(Option<Input>),
+    Deadline,
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secure::Identity;
+    use hanse_sfu_signal::{ApiKeys, Claims, SignalConfig, VideoGrant, WallClock};
+    use livekit_protocol::participant_info::Kind;
+    use livekit_protocol::{DisconnectReason, JoinRequest, signal_response};
+
+    fn control() -> (Control, Inputs, SfuHandle) {
+        let now = clock::now();
+        let config = SignalConfig {
+            auto_create: true,
+            empty_timeout_s: 300,
+            departure_timeout_s: 20,
+            max_participants: 0,
+            participants_max_on_node: 100,
+            candidates: vec![],
+            fingerprint: Identity::generate().unwrap().sdp_fingerprint(),
+            node_id: "ND_test".to_owned(),
+            region: String::new(),
+            keys: ApiKeys::new(vec![("devkey".to_owned(), "secret".to_owned())]).unwrap(),
+            wall: WallClock {
+                at: now,
+                unix_ms: clock::unix_ms(),
+            },
+        };
+        let (_, shard_events) = mpsc::channel(1);
+        Control::new(Signalling::new(now, config, [7; 32]), vec![], shard_events)
+    }
+
+    struct Socket {
+        messages: mpsc::Receiver<SocketMessage>,
+        killed: oneshot::Receiver<&'static str>,
+    }
+
+    /// Joins with room for so many messages.
+    fn join(control: &mut Control, identity: &str, room: usize) -> Socket {
+        let video = VideoGrant {
+            room_join: true,
+            room: "room".to_owned(),
+            ..VideoGrant::default()
+        };
+        let claims = Claims {
+            identity: identity.to_owned(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: Default::default(),
+            kind: Kind::Standard,
+            expires_at_unix_s: u64::MAX,
+            video,
+        };
+        let request = Some(JoinRequest::default());
+        let attempt = Box::new(JoinAttempt {
+            claims,
+            request,
+            publish: None,
+            user_agent: None,
+        });
+        let (messages, received) = mpsc::channel(room);
+        let (kill, killed) = oneshot::channel();
+        let (answer, mut result) = oneshot::channel();
+        let socket = SocketLink { messages, kill };
+        assert!(
+            control
+                .take(
+                    clock::now(),
+                    Input::Join {
+                        attempt,
+                        socket,
+                        answer
+                    }
+                )
+                .is_none()
+        );
+        assert!(result.try_recv().unwrap().is_ok());
+        Socket {
+            messages: received,
+            killed,
+        }
+    }
+
+    fn names(socket: &mut Socket) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Ok(message) = socket.messages.try_recv() {
+            names.push(match message {
+                SocketMessage::Close => "close".to_owned(),
+                SocketMessage::Send(message) => match message.message.unwrap() {
+                    signal_response::Message::Join(_) => "join".to_owned(),
+                    signal_response::Message::Leave(leave) => leave.reason().as_str_name().to_owned(),
+                    _ => continue,
+                },
+            });
+        }
+        names
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_takes_no_messages_is_closed_with_a_reason_and_the_others_stay() {
+        let (mut control, _inputs, handle) = control();
+        let mut events = handle.subscribe();
+        let mut slow = join(&mut control, "slow", 1);
+        let mut alice = join(&mut control, "alice", 100);
+        control.carry(clock::now()).await;
+        // The news of alice did not fit behind the join.
+        assert_eq!(slow.killed.try_recv(), Ok("messages are not read"));
+        assert_eq!(names(&mut alice), ["join"]);
+        assert!(alice.killed.try_recv().is_err());
+        control.carry(clock::now()).await;
+        drop(control);
+        let mut gone = Vec::new();
+        while let Some(crate::handle::Heard::Event(event)) = events.next().await {
+            if let SfuEvent::ParticipantConnectionAborted { identity, .. } = &*event {
+                gone.push(identity.clone());
+            }
+        }
+        assert_eq!(gone, ["slow"]);
+    }
+
+    #[tokio::test]
+    async fn a_farewell_is_in_the_queue_before_the_close() {
+        let (control, inputs, _handle) = control();
+        let mut control = control;
+        let mut alice = join(&mut control, "alice", 100);
+        let running = tokio::spawn(control.run());
+        let (answer, done) = oneshot::channel();
+        inputs.send(Input::Shutdown { answer }).await.ok().unwrap();
+        done.await.unwrap();
+        running.await.unwrap();
+        assert_eq!(
+            names(&mut alice),
+            ["join", DisconnectReason::ServerShutdown.as_str_name(), "close"]
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! Controlling the SFU from inside the process. The server API ([`crate::http`]) translates to the same words.
+
+use crate::control::{Input, Inputs};
+use hanse_sfu_signal::{SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use std::sync::Arc;
+use tokio::sync::{broadcast, oneshot};
+
+/// Events that wait for one subscriber. One that is further behind misses the oldest and is told how many.
+pub const EVENTS_MAX: usize = 4096;
+
+/// A command on its way to the control task.
+pub(crate) struct Command {
+    pub command: SfuCommand,
+    pub answer: oneshot::Sender<Result<SfuReply, SfuRefusal>>,
+}
+
+/// A cheap clone reaches the same SFU.
+#[derive(Clone)]
+pub struct SfuHandle {
+    inputs: Inputs,
+    events: broadcast::Sender<Arc<SfuEvent>>,
+}
+
+/// What a subscriber hears next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Something happened.
+    Event(Arc<SfuEvent>),
+    /// This many events were missed; ask for the state.
+    Missed(u64),
+}
+
+/// What happens from the moment of [`SfuHandle::subscribe`] on, in order.
+pub struct SfuEvents {
+    events: broadcast::Receiver<Arc<SfuEvent>>,
+}
+
+impl SfuHandle {
+    pub(crate) fn new(inputs: Inputs, events: broadcast::Sender<Arc<SfuEvent>>) -> Self {
+        SfuHandle { inputs, events }
+    }
+
+    /// Has a command carried out.
+    ///
+    /// # Errors
+    ///
+    /// What the SFU refuses, with the sentence for whoever asked; also when it is stopping.
+    pub async fn command(&self, command: SfuCommand) -> Result<SfuReply, SfuRefusal> {
+        let stopping = || SfuRefusal::Full("the server is stopping".to_owned());
+        let (answer, reply) = oneshot::channel();
+        self.inputs
+            .send(Input::Command(Command { command, answer }))
+            .await
+            .map_err(|_| stopping())?;
+        reply.await.map_err(|_| stopping())?
+    }
+
+    /// Hears of everything that happens from now on.
+    pub fn subscribe(&self) -> SfuEvents {
+        SfuEvents {
+            events: self.events.subscribe(),
+        }
+    }
+}
+
+impl SfuEvents {
+    /// The next event; `None` when the SFU has stopped.
+    pub async fn next(&mut self) -> Option<Heard> {
+        match self.events.recv().await {
+            Ok(event) => Some(Heard::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Listening and serving: one task per connection, a bound on connections, a limit for slow request heads.
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Uri};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tower_service::Service;
+
+/// Connections at a time, open sockets of participants included. More wait in the system's queue.
+const CONNECTIONS_MAX: usize = 20_000;
+
+/// How long a client may take to send a request head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes of a request head. The path alone may have 65,534 (the `http` crate's limit; a longer one is answered with
+/// 414): a join carries a whole session description in its query.
+const HEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// Connections that the system may hold back for us.
+const BACKLOG: i32 = 1024;
+
+/// After a failed `accept` (no descriptors left), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket on one address; `::` does not take IPv4 in, so that both can be listened to.
+///
+/// # Errors
+///
+/// When the address is not ours or the port is taken.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The tasks that accept connections. Dropping it stops them; connections that are open go on.
+pub(crate) struct Server {
+    accepting: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves on all of these.
+    pub(crate) fn start(listeners: Vec<TcpListener>, router: &Router) -> Self {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let accepting = listeners
+            .into_iter()
+            .map(|listener| tokio::spawn(accept(listener, router.clone(), Arc::clone(&places))))
+            .collect();
+        Server { accepting }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for task in &self.accepting {
+            task.abort();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, places: Arc<Semaphore>) {
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    serve(stream, router).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, router: Router) {
+    // Signalling messages are small and wanted at once.
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(answer(&mut router, collapse_slashes(request)).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    // Broken requests were answered already; broken connections concern nobody.
+    let _ = connection.await;
+}
+
+async fn answer(router: &mut Router, request: Request<Incoming>) -> http::Response<Body> {
+    match router.call(request.map(Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Clients whose configured URL ends in a slash ask for `//rtc/v1`.
+fn collapse_slashes<B>(mut request: Request<B>) -> Request<B> {
+    let whole = request.uri().path_and_query().map_or("", |whole| whole.as_str());
+    if whole.starts_with("//") {
+        let single = format!("/{}", whole.trim_start_matches('/'));
+        if let Ok(uri) = Uri::try_from(single) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leading_slashes_collapse_and_others_stay() {
+        let collapsed = |uri: &str| {
+            let request = Request::builder().uri(uri).body(()).unwrap();
+            collapse_slashes(request).uri().to_string()
+        };
+        assert_eq!(collapsed("//rtc/v1?a=//b"), "/rtc/v1?a=//b");
+        assert_eq!(collapsed("///"), "/");
+        assert_eq!(collapsed("/rtc//v1"), "/rtc//v1");
+    }
+}

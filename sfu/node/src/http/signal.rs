@@ -1,0 +1,153 @@
+//! `GET /rtc/v1` and its kin: everything about a join that can be refused is refused before the socket opens, as an
+//! HTTP status with a text that clients show or act on.
+
+use super::upgrade::Upgrade;
+use super::{Api, access, socket};
+use crate::control::{Input, SOCKET_MESSAGES_MAX, SocketLink};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::response::{IntoResponse, Response};
+use hanse_sfu_signal::{JoinAttempt, JoinRefusal, decode_join_request};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, Request, StatusCode};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+
+/// The query, as far as it is ours.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parameters {
+    access_token: Option<String>,
+    join_request: Option<String>,
+    publish: Option<String>,
+}
+
+/// Why there is no socket.
+struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn unavailable() -> Self {
+        Refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is stopping".to_owned(),
+        )
+    }
+}
+
+impl From<JoinRefusal> for Refusal {
+    fn from(refusal: JoinRefusal) -> Self {
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Refusal(status, refusal.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+/// `GET /rtc/v1`
+pub(super) async fn join(State(api): State<Api>, request: Request<Body>) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let Some(upgrade) = Upgrade::of(&mut parts) else {
+        return Refusal(
+            StatusCode::NOT_FOUND,
+            "this path takes WebSocket connections only".to_owned(),
+        )
+        .into_response();
+    };
+    open(&api, &mut parts, upgrade)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
+}
+
+/// `GET /rtc`: clients of the older form, with two peer connections, ask here. One that brings a `join_request` speaks
+/// the newer form all the same.
+pub(super) async fn join_or_old(state: State<Api>, request: Request<Body>) -> Response {
+    let (mut parts, body) = request.into_parts();
+    if parameters(&mut parts)
+        .await
+        .is_ok_and(|parameters| parameters.join_request.is_some())
+    {
+        return join(state, Request::from_parts(parts, body)).await;
+    }
+    let sentence =
+        "this server speaks the single peer connection form of LiveKit's protocol only: connect to /rtc/v1";
+    Refusal(StatusCode::NOT_FOUND, sentence.to_owned()).into_response()
+}
+
+/// `GET /rtc/v1/validate` and `/rtc/validate`: the same checks without a socket, for clients that want to know why
+/// theirs was refused (browsers do not tell them).
+pub(super) async fn validate(State(api): State<Api>, request: Request<Body>) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let answer = match check(&api, &mut parts).await {
+        Ok(()) => (StatusCode::OK, "success").into_response(),
+        Err(refusal) => refusal.into_response(),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, http::HeaderValue::from_static("*"));
+    (headers, answer).into_response()
+}
+
+async fn check(api: &Api, parts: &mut Parts) -> Result<(), Refusal> {
+    let attempt = Box::new(attempt(api, parts).await?);
+    let (answer, result) = oneshot::channel();
+    api.inputs
+        .send(Input::CheckJoin { attempt, answer })
+        .await
+        .map_err(|_| Refusal::unavailable())?;
+    Ok(result.await.map_err(|_| Refusal::unavailable())??)
+}
+
+async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response, Refusal> {
+    let attempt = Box::new(attempt(api, parts).await?);
+    if attempt.request.is_none() {
+        return Err(JoinRefusal::RequestMissing.into());
+    }
+    let (messages, outbound) = mpsc::channel(SOCKET_MESSAGES_MAX);
+    let (kill, killed) = oneshot::channel();
+    let (answer, result) = oneshot::channel();
+    let socket = SocketLink { messages, kill };
+    api.inputs
+        .send(Input::Join {
+            attempt,
+            socket,
+            answer,
+        })
+        .await
+        .map_err(|_| Refusal::unavailable())?;
+    let session = result.await.map_err(|_| Refusal::unavailable())??;
+    let seat = socket::Seat::new(session, api.inputs.clone(), api.sockets.clone());
+    Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, killed)))
+}
+
+async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {
+    let parameters = parameters(parts).await?;
+    let claims = access::claims(api, &parts.headers, parameters.access_token.as_deref())
+        .map_err(|sentence| Refusal(StatusCode::UNAUTHORIZED, sentence))?;
+    let request = parameters
+        .join_request
+        .as_deref()
+        .map(decode_join_request)
+        .transpose()?;
+    let user_agent = parts
+        .headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .map(str::to_owned);
+    Ok(JoinAttempt {
+        claims,
+        request,
+        publish: parameters.publish,
+        user_agent,
+    })
+}
+
+async fn parameters(parts: &mut Parts) -> Result<Parameters, Refusal> {
+    match Query::<Parameters>::from_request_parts(parts, &()).await {
+        Ok(Query(parameters)) => Ok(parameters),
+        Err(error) => Err(Refusal(StatusCode::BAD_REQUEST, error.body_text())),
+    }
+}

@@ -1,0 +1,326 @@
+//! Putting a node together: sockets, shards, the control task, HTTP; and taking it apart again.
+
+use crate::config::{HttpConfig, SfuConfig};
+use crate::control::{Control, Input, Inputs};
+use crate::handle::SfuHandle;
+use crate::http::{Api, Server, SocketCount, bind, router};
+use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
+use crate::secure::{DtlsTransports, Identity};
+use crate::shard::{EVENTS_MAX, Shards, shard_count};
+use hanse_runtime::clock;
+use hanse_runtime::shutdown::SHUTDOWN_DEADLINE;
+use hanse_sfu_core::ids::ShardId;
+use hanse_sfu_core::shard::CONNECTIONS_MAX;
+use hanse_sfu_signal::{SignalConfig, Signalling, WallClock};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Why a node does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A port is taken, an address is not ours, and the like.
+    #[error("cannot listen on {what} {address}: {error}")]
+    Listen {
+        /// `TCP` or `UDP`.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Nobody could send us media.
+    #[error(
+        "this machine has no network address that others could reach, so no media could come in: \
+         name one in [sfu] addresses (\"127.0.0.1\" for a trial on this machine alone)"
+    )]
+    NoAddress,
+    /// No randomness, no threads, no descriptors.
+    #[error("the system refuses what the SFU needs: {0}")]
+    System(String),
+}
+
+/// A running SFU.
+pub struct Node {
+    handle: SfuHandle,
+    inputs: Inputs,
+    http: Vec<SocketAddr>,
+    media: Vec<SocketAddr>,
+    server: Server,
+    sockets: SocketCount,
+    control: JoinHandle<()>,
+    shards: Shards,
+    gone: mpsc::Receiver<ShardId>,
+}
+
+impl Node {
+    /// Starts an SFU. Needs a tokio runtime with timers and I/O.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start(http: &HttpConfig, sfu: &SfuConfig) -> Result<Self, StartError> {
+        let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let listeners = listen(http)?;
+        let shard_count = shard_count(sfu.shards, cores);
+        let sockets = media_sockets(sfu, shard_count)?;
+        let bound: Vec<SocketAddr> = sockets.iter().take(1).flatten().map(MediaSocket::local).collect();
+        let candidates = candidates(sfu, &bound)?;
+
+        let identity = Identity::generate().map_err(|error| system(&error))?;
+        let seed = || identity.random_seed().map_err(io::Error::other);
+        let (events, shard_events) = mpsc::channel(EVENTS_MAX);
+        let (gone_sender, gone) = mpsc::channel(1);
+        let transports = DtlsTransports::new(identity.clone());
+        let (shards, links) = Shards::start(sockets, &transports, seed, &events, &gone_sender)
+            .map_err(|error| system(&error))?;
+
+        let now = clock::now();
+        let signalling = Signalling::new(
+            now,
+            SignalConfig {
+                auto_create: sfu.auto_create,
+                empty_timeout_s: sfu.room_empty_timeout_s,
+                departure_timeout_s: sfu.room_departure_timeout_s,
+                max_participants: sfu.room_participants_max,
+                participants_max_on_node: match sfu.participants_max {
+                    0 => u32::from(shard_count).saturating_mul(CONNECTIONS_MAX as u32),
+                    max => max,
+                },
+                candidates: candidates.clone(),
+                fingerprint: identity.sdp_fingerprint(),
+                node_id: node_id(&seed().map_err(|error| system(&error))?),
+                region: sfu.region.clone(),
+                keys: sfu.keys.expose().clone(),
+                wall: WallClock {
+                    at: now,
+                    unix_ms: clock::unix_ms(),
+                },
+            },
+            seed().map_err(|error| system(&error))?,
+        );
+        let (control, inputs, handle) = Control::new(signalling, links, shard_events);
+        let control = tokio::spawn(control.run());
+        let sockets = SocketCount::new();
+        let api = Api {
+            inputs: inputs.clone(),
+            handle: handle.clone(),
+            keys: Arc::new(sfu.keys.expose().clone()),
+            sockets: sockets.clone(),
+        };
+        let http = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        let server = Server::start(listeners, &router(api));
+
+        if sfu.short_secret {
+            tracing::warn!("an API secret has fewer than 32 characters; a longer one is harder to guess");
+        }
+        say_candidates(&candidates);
+        Ok(Node {
+            handle,
+            inputs,
+            http,
+            media: candidates,
+            server,
+            sockets,
+            control,
+            shards,
+            gone,
+        })
+    }
+
+    /// Controls the SFU and hears of what happens.
+    pub fn handle(&self) -> SfuHandle {
+        self.handle.clone()
+    }
+
+    /// Where HTTP is served.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http
+    }
+
+    /// Where clients are told to send media.
+    pub fn media_addresses(&self) -> &[SocketAddr] {
+        &self.media
+    }
+
+    /// Returns when a part of the node has ended unasked and the process should end, too; with a sentence that says
+    /// which.
+    pub async fn failed(&mut self) -> String {
+        tokio::select! {
+            shard = self.gone.recv() => match shard {
+                Some(ShardId(id)) => format!("media shard {id} has ended"),
+                None => "all media shards have ended".to_owned(),
+            },
+            _ = &mut self.control => "the control task has ended".to_owned(),
+        }
+    }
+
+    /// Tells everybody that the server stops, lets their sockets carry it, and ends everything. Takes
+    /// [`SHUTDOWN_DEADLINE`] at most.
+    pub async fn stop(self) {
+        drop(self.server);
+        let (answer, done) = oneshot::channel();
+        let farewell = async {
+            if self.inputs.send(Input::Shutdown { answer }).await.is_ok() {
+                let _ = done.await;
+            }
+            // Each socket flushes its own farewell and closes.
+            self.sockets.none().await;
+        };
+        if timeout(SHUTDOWN_DEADLINE, farewell).await.is_err() {
+            tracing::warn!("not everybody could be told in time that the server stops");
+        }
+        self.control.abort();
+        let shards = self.shards;
+        let _ = tokio::task::spawn_blocking(move || shards.stop()).await;
+    }
+}
+
+fn listen(config: &HttpConfig) -> Result<Vec<tokio::net::TcpListener>, StartError> {
+    let mut listeners: Vec<tokio::net::TcpListener> = Vec::new();
+    for &ip in &config.bind_addresses {
+        // With port 0 all addresses share what the system chose for the first.
+        let port = match listeners.first().and_then(|first| first.local_addr().ok()) {
+            Some(first) => first.port(),
+            None => config.port,
+        };
+        let address = SocketAddr::new(ip, port);
+        match bind(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if left_out(ip, &error) => tracing::info!("this machine has no {}", family(ip)),
+            Err(error) => {
+                return Err(StartError::Listen {
+                    what: "TCP",
+                    address,
+                    error,
+                });
+            }
+        }
+    }
+    if listeners.is_empty() {
+        Err(StartError::NoAddress)
+    } else {
+        Ok(listeners)
+    }
+}
+
+/// The media sockets of each shard; all shards share the port.
+fn media_sockets(config: &SfuConfig, shards: u16) -> Result<Vec<Vec<MediaSocket>>, StartError> {
+    let mut port = config.udp_port;
+    let mut all = Vec::with_capacity(usize::from(shards));
+    for shard in 0..shards {
+        let mut sockets = Vec::new();
+        for &ip in &config.bind_addresses {
+            let address = SocketAddr::new(ip, port);
+            let free = if shard == 0 {
+                MediaSocket::probe(address)
+            } else {
+                Ok(())
+            };
+            match free.and_then(|()| MediaSocket::bind(address)) {
+                Ok(socket) => {
+                    port = socket.local().port();
+                    sockets.push(socket);
+                }
+                Err(error) if left_out(ip, &error) => {}
+                Err(error) => {
+                    return Err(StartError::Listen {
+                        what: "UDP",
+                        address,
+                        error,
+                    });
+                }
+            }
+        }
+        if let (0, Some(socket)) = (shard, sockets.first()) {
+            say_buffers(socket);
+        }
+        if sockets.is_empty() {
+            return Err(StartError::NoAddress);
+        }
+        all.push(sockets);
+    }
+    Ok(all)
+}
+
+/// A wildcard of a family that this machine does not have.
+fn left_out(ip: IpAddr, error: &io::Error) -> bool {
+    ip.is_unspecified()
+        && matches!(
+            error.raw_os_error(),
+            Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT)
+        )
+}
+
+fn family(ip: IpAddr) -> &'static str {
+    if ip.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
+/// What clients are offered: the configured addresses; else the bound ones, where a wildcard stands for every
+/// interface of its family.
+fn candidates(config: &SfuConfig, bound: &[SocketAddr]) -> Result<Vec<SocketAddr>, StartError> {
+    let Some(port) = bound.first().map(SocketAddr::port) else {
+        return Err(StartError::NoAddress);
+    };
+    let served = |ip: &IpAddr| bound.iter().any(|bound| bound.is_ipv4() == ip.is_ipv4());
+    let addresses: Vec<IpAddr> = if config.addresses.is_empty() {
+        let local = local_addresses().map_err(|error| StartError::System(error.to_string()))?;
+        let mut addresses = Vec::new();
+        for bound in bound {
+            if bound.ip().is_unspecified() {
+                addresses.extend(local.iter().filter(|ip| ip.is_ipv4() == bound.is_ipv4()));
+            } else {
+                addresses.push(bound.ip());
+            }
+        }
+        addresses
+    } else {
+        config.addresses.iter().copied().filter(served).collect()
+    };
+    if addresses.is_empty() {
+        return Err(StartError::NoAddress);
+    }
+    Ok(addresses
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect())
+}
+
+/// The server's own addresses are no secret, and most trouble with media is a wrong one.
+fn say_candidates(candidates: &[SocketAddr]) {
+    let list: Vec<String> = candidates
+        .iter()
+        .map(|address| format!("{address}/udp"))
+        .collect();
+    tracing::info!("clients are offered these media addresses: {}", list.join(", "));
+}
+
+fn say_buffers(socket: &MediaSocket) {
+    let (receive, send) = socket.buffers();
+    if receive.min(send) < BUFFER_WARN {
+        tracing::warn!(
+            "the kernel keeps {receive} bytes of received and {send} bytes of sent media for us where {BUFFER_WANTED} \
+             were asked for; under load packets will be lost. Raise both: sysctl -w net.core.rmem_max={BUFFER_WANTED} \
+             net.core.wmem_max={BUFFER_WANTED}"
+        );
+    }
+}
+
+/// `ND_` and 12 characters, as clients expect of an id.
+fn node_id(random: &[u8; 32]) -> String {
+    const LETTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let letter = |byte: &u8| {
+        LETTERS
+            .get(usize::from(*byte) % LETTERS.len())
+            .map_or('x', |&letter| char::from(letter))
+    };
+    format!("ND_{}", random.iter().take(12).map(letter).collect::<String>())
+}

@@ -1,0 +1,78 @@
+//! For one test only (feature `debug-tap`, never in a release): writes forwarded payloads to a file, so that the test
+//! can show that nobody but the participants can decode them.
+//!
+//! One JSON object a line: `track`, `down_track`, `codec` (`vp8`, `opus`), `sequence`, `timestamp`, `marker`, `payload`
+//! (base64 of the RTP payload). Each shard adds the packets of its first [`FRAMES_MAX`] frames of each codec.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hanse_sfu_core::command::Codec;
+use hanse_sfu_core::ids::DownTrackId;
+use hanse_sfu_core::shard::Shard;
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+
+/// Names the file.
+const VARIABLE: &str = "HANSE_DEBUG_TAP";
+
+/// Frames of one codec that one shard writes.
+const FRAMES_MAX: usize = 100;
+
+pub(crate) struct Tap {
+    file: BufWriter<File>,
+    opus: HashSet<(DownTrackId, u32)>,
+    vp8: HashSet<(DownTrackId, u32)>,
+}
+
+impl Tap {
+    /// `None`: nobody asked for it, or the file cannot be written.
+    pub(crate) fn from_environment() -> Option<Self> {
+        let path = std::env::var_os(VARIABLE)?;
+        match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(file) => {
+                tracing::warn!("this is a test build: forwarded payloads are written to a file");
+                Some(Tap {
+                    file: BufWriter::new(file),
+                    opus: HashSet::new(),
+                    vp8: HashSet::new(),
+                })
+            }
+            Err(error) => {
+                tracing::error!(%error, "{VARIABLE} names a file that cannot be written");
+                None
+            }
+        }
+    }
+
+    /// Writes what the shard has kept. A frame that has begun is written to its end.
+    pub(crate) fn drain(&mut self, shard: &mut Shard) {
+        let mut wrote = false;
+        while let Some(packet) = shard.poll_tapped() {
+            let (name, frames) = match packet.codec {
+                Codec::Opus => ("opus", &mut self.opus),
+                Codec::Vp8 => ("vp8", &mut self.vp8),
+            };
+            let frame = (packet.down_track, packet.timestamp);
+            if !frames.contains(&frame) {
+                if frames.len() >= FRAMES_MAX {
+                    continue;
+                }
+                frames.insert(frame);
+            }
+            let line = serde_json::json!({
+                "track": packet.track.0,
+                "down_track": packet.down_track.0,
+                "codec": name,
+                "sequence": packet.sequence,
+                "timestamp": packet.timestamp,
+                "marker": packet.marker,
+                "payload": BASE64_STANDARD.encode(&packet.payload),
+            });
+            wrote |= writeln!(self.file, "{line}").is_ok();
+        }
+        if wrote && let Err(error) = self.file.flush() {
+            tracing::error!(%error, "the tapped packets could not be written");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The one vocabulary that controls the SFU. The Twirp handler of `hanse-sfu` and the in-process adapter of the focus
+//! both translate to it, and one exam runs over both.
+
+use livekit_protocol::{DisconnectReason, ParticipantInfo, ParticipantPermission, Room};
+
+/// What the SFU is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SfuCommand {
+    /// Makes a room that waits for people, or changes the settings of one that exists (which keeps its sid and its
+    /// creation time). Answer: [`SfuReply::Room`].
+    CreateRoom(RoomSettings),
+    /// Answer: [`SfuReply::Rooms`].
+    ListRooms {
+        /// Only these; empty: all.
+        names: Vec<String>,
+    },
+    /// Everybody is told `ROOM_DELETED`. A new join may create the room again. Answer: [`SfuReply::Done`].
+    DeleteRoom {
+        /// Its name.
+        room: String,
+    },
+    /// Answer: [`SfuReply::Participants`], hidden ones included.
+    ListParticipants {
+        /// Its name.
+        room: String,
+    },
+    /// Answer: [`SfuReply::Participant`].
+    Participant {
+        /// The room's name.
+        room: String,
+        /// Whom.
+        identity: String,
+    },
+    /// The participant is told `PARTICIPANT_REMOVED`. Answer: [`SfuReply::Done`].
+    RemoveParticipant {
+        /// The room's name.
+        room: String,
+        /// Whom.
+        identity: String,
+    },
+    /// Replaces what a participant may do, as a whole. Tracks that it may no longer publish end for everybody;
+    /// without `can_subscribe` it receives nothing, and with it again everything it had asked for. Answer:
+    /// [`SfuReply::Participant`].
+    ChangeRights {
+        /// The room's name.
+        room: String,
+        /// Whose.
+        identity: String,
+        /// The new rights.
+        permission: ParticipantPermission,
+    },
+}
+
+/// How a room is to be. For an existing room, 0 and the empty string keep what it has; for a new one they mean the
+/// node's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomSettings {
+    /// 1 to [`crate::limits::NAME_BYTES_MAX`] bytes.
+    pub name: String,
+    /// Seconds after which a room that nobody ever joined is closed.
+    pub empty_timeout_s: u32,
+    /// Seconds after which a room is closed when the last one has left.
+    pub departure_timeout_s: u32,
+    /// People who may be in at a time.
+    pub max_participants: u32,
+    /// Free text.
+    pub metadata: String,
+}
+
+/// What the SFU answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SfuReply {
+    /// A room.
+    Room(Room),
+    /// Rooms by name.
+    Rooms(Vec<Room>),
+    /// Participants in order of their joins.
+    Participants(Vec<ParticipantInfo>),
+    /// A participant.
+    Participant(ParticipantInfo),
+    /// It is done.
+    Done,
+}
+
+/// Why the SFU does not do it. The text is for the one who asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SfuRefusal {
+    /// Twirp `not_found`.
+    #[error("requested room does not exist")]
+    RoomNotFound,
+    /// Twirp `not_found`.
+    #[error("participant does not exist")]
+    ParticipantNotFound,
+    /// Twirp `invalid_argument`; the sentence says what is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// Twirp `resource_exhausted`; the sentence says what is full.
+    #[error("{0}")]
+    Full(String),
+}
+
+/// What happened. In order for each room; a participant is named by identity and sid, since the same identity may have
+/// come back before anybody hears that it left.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SfuEvent {
+    /// A room exists from now on.
+    RoomStarted {
+        /// As it is now.
+        room: Room,
+    },
+    /// A room is gone: deleted, or empty for too long.
+    RoomFinished {
+        /// As it was.
+        room: Room,
+    },
+    /// A participant's media is connected.
+    ParticipantJoined {
+        /// The room's name.
+        room: String,
+        /// Who.
+        identity: String,
+        /// `PA_…`
+        sid: String,
+    },
+    /// A participant that had joined is gone.
+    ParticipantLeft {
+        /// The room's name.
+        room: String,
+        /// Who.
+        identity: String,
+        /// `PA_…`
+        sid: String,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// A participant is gone whose media never connected.
+    ParticipantConnectionAborted {
+        /// The room's name.
+        room: String,
+        /// Who.
+        identity: String,
+        /// `PA_…`
+        sid: String,
+        /// Why.
+        reason: DisconnectReason,
+    },
+    /// A track can be subscribed to.
+    TrackPublished {
+        /// The room's name.
+        room: String,
+        /// Whose.
+        identity: String,
+        /// Its participant, `PA_…`.
+        sid: String,
+        /// `TR_…`
+        track_sid: String,
+    },
+    /// A track has ended.
+    TrackUnpublished {
+        /// The room's name.
+        room: String,
+        /// Whose.
+        identity: String,
+        /// Its participant, `PA_…`.
+        sid: String,
+        /// `TR_…`
+        track_sid: String,
+    },
+}

@@ -1,0 +1,83 @@
+//! What every room may use while it handles an input: the moment, the configuration, names, timers, and the queue of
+//! what comes out.
+
+use crate::api::SfuEvent;
+use crate::names::Names;
+use crate::signalling::{Output, SessionId, SignalConfig};
+use crate::timers::{RoomKey, Timers};
+use hanse_sfu_core::command::MediaCommand;
+use hanse_sfu_core::ids::TrackId;
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{DisconnectReason, LeaveRequest, SignalResponse};
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+pub(crate) struct Context {
+    /// The moment of the input that is being handled.
+    pub now: Instant,
+    pub config: SignalConfig,
+    pub names: Names,
+    pub timers: Timers,
+    /// Which room a session is in.
+    pub sessions: HashMap<SessionId, RoomKey>,
+    /// Which room an event about a track is for.
+    pub track_rooms: HashMap<TrackId, RoomKey>,
+    /// Drained by the caller after each input; bounded by what one input can cause.
+    pub outputs: VecDeque<Output>,
+}
+
+impl Context {
+    pub fn new(now: Instant, config: SignalConfig, seed: [u8; 32]) -> Self {
+        Context {
+            now,
+            config,
+            names: Names::new(seed),
+            timers: Timers::default(),
+            sessions: HashMap::new(),
+            track_rooms: HashMap::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub fn send(&mut self, session: SessionId, message: Message) {
+        let message = Box::new(SignalResponse { message: Some(message) });
+        self.outputs.push_back(Output::Send { session, message });
+    }
+
+    /// Says goodbye and closes the socket.
+    pub fn send_leave(&mut self, session: SessionId, reason: DisconnectReason, action: Action) {
+        let leave = LeaveRequest {
+            can_reconnect: action != Action::Disconnect,
+            reason: reason.into(),
+            action: action.into(),
+            regions: None,
+        };
+        self.send(session, Message::Leave(leave));
+        self.close(session);
+    }
+
+    pub fn close(&mut self, session: SessionId) {
+        self.outputs.push_back(Output::Close { session });
+    }
+
+    pub fn media(&mut self, command: MediaCommand) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    pub fn event(&mut self, event: SfuEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Milliseconds since 1970.
+    pub fn unix_ms(&self) -> u64 {
+        let wall = self.config.wall;
+        let passed = self.now.saturating_duration_since(wall.at).as_millis();
+        wall.unix_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// Seconds since 1970.
+    pub fn unix_s(&self) -> u64 {
+        self.unix_ms() / 1000
+    }
+}

@@ -1,0 +1,102 @@
+//! Every bound of the signalling in one place, each with what happens at it. A stranger's input can make nothing in
+//! this crate larger than these numbers say.
+
+use std::time::Duration;
+
+/// Bytes of an access token. A longer one is refused like a broken one (401). Raising it only costs memory per request.
+pub const TOKEN_BYTES_MAX: usize = 64 * 1024;
+
+/// Seconds by which a token's clock may differ from ours.
+pub const TOKEN_LEEWAY_S: u64 = 60;
+
+/// Bytes of a join request after decompression (LiveKit's server: 1 MiB). Beyond: 400.
+pub const JOIN_REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of an identity or of a room name. Beyond: 400.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Bytes of a participant's or room's metadata. Beyond: 400, or `LIMIT_EXCEEDED` when it is an update.
+pub const METADATA_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes of all attribute names and values of a participant. Beyond: 400, or `LIMIT_EXCEEDED` when it is an update.
+pub const ATTRIBUTES_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of one track announcement. Beyond: `LIMIT_EXCEEDED`. It is told to everybody in the room.
+pub const ANNOUNCEMENT_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a track id that a client asks for. Ours have 17; a longer one is `SE_TRACK_NOTFOUND` at once.
+pub const TRACK_SID_BYTES_MAX: usize = 64;
+
+/// Rooms of a node, empty ones included. Beyond: no room is created (503, or `resource_exhausted` at the server API).
+pub const ROOMS_MAX: usize = 10_000;
+
+/// Tracks of one participant that are announced but have no media section yet. Beyond: `LIMIT_EXCEEDED`.
+pub const PENDING_TRACKS_MAX: usize = 20;
+
+/// Requests that wait for an earlier track with the same cid. Beyond: `LIMIT_EXCEEDED`.
+pub const QUEUED_TRACKS_MAX: usize = 3;
+
+/// Tracks that one participant publishes at a time. Beyond: `LIMIT_EXCEEDED`.
+pub const PUBLISHED_TRACKS_MAX: usize = 50;
+
+/// Codecs and layers that an announcement may list. Further ones are dropped from the track's description.
+pub const CODECS_PER_TRACK_MAX: usize = 8;
+
+/// Tracks that one participant receives at a time. Beyond: a subscription is refused with `SE_TRACK_NOTFOUND`.
+/// Equals the media sections that an offer may have.
+pub const SUBSCRIPTIONS_MAX: usize = MEDIA_SECTIONS_MAX;
+
+/// Track ids that are asked for but do not exist (yet). Beyond: `SE_TRACK_NOTFOUND` at once.
+pub const UNKNOWN_SUBSCRIPTIONS_MAX: usize = 200;
+
+/// How long a subscription waits for a track that does not exist. Then: `SE_TRACK_NOTFOUND`.
+pub const UNKNOWN_SUBSCRIPTION_WAIT: Duration = Duration::from_secs(60);
+
+/// Entries of a list in one client message (track ids, permissions). Further ones are ignored.
+pub const LIST_ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of an offer. Beyond: the participant is asked to reconnect (`STATE_MISMATCH`).
+pub const OFFER_BYTES_MAX: usize = 512 * 1024;
+
+/// Media sections of an offer. Beyond: the participant is asked to reconnect (`STATE_MISMATCH`). Slots are reused, so a
+/// call grows to the number of tracks that are received at the same time plus what was published over its life.
+pub const MEDIA_SECTIONS_MAX: usize = 600;
+
+/// Lines of an offer. Beyond: as above. Bounds what parsing may allocate.
+pub const OFFER_LINES_MAX: usize = 60_000;
+
+/// Offers of one participant in [`OFFER_WINDOW`]. Beyond: `STATE_MISMATCH`; a client that behaves sends one per change
+/// in the room, a few a second in the wildest churn.
+pub const OFFERS_PER_WINDOW_MAX: u32 = 300;
+
+/// See [`OFFERS_PER_WINDOW_MAX`].
+pub const OFFER_WINDOW: Duration = Duration::from_secs(10);
+
+/// A participant whose media is not connected this long after its join is removed (`JOIN_FAILURE`).
+pub const JOIN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long a `media_sections_requirement` may stay unanswered before it is sent again. A client answers within one
+/// round trip, and its own offer may cross ours.
+pub const REQUIREMENT_WAIT: Duration = Duration::from_secs(5);
+
+/// Between two `refresh_token` messages.
+pub const TOKEN_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
+
+/// The shortest life of a refreshed token, in seconds.
+pub const REFRESHED_TOKEN_TTL_S_MIN: u64 = 600;
+
+/// Between two `speakers_changed` messages.
+pub const SPEAKERS_INTERVAL: Duration = Duration::from_millis(400);
+
+/// Between two `connection_quality` messages.
+pub const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Between two `room_update` messages about counts.
+pub const ROOM_UPDATE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a track's wanted quality stays up after nobody wants it any more. Shorter: encoders restart when people
+/// scroll. Longer: publishers waste uplink.
+pub const DYNACAST_LOWER_DELAY: Duration = Duration::from_secs(5);
+
+/// How long a new track that nobody watches keeps all its layers.
+pub const DYNACAST_FIRST_DELAY: Duration = Duration::from_secs(10);

@@ -1,0 +1,248 @@
+//! Writing an answer (RFC 9429, section 5.3): one section per offered section, in the offer's order, with the offer's
+//! numbers. We are ICE-lite, always the DTLS server, and gather nothing: our candidates are known from the start.
+
+use super::extension::Extension;
+use super::offer::{Offer, Section, SectionCodec, SectionKind};
+use hanse_sfu_core::command::{Codec, IceCredentials};
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// Bytes of one data channel message that we say to accept.
+const DATA_MESSAGE_BYTES_MAX: u32 = 65_535;
+
+/// What an answer says besides the offer.
+pub(crate) struct Answer<'a> {
+    pub offer: &'a Offer,
+    pub local: &'a IceCredentials,
+    pub fingerprint: &'a str,
+    pub candidates: &'a [SocketAddr],
+    pub sdp_session: u64,
+    pub sdp_version: u64,
+    pub opus: OpusParameters,
+    /// One for each of the offer's sections.
+    pub sections: Vec<SectionAnswer>,
+}
+
+/// Parameters of Opus: the same on every section, because a payload type may have only one set of them in a BUNDLE
+/// (libwebrtc reports a collision otherwise).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpusParameters {
+    /// Something that the client publishes is stereo.
+    pub stereo: bool,
+    /// Nothing that the client publishes forbids silence suppression.
+    pub dtx: bool,
+    /// Something that the client receives is stereo.
+    pub sends_stereo: bool,
+}
+
+/// What we do with a section.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SectionAnswer {
+    /// We take what the client sends on it.
+    pub receives: bool,
+    /// We send this on it.
+    pub sends: Option<OutgoingTrack>,
+}
+
+/// A track as a section announces it.
+#[derive(Clone, Debug)]
+pub(crate) struct OutgoingTrack {
+    pub stream_id: String,
+    pub track_sid: String,
+    pub ssrc: u32,
+    pub rtx_ssrc: Option<u32>,
+}
+
+/// The `candidate` attributes of our addresses, without `a=`.
+pub(crate) fn candidate_lines(candidates: &[SocketAddr]) -> Vec<String> {
+    candidates
+        .iter()
+        .enumerate()
+        .map(|(place, address)| {
+            // RFC 8445, section 5.1.2.1: host candidates, the first one preferred.
+            let local_preference = 65_535u32.saturating_sub(place as u32);
+            let priority = (126 << 24) | (local_preference << 8) | 255;
+            let (ip, port) = (address.ip(), address.port());
+            format!("candidate:{} 1 udp {priority} {ip} {port} typ host", place + 1)
+        })
+        .collect()
+}
+
+impl Answer<'_> {
+    pub fn write(&self) -> String {
+        let mut lines = Lines(String::new());
+        lines.push(format_args!("v=0"));
+        lines.push(format_args!("o=- {} {} IN IP4 127.0.0.1", self.sdp_session, self.sdp_version));
+        lines.push(format_args!("s=-"));
+        lines.push(format_args!("t=0 0"));
+        let mut bundle = String::from("BUNDLE");
+        for section in self.offer.sections.iter().filter(|section| !section.is_refused) {
+            bundle.push(' ');
+            bundle.push_str(&section.mid);
+        }
+        lines.push(format_args!("a=group:{bundle}"));
+        lines.push(format_args!("a=ice-lite"));
+        lines.push(format_args!("a=msid-semantic: WMS *"));
+        let tagged = self.offer.sections.iter().position(|section| !section.is_refused);
+        let unused = SectionAnswer::default();
+        for (place, section) in self.offer.sections.iter().enumerate() {
+            if section.is_refused {
+                write_refused(&mut lines, section);
+                continue;
+            }
+            match &section.codec {
+                Some(codec) => {
+                    let answer = self.sections.get(place).unwrap_or(&unused);
+                    self.write_media(&mut lines, section, codec, answer);
+                }
+                None => self.write_data(&mut lines, section),
+            }
+            if tagged == Some(place) {
+                for candidate in candidate_lines(self.candidates) {
+                    lines.push(format_args!("a={candidate}"));
+                }
+                lines.push(format_args!("a=end-of-candidates"));
+            }
+        }
+        lines.0
+    }
+
+    fn write_transport(&self, lines: &mut Lines, section: &Section) {
+        lines.push(format_args!("a=ice-ufrag:{}", self.local.ufrag));
+        lines.push(format_args!("a=ice-pwd:{}", self.local.password));
+        lines.push(format_args!("a=fingerprint:{}", self.fingerprint));
+        lines.push(format_args!("a=setup:passive"));
+        lines.push(format_args!("a=mid:{}", section.mid));
+    }
+
+    fn write_data(&self, lines: &mut Lines, section: &Section) {
+        lines.push(format_args!("m=application 9 {} webrtc-datachannel", section.protocol));
+        lines.push(format_args!("c=IN IP4 0.0.0.0"));
+        self.write_transport(lines, section);
+        lines.push(format_args!("a=sctp-port:5000"));
+        lines.push(format_args!("a=max-message-size:{DATA_MESSAGE_BYTES_MAX}"));
+    }
+
+    fn write_media(&self, lines: &mut Lines, section: &Section, codec: &SectionCodec, answer: &SectionAnswer) {
+        let payload_type = codec.payload_type;
+        let formats = match codec.rtx_payload_type {
+            Some(rtx) => format!("{payload_type} {rtx}"),
+            None => payload_type.to_string(),
+        };
+        lines.push(format_args!("m={} 9 {} {formats}", section.media, section.protocol));
+        lines.push(format_args!("c=IN IP4 0.0.0.0"));
+        lines.push(format_args!("a=rtcp:9 IN IP4 0.0.0.0"));
+        self.write_transport(lines, section);
+        for extmap in section.extensions.iter().filter(|extmap| is_useful(extmap.extension, section.kind)) {
+            let direction = extmap.direction.map(|direction| format!("/{direction}")).unwrap_or_default();
+            lines.push(format_args!("a=extmap:{}{direction} {}", extmap.id, extmap.extension.uri()));
+        }
+        let receives = answer.receives && section.sends;
+        let sends = answer.sends.as_ref().filter(|_| section.receives);
+        lines.push(format_args!(
+            "a={}",
+            match (sends.is_some(), receives) {
+                (true, true) => "sendrecv",
+                (true, false) => "sendonly",
+                (false, true) => "recvonly",
+                (false, false) => "inactive",
+            }
+        ));
+        if let Some(track) = sends {
+            lines.push(format_args!("a=msid:{} {}", track.stream_id, track.track_sid));
+        }
+        lines.push(format_args!("a=rtcp-mux"));
+        lines.push(format_args!("a=rtcp-rsize"));
+        self.write_codec(lines, section, codec);
+        if receives && !section.rids.is_empty() {
+            for rid in &section.rids {
+                lines.push(format_args!("a=rid:{rid} recv"));
+            }
+            let rids: Vec<&str> = section.rids.iter().map(|rid| rid.as_str()).collect();
+            lines.push(format_args!("a=simulcast:recv {}", rids.join(";")));
+        }
+        if let Some(track) = sends {
+            let cname = &track.stream_id;
+            if let Some(rtx) = track.rtx_ssrc {
+                lines.push(format_args!("a=ssrc-group:FID {} {rtx}", track.ssrc));
+            }
+            for ssrc in [Some(track.ssrc), track.rtx_ssrc].into_iter().flatten() {
+                lines.push(format_args!("a=ssrc:{ssrc} cname:{cname}"));
+                lines.push(format_args!("a=ssrc:{ssrc} msid:{} {}", track.stream_id, track.track_sid));
+            }
+        }
+    }
+
+    fn write_codec(&self, lines: &mut Lines, section: &Section, codec: &SectionCodec) {
+        let payload_type = codec.payload_type;
+        match codec.codec {
+            Codec::Opus => {
+                lines.push(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
+                lines.push(format_args!("a=fmtp:{payload_type} {}", self.opus));
+            }
+            Codec::Vp8 => {
+                lines.push(format_args!("a=rtpmap:{payload_type} VP8/90000"));
+                // What we receive is measured by transport-wide feedback, what we send by the receiver's estimate.
+                let (is_incoming, is_outgoing) = (section.sends, section.receives || !section.sends);
+                let feedback = [
+                    ("transport-cc", codec.feedback.transport_cc && is_incoming),
+                    ("goog-remb", codec.feedback.remb && is_outgoing),
+                    ("ccm fir", codec.feedback.fir),
+                    ("nack", codec.feedback.nack),
+                    ("nack pli", codec.feedback.pli),
+                ];
+                for (name, _) in feedback.into_iter().filter(|(_, is_used)| *is_used) {
+                    lines.push(format_args!("a=rtcp-fb:{payload_type} {name}"));
+                }
+                if let Some(rtx) = codec.rtx_payload_type {
+                    lines.push(format_args!("a=rtpmap:{rtx} rtx/90000"));
+                    lines.push(format_args!("a=fmtp:{rtx} apt={payload_type}"));
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for OpusParameters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("minptime=10;useinbandfec=1")?;
+        if self.dtx {
+            f.write_str(";usedtx=1")?;
+        }
+        if self.stereo {
+            f.write_str(";stereo=1;maxaveragebitrate=510000")?;
+        }
+        if self.sends_stereo {
+            f.write_str(";sprop-stereo=1")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an extension serves the section's kind. Slots keep those that only incoming media uses, too: Chromium offers
+/// no extension on a new section which an earlier answer has refused, and simulcast without rids is an error to it.
+fn is_useful(extension: Extension, kind: SectionKind) -> bool {
+    match extension {
+        Extension::Mid => true,
+        Extension::AudioLevel => kind == SectionKind::Audio,
+        Extension::Rid | Extension::RepairedRid | Extension::TransportCc | Extension::AbsSendTime => {
+            kind == SectionKind::Video
+        }
+    }
+}
+
+fn write_refused(lines: &mut Lines, section: &Section) {
+    lines.push(format_args!("m={} 0 {} {}", section.media, section.protocol, section.formats));
+    lines.push(format_args!("c=IN IP4 0.0.0.0"));
+    lines.push(format_args!("a=mid:{}", section.mid));
+    lines.push(format_args!("a=inactive"));
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn push(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{line}\r\n");
+    }
+}

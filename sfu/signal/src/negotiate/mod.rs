@@ -1,0 +1,273 @@
+//! Negotiation of the single peer connection: the client always offers, we only answer, and exactly once per offer.
+//!
+//! Sections on which the client sends carry what it publishes. Sections on which it receives are slots for what it
+//! subscribes to ([`slots`]). Reading an offer is in [`offer`], writing an answer in [`answer`]; both are pure.
+
+pub(crate) mod answer;
+mod extension;
+pub(crate) mod offer;
+pub(crate) mod slots;
+
+#[cfg(test)]
+mod tests;
+
+use crate::context::Context;
+use crate::limits::{OFFER_WINDOW, OFFERS_PER_WINDOW_MAX};
+use crate::names::Names;
+use crate::room::{Goodbye, Room};
+use crate::signalling::SessionId;
+use answer::{Answer, OpusParameters, OutgoingTrack, SectionAnswer};
+use hanse_sfu_core::command::{
+    ExtensionIds, Fingerprint, IceCredentials, MediaCommand, Peer, ReceivePlan, ReceiveSection,
+};
+use hanse_sfu_core::ids::{Mid, TrackId};
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{AudioTrackFeature, DisconnectReason, SessionDescription, SignalTarget, TrickleRequest};
+use offer::{Offer, OfferError, Section};
+use slots::{Requirement, Slot};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+/// What a participant has negotiated.
+pub(crate) struct Negotiation {
+    /// Constant: a restart of ICE needs a new session.
+    pub local: IceCredentials,
+    sdp_session: u64,
+    sdp_version: u64,
+    /// The client's end of the transport; `None`: no offer yet.
+    remote: Option<(IceCredentials, Fingerprint)>,
+    pub extensions: ExtensionIds,
+    /// Of the latest offer.
+    pub sections: Vec<Section>,
+    /// Sections on which a published track comes in.
+    pub publishing: BTreeMap<Mid, TrackId>,
+    /// Sections on which a subscribed track can go out.
+    pub slots: BTreeMap<Mid, Slot>,
+    /// The `media_sections_requirement` that is out.
+    pub requirement: Option<Requirement>,
+    /// What the media plane was told last.
+    plan: ReceivePlan,
+    window_start: Option<Instant>,
+    offers_in_window: u32,
+}
+
+impl Negotiation {
+    pub fn new(names: &mut Names) -> Self {
+        Negotiation {
+            local: names.ice_credentials(),
+            sdp_session: names.sdp_session(),
+            sdp_version: 0,
+            remote: None,
+            extensions: ExtensionIds::default(),
+            sections: Vec::new(),
+            publishing: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            requirement: None,
+            plan: ReceivePlan::default(),
+            window_start: None,
+            offers_in_window: 0,
+        }
+    }
+
+    /// The first offer has come, and the media plane knows the connection.
+    pub fn has_begun(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    pub fn section(&self, mid: &Mid) -> Option<&Section> {
+        self.sections.iter().find(|section| section.mid == *mid)
+    }
+
+    /// What comes in, as of now.
+    fn receive_plan(&self) -> ReceivePlan {
+        let receive = |section: &Section| {
+            let codec = section.codec.as_ref()?;
+            Some(ReceiveSection {
+                mid: section.mid,
+                track: *self.publishing.get(&section.mid)?,
+                codec: codec.codec,
+                payload_type: codec.payload_type,
+                rtx_payload_type: codec.rtx_payload_type,
+                layers: section.layers(),
+            })
+        };
+        ReceivePlan { extensions: self.extensions, sections: self.sections.iter().filter_map(receive).collect() }
+    }
+
+    fn admit_offer(&mut self, now: Instant) -> Result<(), OfferError> {
+        let in_window = self.window_start.is_some_and(|start| now < start + OFFER_WINDOW);
+        if !in_window {
+            self.window_start = Some(now);
+            self.offers_in_window = 0;
+        }
+        self.offers_in_window += 1;
+        if self.offers_in_window > OFFERS_PER_WINDOW_MAX { Err(OfferError::TooMany) } else { Ok(()) }
+    }
+}
+
+impl Room {
+    /// Answers an offer, or asks the client to come again.
+    pub fn handle_offer(&mut self, cx: &mut Context, session: SessionId, description: &SessionDescription) {
+        match self.negotiate(cx, session, description) {
+            Ok(()) => self.require_sections(cx, session),
+            Err(error) => {
+                tracing::warn!(session = session.0, %error, "an offer is refused");
+                let goodbye = Goodbye::Leave(Action::Reconnect);
+                self.remove(cx, session, DisconnectReason::StateMismatch, goodbye);
+            }
+        }
+    }
+
+    fn negotiate(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        description: &SessionDescription,
+    ) -> Result<(), OfferError> {
+        let Some(participant) = self.participants.get_mut(&session) else { return Ok(()) };
+        let connection = participant.connection();
+        let negotiation = &mut participant.negotiation;
+        negotiation.admit_offer(cx.now)?;
+        let offer = Offer::parse(&description.sdp)?;
+        let remote = (offer.ice.clone(), offer.fingerprint);
+        let is_first = negotiation.remote.is_none();
+        if is_first {
+            cx.media(MediaCommand::OpenConnection {
+                connection,
+                peer: Peer::Client,
+                local: negotiation.local.clone(),
+                remote: remote.0.clone(),
+                fingerprint: remote.1,
+            });
+        } else if negotiation.remote.as_ref() != Some(&remote) {
+            return Err(OfferError::TransportChanged);
+        }
+        negotiation.remote = Some(remote);
+        negotiation.extensions = offer.extensions;
+        negotiation.sections = offer.sections.clone();
+        negotiation.sdp_version += 1;
+
+        self.end_stopped_tracks(cx, session);
+        self.match_tracks(cx, session);
+        self.send_receive_plan(cx, session, is_first);
+        self.update_slots(cx, session);
+        let bound = self.bind_waiting(cx, session);
+        self.send_answer(cx, session, &offer, description.id);
+        if is_first {
+            self.send_candidates(cx, session);
+        }
+        for track in bound {
+            self.start_forwarding(cx, session, track);
+        }
+        Ok(())
+    }
+
+    /// Tells the media plane what a participant sends, if that has changed.
+    pub fn send_receive_plan(&mut self, cx: &mut Context, session: SessionId, is_first: bool) {
+        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let negotiation = &mut participant.negotiation;
+        let plan = negotiation.receive_plan();
+        if negotiation.has_begun() && (is_first || plan != negotiation.plan) {
+            negotiation.plan = plan.clone();
+            cx.media(MediaCommand::SetReceivePlan { connection: participant.connection(), plan });
+        }
+    }
+
+    fn send_answer(&mut self, cx: &mut Context, session: SessionId, offer: &Offer, id: u32) {
+        let Some(participant) = self.participants.get(&session) else { return };
+        let negotiation = &participant.negotiation;
+        let mut mid_to_track_id = HashMap::new();
+        let mut sections = Vec::new();
+        for section in &offer.sections {
+            let mut answer =
+                SectionAnswer { receives: section.sends && participant.permission.can_publish, sends: None };
+            if let Some(Slot::Busy(track)) = negotiation.slots.get(&section.mid)
+                && let Some(outgoing) = self.outgoing(session, *track)
+            {
+                mid_to_track_id.insert(section.mid.to_string(), outgoing.track_sid.clone());
+                answer.sends = Some(outgoing);
+            }
+            sections.push(answer);
+        }
+        let sdp = Answer {
+            offer,
+            local: &negotiation.local,
+            fingerprint: &cx.config.fingerprint,
+            candidates: &cx.config.candidates,
+            sdp_session: negotiation.sdp_session,
+            sdp_version: negotiation.sdp_version,
+            opus: self.opus_parameters(session),
+            sections,
+        }
+        .write();
+        self.send(
+            cx,
+            session,
+            Message::Answer(SessionDescription { r#type: "answer".to_owned(), sdp, id, mid_to_track_id }),
+        );
+        self.settle_slots(session);
+    }
+
+    /// How a section announces a track that goes out on it.
+    fn outgoing(&self, session: SessionId, track: TrackId) -> Option<OutgoingTrack> {
+        let bound = self.participants.get(&session)?.subscriptions.get(&track)?.bound.as_ref()?;
+        let track = self.tracks.get(&track)?;
+        Some(OutgoingTrack {
+            stream_id: self.stream_id(track),
+            track_sid: track.info.sid.clone(),
+            ssrc: bound.ssrc,
+            rtx_ssrc: bound.rtx_ssrc,
+        })
+    }
+
+    fn opus_parameters(&self, session: SessionId) -> OpusParameters {
+        let has = |track: &TrackId, feature: AudioTrackFeature| {
+            self.tracks.get(track).is_some_and(|track| track.info.audio_features.contains(&feature.into()))
+        };
+        let Some(participant) = self.participants.get(&session) else {
+            return OpusParameters { stereo: false, dtx: true, sends_stereo: false };
+        };
+        let published = &participant.negotiation.publishing;
+        let bound = participant.subscriptions.iter().filter(|(_, subscription)| subscription.bound.is_some());
+        OpusParameters {
+            stereo: published.values().any(|track| has(track, AudioTrackFeature::TfStereo)),
+            dtx: !published.values().any(|track| has(track, AudioTrackFeature::TfNoDtx)),
+            sends_stereo: bound.map(|(track, _)| track).any(|track| has(track, AudioTrackFeature::TfStereo)),
+        }
+    }
+
+    /// Our candidates once more as messages, for clients that wait for the last one to be `final`. Some read `sdpMid`
+    /// and `sdpMLineIndex` without asking whether they are there.
+    fn send_candidates(&mut self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get(&session) else { return };
+        let negotiation = &participant.negotiation;
+        let Some((place, section)) =
+            negotiation.sections.iter().enumerate().find(|(_, section)| !section.is_refused)
+        else {
+            return;
+        };
+        let candidates = answer::candidate_lines(&cx.config.candidates);
+        let last = candidates.len();
+        let messages: Vec<Message> = candidates
+            .into_iter()
+            .zip(1..)
+            .map(|(candidate, number)| {
+                let candidate = serde_json::json!({
+                    "candidate": candidate,
+                    "sdpMid": section.mid.as_str(),
+                    "sdpMLineIndex": place,
+                    "usernameFragment": negotiation.local.ufrag,
+                });
+                Message::Trickle(TrickleRequest {
+                    candidate_init: candidate.to_string(),
+                    target: SignalTarget::Publisher.into(),
+                    r#final: number == last,
+                })
+            })
+            .collect();
+        for message in messages {
+            self.send(cx, session, message);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One participant: who it is, what it may do, what it publishes and receives. See `docs/participant-life.md`.
+
+use crate::context::Context;
+use crate::join::{Admission, JoinAttempt};
+use crate::negotiate::Negotiation;
+use crate::quality::Quality;
+use crate::signalling::SessionId;
+use crate::subscribe::{Audience, Subscription};
+use crate::token::Claims;
+use crate::track::{PendingTrack, Track};
+use hanse_sfu_core::command::ExtensionIds;
+use hanse_sfu_core::ids::{ConnectionId, TrackId};
+use livekit_protocol::participant_info::{Kind, State};
+use livekit_protocol::{AddTrackRequest, ParticipantInfo, ParticipantPermission, TrackSource};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
+
+pub(crate) struct Participant {
+    pub session: SessionId,
+    pub sid: String,
+    pub identity: String,
+    /// What its token said, changed by what has happened since; signs its next token.
+    pub claims: Claims,
+    pub permission: ParticipantPermission,
+    pub state: State,
+    /// Its socket is there. Messages for one without are dropped.
+    pub is_reachable: bool,
+    /// It has published at least once.
+    pub is_publisher: bool,
+    joined_unix_ms: u64,
+    /// Of what others know about it; clients drop older ones.
+    version: u32,
+    /// Protocol version of its client.
+    pub protocol: i32,
+    client_protocol: i32,
+    capabilities: Vec<i32>,
+    pub auto_subscribe: bool,
+    pub adaptive_stream: bool,
+
+    /// Announced tracks without a media section.
+    pub pending: Vec<PendingTrack>,
+    /// Announcements that wait for an earlier track with the same cid.
+    pub queued: Vec<AddTrackRequest>,
+    /// Who may receive what it publishes.
+    pub audience: Audience,
+
+    /// Tracks that it wants.
+    pub subscriptions: BTreeMap<TrackId, Subscription>,
+    /// Tracks that it wants and that do not exist, with the moment when it will hear so.
+    pub unknown_tracks: BTreeMap<String, Instant>,
+    /// Since its last `connection_quality`, it began to receive somebody.
+    pub owes_quality: bool,
+    pub quality: Quality,
+
+    pub negotiation: Negotiation,
+}
+
+impl Participant {
+    /// Somebody who has just been admitted.
+    pub fn new(cx: &mut Context, attempt: &JoinAttempt, admission: &Admission<'_>) -> Self {
+        let request = admission.request;
+        let mut claims = attempt.claims.clone();
+        claims.identity = admission.identity.clone();
+        if !request.metadata.is_empty() {
+            claims.metadata = request.metadata.clone();
+        }
+        // An empty value would delete what the token says; a joining client may only add.
+        let attributes = request.participant_attributes.iter().filter(|(_, value)| !value.is_empty());
+        claims.attributes.extend(attributes.map(|(name, value)| (name.clone(), value.clone())));
+        if attempt.is_publish_only() {
+            claims.video.can_subscribe = Some(false);
+        }
+        let client = request.client_info.clone().unwrap_or_default();
+        let settings = request.connection_settings.unwrap_or_default();
+        Participant {
+            session: SessionId(cx.names.session()),
+            sid: cx.names.participant_sid(),
+            identity: admission.identity.clone(),
+            permission: claims.video.permission(),
+            claims,
+            state: State::Joining,
+            is_reachable: true,
+            is_publisher: false,
+            joined_unix_ms: cx.unix_ms(),
+            version: 0,
+            protocol: client.protocol,
+            client_protocol: client.client_protocol,
+            capabilities: client.capabilities.into_iter().take(16).collect(),
+            auto_subscribe: settings.auto_subscribe,
+            adaptive_stream: settings.adaptive_stream,
+            pending: Vec::new(),
+            queued: Vec::new(),
+            audience: Audience::Everybody,
+            subscriptions: BTreeMap::new(),
+            unknown_tracks: BTreeMap::new(),
+            owes_quality: false,
+            quality: Quality::default(),
+            negotiation: Negotiation::new(&mut cx.names),
+        }
+    }
+
+    /// Its transport; a session has one over its whole life.
+    pub fn connection(&self) -> ConnectionId {
+        ConnectionId(self.session.0)
+    }
+
+    /// Nobody is told about it.
+    pub fn is_hidden(&self) -> bool {
+        self.permission.hidden
+    }
+
+    /// Recorders and agents do not keep a room open, and take nobody's place.
+    pub fn is_dependent(&self) -> bool {
+        matches!(self.claims.kind, Kind::Egress | Kind::Agent)
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.state == State::Active
+    }
+
+    pub fn may_publish(&self, source: TrackSource) -> bool {
+        let sources = &self.permission.can_publish_sources;
+        self.permission.can_publish
+            && (sources.is_empty() || source != TrackSource::Unknown && sources.contains(&source.into()))
+    }
+
+    /// The next version: something that others know has changed.
+    pub fn changed(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+
+    /// What others are told.
+    pub fn info(&self, cx: &Context, tracks: &BTreeMap<TrackId, Track>) -> ParticipantInfo {
+        let joined = i64::try_from(self.joined_unix_ms).unwrap_or(i64::MAX);
+        ParticipantInfo {
+            sid: self.sid.clone(),
+            identity: self.identity.clone(),
+            state: self.state.into(),
+            tracks: tracks.values().filter(|track| track.publisher == self.session).map(|track| track.info.clone()).collect(),
+            metadata: self.claims.metadata.clone(),
+            joined_at: joined / 1000,
+            joined_at_ms: joined,
+            name: self.claims.name.clone(),
+            version: self.version,
+            permission: Some(self.permission.clone()),
+            region: cx.config.region.clone(),
+            is_publisher: self.is_publisher,
+            kind: self.claims.kind.into(),
+            attributes: self.claims.attributes.clone().into_iter().collect::<HashMap<_, _>>(),
+            client_protocol: self.client_protocol,
+            capabilities: self.capabilities.clone(),
+            ..ParticipantInfo::default()
+        }
+    }
+
+    /// SSRCs that its transport sends already.
+    pub fn ssrcs(&self) -> BTreeSet<u32> {
+        self.subscriptions
+            .values()
+            .filter_map(|subscription| subscription.bound.as_ref())
+            .flat_map(|bound| [Some(bound.ssrc), bound.rtx_ssrc])
+            .flatten()
+            .collect()
+    }
+
+    /// Header extensions of what we send it; video alone carries the send time.
+    pub fn send_extensions(&self, is_video: bool) -> ExtensionIds {
+        let all = self.negotiation.extensions;
+        ExtensionIds {
+            mid: all.mid,
+            abs_send_time: all.abs_send_time.filter(|_| is_video),
+            ..ExtensionIds::default()
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a client asks for, by message. Unknown and unsupported requests are answered where the contract has an answer,
+//! and ignored where it has none; none of them ends a session.
+
+use crate::context::Context;
+use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
+use crate::room::{Goodbye, Room};
+use crate::signalling::SessionId;
+use livekit_protocol::request_response::{Reason, Request};
+use livekit_protocol::signal_request::Message as Ask;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{DisconnectReason, RequestResponse, UpdateParticipantMetadata};
+
+/// Clients with a protocol above this one also hear that a request went well.
+const PROTOCOL_WITHOUT_OK: i32 = 14;
+
+impl Room {
+    pub fn handle_request(&mut self, cx: &mut Context, session: SessionId, request: Ask) {
+        match request {
+            Ask::Offer(offer) => self.handle_offer(cx, session, &offer),
+            Ask::AddTrack(request) => self.handle_add_track(cx, session, request),
+            Ask::Mute(request) => self.handle_mute(cx, session, request),
+            Ask::UpdateAudioTrack(request) => self.handle_update_audio(cx, session, request),
+            Ask::UpdateVideoTrack(request) => self.handle_update_video(cx, session, request),
+            Ask::Subscription(update) => self.handle_subscription(cx, session, update),
+            Ask::TrackSetting(settings) => self.handle_track_setting(cx, session, settings),
+            Ask::SubscriptionPermission(permission) => self.handle_audience(cx, session, permission),
+            Ask::UpdateMetadata(update) => self.handle_metadata(cx, session, update),
+            Ask::Leave(_) => self.remove(cx, session, DisconnectReason::ClientInitiated, Goodbye::Close),
+            Ask::PublishDataTrackRequest(request) => {
+                let text = "data tracks are not supported";
+                self.respond(cx, session, 0, Reason::NotAllowed, text, Request::PublishDataTrack(request));
+            }
+            Ask::UnpublishDataTrackRequest(request) => {
+                let text = "the data track does not exist";
+                self.respond(cx, session, 0, Reason::NotFound, text, Request::UnpublishDataTrack(request));
+            }
+            Ask::StoreDataBlobRequest(request) => self.refuse_blob(cx, session, request.request_id),
+            Ask::GetDataBlobRequest(request) => self.refuse_blob(cx, session, request.request_id),
+            // We are ICE-lite: a client's address is learned from its checks.
+            Ask::Trickle(_) => {}
+            // The socket task has answered these.
+            Ask::Ping(_) | Ask::PingReq(_) => {}
+            // Answers belong to two peer connections, sync states to resuming, scenarios to LiveKit's own tests, layers
+            // to clients of long ago.
+            _ => {}
+        }
+    }
+
+    /// Answers a request; that it went well only to clients that expect to hear so.
+    pub fn respond(
+        &self,
+        cx: &mut Context,
+        session: SessionId,
+        request_id: u32,
+        reason: Reason,
+        message: &str,
+        request: impl Into<Option<Request>>,
+    ) {
+        let protocol = self.participants.get(&session).map_or(0, |participant| participant.protocol);
+        if reason == Reason::Ok && protocol <= PROTOCOL_WITHOUT_OK {
+            return;
+        }
+        let response = RequestResponse {
+            request_id,
+            reason: reason.into(),
+            message: message.to_owned(),
+            request: request.into(),
+        };
+        self.send(cx, session, Message::RequestResponse(response));
+    }
+
+    fn refuse_blob(&self, cx: &mut Context, session: SessionId, request_id: u32) {
+        self.respond(cx, session, request_id, Reason::NotAllowed, "data blobs are not supported", None);
+    }
+
+    /// `update_metadata`: what is empty stays as it is; an attribute without a value is deleted.
+    fn handle_metadata(&mut self, cx: &mut Context, session: SessionId, update: UpdateParticipantMetadata) {
+        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let request_id = update.request_id;
+        let mut attributes = participant.claims.attributes.clone();
+        for (name, value) in &update.attributes {
+            if value.is_empty() {
+                attributes.remove(name);
+            } else {
+                attributes.insert(name.clone(), value.clone());
+            }
+        }
+        let attributes_len: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let refusal = if !participant.permission.can_update_metadata {
+            Some((Reason::NotAllowed, "does not have permission to update own metadata"))
+        } else if update.name.len() > NAME_BYTES_MAX {
+            Some((Reason::LimitExceeded, "name length exceeds limits"))
+        } else if update.metadata.len() > METADATA_BYTES_MAX {
+            Some((Reason::LimitExceeded, "metadata size exceeds limits"))
+        } else if attributes_len > ATTRIBUTES_BYTES_MAX {
+            Some((Reason::LimitExceeded, "attribute size exceeds limits"))
+        } else {
+            None
+        };
+        if let Some((reason, text)) = refusal {
+            return self.respond(cx, session, request_id, reason, text, Request::UpdateMetadata(update));
+        }
+        participant.claims.attributes = attributes;
+        if !update.name.is_empty() {
+            participant.claims.name = update.name.clone();
+        }
+        if !update.metadata.is_empty() {
+            participant.claims.metadata = update.metadata.clone();
+        }
+        self.broadcast_change(cx, session);
+        self.respond(cx, session, request_id, Reason::Ok, "", Request::UpdateMetadata(update));
+        self.send_token(cx, session);
+    }
+}

@@ -1,0 +1,431 @@
+//! One room: who is in, what is published, and who is told what.
+
+use crate::api::{RoomSettings, SfuEvent};
+use crate::context::Context;
+use crate::join::{Admission, JoinAttempt};
+use crate::limits::{JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_REFRESH_INTERVAL};
+use crate::participant::Participant;
+use crate::signalling::SessionId;
+use crate::speakers::ToldSpeakers;
+use crate::timers::{RoomKey, Timer};
+use crate::token;
+use crate::track::Track;
+use hanse_sfu_core::command::{ConnectionEnd, MediaCommand};
+use hanse_sfu_core::ids::TrackId;
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::participant_info::State;
+use livekit_protocol::server_info::Edition;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{
+    Codec, DisconnectReason, JoinRequest, JoinResponse, ParticipantInfo, ParticipantPermission, ParticipantUpdate,
+    RoomUpdate, ServerInfo,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+/// The release of LiveKit's server whose signalling ours is like. Clients refuse an empty one and switch features off
+/// for old ones.
+const SERVER_VERSION: &str = "1.9.0";
+
+/// LiveKit's protocol version that we speak.
+const SERVER_PROTOCOL: i32 = 17;
+
+/// Seconds between a client's pings.
+const PING_INTERVAL_S: i32 = 5;
+
+/// Seconds without an answer after which a client gives up.
+const PING_TIMEOUT_S: i32 = 15;
+
+/// How a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goodbye {
+    /// The client is told, and the socket closed.
+    Leave(Action),
+    /// The client knows; only the socket is closed.
+    Close,
+    /// The socket is gone.
+    Nothing,
+}
+
+pub(crate) struct Room {
+    pub key: RoomKey,
+    pub name: String,
+    sid: String,
+    metadata: String,
+    empty_timeout_s: u32,
+    departure_timeout_s: u32,
+    max_participants: u32,
+    created_unix_ms: u64,
+    /// Marks frames that a server inserts; we insert none, but clients of encrypted calls want to know it.
+    trailer: Vec<u8>,
+    /// In order of their joins.
+    pub participants: BTreeMap<SessionId, Participant>,
+    pub identities: HashMap<String, SessionId>,
+    /// Live ones, the oldest first.
+    pub tracks: BTreeMap<TrackId, Track>,
+    pub track_sids: HashMap<String, TrackId>,
+    pub told_speakers: ToldSpeakers,
+    /// Somebody has been in.
+    had_people: bool,
+}
+
+impl Room {
+    pub fn new(cx: &mut Context, settings: RoomSettings) -> Self {
+        let mut room = Room {
+            key: RoomKey(cx.names.room()),
+            name: settings.name.clone(),
+            sid: cx.names.room_sid(),
+            metadata: String::new(),
+            empty_timeout_s: cx.config.empty_timeout_s,
+            departure_timeout_s: cx.config.departure_timeout_s,
+            max_participants: cx.config.max_participants,
+            created_unix_ms: cx.unix_ms(),
+            trailer: cx.names.trailer(),
+            participants: BTreeMap::new(),
+            identities: HashMap::new(),
+            tracks: BTreeMap::new(),
+            track_sids: HashMap::new(),
+            told_speakers: ToldSpeakers::new(),
+            had_people: false,
+        };
+        room.take_settings(settings);
+        let deadline = cx.now + Duration::from_secs(room.empty_timeout_s.into());
+        cx.timers.set(Timer::Empty(room.key), deadline);
+        cx.event(SfuEvent::RoomStarted { room: room.info() });
+        room
+    }
+
+    /// Zero and the empty string keep what is there.
+    fn take_settings(&mut self, settings: RoomSettings) {
+        let keep = |own: &mut u32, new: u32| *own = if new == 0 { *own } else { new };
+        keep(&mut self.empty_timeout_s, settings.empty_timeout_s);
+        keep(&mut self.departure_timeout_s, settings.departure_timeout_s);
+        keep(&mut self.max_participants, settings.max_participants);
+        if !settings.metadata.is_empty() {
+            self.metadata = settings.metadata;
+        }
+    }
+
+    /// Takes new settings for a room that exists.
+    pub fn change_settings(&mut self, cx: &mut Context, settings: RoomSettings) {
+        let before = self.info();
+        self.take_settings(settings);
+        if self.is_empty() && !self.had_people {
+            let deadline = cx.now + Duration::from_secs(self.empty_timeout_s.into());
+            cx.timers.set(Timer::Empty(self.key), deadline);
+        }
+        if self.info() != before {
+            self.send_room_update(cx);
+        }
+    }
+
+    pub fn info(&self) -> livekit_protocol::Room {
+        let created = i64::try_from(self.created_unix_ms).unwrap_or(i64::MAX);
+        let visible = || self.participants.values().filter(|participant| !participant.is_hidden());
+        livekit_protocol::Room {
+            sid: self.sid.clone(),
+            name: self.name.clone(),
+            empty_timeout: self.empty_timeout_s,
+            departure_timeout: self.departure_timeout_s,
+            max_participants: self.max_participants,
+            creation_time: created / 1000,
+            creation_time_ms: created,
+            enabled_codecs: enabled_codecs(),
+            metadata: self.metadata.clone(),
+            num_participants: visible().count() as u32,
+            num_publishers: visible().filter(|participant| participant.is_publisher).count() as u32,
+            ..livekit_protocol::Room::default()
+        }
+    }
+
+    /// Nobody is in who keeps it open.
+    pub fn is_empty(&self) -> bool {
+        self.participants.values().all(|participant| participant.is_dependent())
+    }
+
+    /// Whether somebody else may come in. Who is in already, under the same identity, makes place for itself.
+    pub fn has_place_for(&self, identity: &str) -> bool {
+        let others = self
+            .participants
+            .values()
+            .filter(|participant| !participant.is_dependent() && participant.identity != identity)
+            .count();
+        self.max_participants == 0 || others < self.max_participants as usize
+    }
+
+    /// Everybody but one.
+    pub fn others(&self, session: SessionId) -> Vec<SessionId> {
+        self.participants.keys().copied().filter(|other| *other != session).collect()
+    }
+
+    /// Sends to one whose socket is there.
+    pub fn send(&self, cx: &mut Context, session: SessionId, message: Message) {
+        if self.participants.get(&session).is_some_and(|participant| participant.is_reachable) {
+            cx.send(session, message);
+        }
+    }
+
+    /// Lets somebody in: the join message, then the others' tracks, then what the client has brought along.
+    pub fn join(&mut self, cx: &mut Context, attempt: &JoinAttempt, admission: &Admission<'_>) -> SessionId {
+        if let Some(before) = self.identities.get(&admission.identity).copied() {
+            self.remove(cx, before, DisconnectReason::DuplicateIdentity, Goodbye::Leave(Action::Disconnect));
+        }
+        let mut participant = Participant::new(cx, attempt, admission);
+        let session = participant.session;
+        participant.state = State::Joined;
+        participant.changed();
+        self.identities.insert(participant.identity.clone(), session);
+        self.participants.insert(session, participant);
+        cx.sessions.insert(session, self.key);
+        if !self.is_empty() {
+            self.had_people = true;
+            cx.timers.cancel(Timer::Empty(self.key));
+        }
+        cx.timers.set(Timer::Join(self.key, session), cx.now + JOIN_DEADLINE);
+
+        let join = self.join_response(cx, session);
+        self.send(cx, session, Message::Join(join));
+        self.send_token(cx, session);
+        self.broadcast(cx, session, false);
+        self.room_changed(cx);
+
+        let publishers_hidden = |track: &Track| {
+            self.participants.get(&track.publisher).is_none_or(|publisher| publisher.is_hidden())
+        };
+        let tracks: Vec<TrackId> =
+            self.tracks.values().filter(|track| !publishers_hidden(track)).map(|track| track.id).collect();
+        for track in tracks {
+            self.offer_track(cx, session, track);
+        }
+        self.take_along(cx, session, admission.request);
+        session
+    }
+
+    /// What a join request carries besides the join.
+    fn take_along(&mut self, cx: &mut Context, session: SessionId, request: &JoinRequest) {
+        for announcement in request.add_track_requests.iter().take(crate::limits::PENDING_TRACKS_MAX) {
+            self.handle_add_track(cx, session, announcement.clone());
+        }
+        if let Some(offer) = request.publisher_offer.as_ref().filter(|offer| !offer.sdp.is_empty()) {
+            self.handle_offer(cx, session, offer);
+        }
+    }
+
+    fn join_response(&self, cx: &Context, session: SessionId) -> JoinResponse {
+        let visible = |participant: &&Participant| participant.session != session && !participant.is_hidden();
+        JoinResponse {
+            room: Some(self.info()),
+            participant: self.participant_info(cx, session),
+            other_participants: self
+                .participants
+                .values()
+                .filter(visible)
+                .map(|participant| participant.info(cx, &self.tracks))
+                .collect(),
+            server_version: SERVER_VERSION.to_owned(),
+            server_region: cx.config.region.clone(),
+            ping_timeout: PING_TIMEOUT_S,
+            ping_interval: PING_INTERVAL_S,
+            server_info: Some(ServerInfo {
+                edition: Edition::Standard.into(),
+                version: SERVER_VERSION.to_owned(),
+                protocol: SERVER_PROTOCOL,
+                region: cx.config.region.clone(),
+                node_id: cx.config.node_id.clone(),
+                ..ServerInfo::default()
+            }),
+            sif_trailer: self.trailer.clone(),
+            enabled_publish_codecs: enabled_codecs(),
+            // One peer connection, on which the client offers.
+            subscriber_primary: false,
+            fast_publish: true,
+            ..JoinResponse::default()
+        }
+    }
+
+    pub fn participant_info(&self, cx: &Context, session: SessionId) -> Option<ParticipantInfo> {
+        Some(self.participants.get(&session)?.info(cx, &self.tracks))
+    }
+
+    /// Something about a participant has changed: it and everybody who knows of it are told.
+    pub fn broadcast_change(&mut self, cx: &mut Context, session: SessionId) {
+        if let Some(participant) = self.participants.get_mut(&session) {
+            participant.changed();
+            self.broadcast(cx, session, true);
+        }
+    }
+
+    fn broadcast(&self, cx: &mut Context, session: SessionId, also_itself: bool) {
+        let Some(participant) = self.participants.get(&session) else { return };
+        let update = ParticipantUpdate { participants: vec![participant.info(cx, &self.tracks)] };
+        if also_itself {
+            self.send(cx, session, Message::Update(update.clone()));
+        }
+        if !participant.is_hidden() {
+            for other in self.others(session) {
+                self.send(cx, other, Message::Update(update.clone()));
+            }
+        }
+    }
+
+    /// Its media is connected.
+    pub fn handle_connected(&mut self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get_mut(&session) else { return };
+        if participant.is_connected() {
+            return;
+        }
+        participant.state = State::Active;
+        cx.timers.cancel(Timer::Join(self.key, session));
+        cx.event(SfuEvent::ParticipantJoined {
+            room: self.name.clone(),
+            identity: participant.identity.clone(),
+            sid: participant.sid.clone(),
+        });
+        self.broadcast_change(cx, session);
+        self.send_own_quality(cx, session);
+        // Key frames that were sent before now are lost.
+        let received: Vec<TrackId> =
+            self.tracks.values().filter(|track| track.subscribers.contains(&session)).map(|track| track.id).collect();
+        for track in received {
+            if self.tracks.get(&track).is_some_and(Track::is_video) {
+                cx.media(MediaCommand::RequestKeyFrame { track });
+            }
+        }
+    }
+
+    /// The media plane has given a connection up.
+    pub fn handle_ended(&mut self, cx: &mut Context, session: SessionId, end: ConnectionEnd) {
+        let reason = match end {
+            ConnectionEnd::DtlsFailed => DisconnectReason::JoinFailure,
+            ConnectionEnd::IceTimeout | ConnectionEnd::ClosedByPeer => DisconnectReason::ConnectionTimeout,
+        };
+        self.remove(cx, session, reason, Goodbye::Leave(Action::Reconnect));
+    }
+
+    /// Its socket is gone. Media that flows keeps it in the room.
+    pub fn handle_socket_closed(&mut self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get_mut(&session) else { return };
+        participant.is_reachable = false;
+        if !participant.is_connected() {
+            self.remove(cx, session, DisconnectReason::SignalClose, Goodbye::Nothing);
+        }
+    }
+
+    /// Ends a session and everything it published and received.
+    pub fn remove(&mut self, cx: &mut Context, session: SessionId, reason: DisconnectReason, goodbye: Goodbye) {
+        let tracks = self.tracks_of(session);
+        let mut affected = BTreeSet::new();
+        for track in tracks {
+            affected.extend(self.end_track(cx, track));
+        }
+        let Some(mut participant) = self.participants.remove(&session) else { return };
+        for track in participant.subscriptions.keys() {
+            if let Some(known) = self.tracks.get_mut(track) {
+                known.subscribers.remove(&session);
+                self.update_dynacast(cx, *track);
+            }
+        }
+        if self.identities.get(&participant.identity) == Some(&session) {
+            self.identities.remove(&participant.identity);
+        }
+        self.told_speakers.remove(&session);
+        cx.sessions.remove(&session);
+        for timer in [Timer::Join, Timer::Token, Timer::UnknownTracks, Timer::Requirement] {
+            cx.timers.cancel(timer(self.key, session));
+        }
+        if participant.negotiation.has_begun() {
+            cx.media(MediaCommand::CloseConnection { connection: participant.connection() });
+        }
+        if participant.is_reachable {
+            match goodbye {
+                Goodbye::Leave(action) => cx.send_leave(session, reason, action),
+                Goodbye::Close => cx.close(session),
+                Goodbye::Nothing => {}
+            }
+        }
+        let was_connected = participant.is_connected();
+        participant.state = State::Disconnected;
+        participant.changed();
+        // Whoever comes back under the same identity replaces itself: others see only the new one.
+        if !participant.is_hidden() && reason != DisconnectReason::DuplicateIdentity {
+            let mut info = participant.info(cx, &self.tracks);
+            info.disconnect_reason = reason.into();
+            for other in self.others(session) {
+                self.send(cx, other, Message::Update(ParticipantUpdate { participants: vec![info.clone()] }));
+            }
+        }
+        let (room, identity, sid) = (self.name.clone(), participant.identity, participant.sid);
+        cx.event(if was_connected {
+            SfuEvent::ParticipantLeft { room, identity, sid, reason }
+        } else {
+            SfuEvent::ParticipantConnectionAborted { room, identity, sid, reason }
+        });
+        for other in affected {
+            self.require_sections(cx, other);
+        }
+        self.room_changed(cx);
+        if self.is_empty() && self.had_people {
+            let deadline = cx.now + Duration::from_secs(self.departure_timeout_s.into());
+            cx.timers.set_if_unset(Timer::Empty(self.key), deadline);
+        }
+    }
+
+    /// Ends every session; the room is to be forgotten.
+    pub fn close(&mut self, cx: &mut Context, reason: DisconnectReason) {
+        let sessions: Vec<SessionId> = self.participants.keys().copied().collect();
+        for session in sessions {
+            self.remove(cx, session, reason, Goodbye::Leave(Action::Disconnect));
+        }
+        for timer in [Timer::Empty, Timer::RoomUpdate, Timer::Speakers, Timer::Quality] {
+            cx.timers.cancel(timer(self.key));
+        }
+        cx.event(SfuEvent::RoomFinished { room: self.info() });
+    }
+
+    /// Counts have changed; they are told within [`ROOM_UPDATE_INTERVAL`].
+    pub fn room_changed(&self, cx: &mut Context) {
+        cx.timers.set_if_unset(Timer::RoomUpdate(self.key), cx.now + ROOM_UPDATE_INTERVAL);
+    }
+
+    /// Tells everybody what the room is like.
+    pub fn send_room_update(&self, cx: &mut Context) {
+        cx.timers.cancel(Timer::RoomUpdate(self.key));
+        let room = self.info();
+        for session in self.participants.keys() {
+            self.send(cx, *session, Message::RoomUpdate(RoomUpdate { room: Some(room.clone()) }));
+        }
+    }
+
+    /// Hands out a token with which the client may come again.
+    pub fn send_token(&mut self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get(&session) else { return };
+        let now_unix_s = cx.unix_s();
+        let remaining_s = participant.claims.expires_at_unix_s.saturating_sub(now_unix_s);
+        let ttl_s = remaining_s.max(REFRESHED_TOKEN_TTL_S_MIN);
+        match token::sign(&participant.claims, &cx.config.keys, now_unix_s, ttl_s) {
+            Ok(token) => self.send(cx, session, Message::RefreshToken(token)),
+            Err(error) => tracing::error!(%error, "no token could be refreshed"),
+        }
+        cx.timers.set(Timer::Token(self.key, session), cx.now + TOKEN_REFRESH_INTERVAL);
+    }
+
+    /// Replaces what a participant may do.
+    pub fn change_rights(&mut self, cx: &mut Context, session: SessionId, permission: ParticipantPermission) {
+        let Some(participant) = self.participants.get_mut(&session) else { return };
+        participant.claims.video.set_permission(&permission);
+        participant.permission = permission;
+        let wishes: Vec<TrackId> = participant.subscriptions.keys().copied().collect();
+        self.end_forbidden_tracks(cx, session);
+        for track in wishes {
+            self.refresh_permission(cx, session, track);
+        }
+        self.broadcast_change(cx, session);
+        self.send_token(cx, session);
+        self.require_sections(cx, session);
+    }
+}
+
+/// What clients may publish; retransmissions go without saying.
+fn enabled_codecs() -> Vec<Codec> {
+    ["video/VP8", "audio/opus"].map(|mime| Codec { mime: mime.to_owned(), ..Codec::default() }).to_vec()
+}

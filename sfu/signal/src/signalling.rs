@@ -1,0 +1,372 @@
+//! The entrance: every input, and the queue of outputs.
+
+use crate::api::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use crate::context::Context;
+use crate::join::{Admission, JoinAttempt, JoinRefusal};
+use crate::limits::{METADATA_BYTES_MAX, NAME_BYTES_MAX, ROOMS_MAX};
+use crate::room::{Goodbye, Room};
+use crate::timers::{RoomKey, Timer};
+use crate::token::ApiKeys;
+use hanse_sfu_core::command::{MediaCommand, MediaEvent};
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// What the wall clock said at a moment of the monotonic one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallClock {
+    /// The moment.
+    pub at: Instant,
+    /// Milliseconds since 1970 at that moment.
+    pub unix_ms: u64,
+}
+
+/// How the signalling of a node is set up.
+#[derive(Clone, Debug)]
+pub struct SignalConfig {
+    /// A join creates its room, whoever joins. Otherwise the token needs `roomCreate`, or the room must exist.
+    pub auto_create: bool,
+    /// Seconds after which a room that nobody ever joined is closed, unless its creator said otherwise.
+    pub empty_timeout_s: u32,
+    /// Seconds after which a room is closed when the last one has left, unless its creator said otherwise.
+    pub departure_timeout_s: u32,
+    /// People in a room, unless its creator said otherwise; 0: no limit.
+    pub max_participants: u32,
+    /// People on the node. Beyond: 503.
+    pub participants_max_on_node: u32,
+    /// Media addresses, offered as host candidates (UDP) in this order.
+    pub candidates: Vec<SocketAddr>,
+    /// `sha-256 AA:BB:…` of our DTLS certificate.
+    pub fingerprint: String,
+    /// `ND_…`
+    pub node_id: String,
+    /// Shown to clients; may be empty.
+    pub region: String,
+    /// The first one signs refreshed tokens.
+    pub keys: ApiKeys,
+    /// For times that clients see, and for the life of tokens.
+    pub wall: WallClock,
+}
+
+/// One signalling session: one participant, one WebSocket, over its whole life. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// What comes out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// A message for a session's socket.
+    Send {
+        /// Whose.
+        session: SessionId,
+        /// The message.
+        message: Box<SignalResponse>,
+    },
+    /// Flush what was sent to the session, then close its socket (code 1000). The session is forgotten.
+    Close {
+        /// Whose.
+        session: SessionId,
+    },
+    /// For the media plane, in order.
+    Media(MediaCommand),
+    /// For whoever watches the SFU.
+    Event(SfuEvent),
+}
+
+/// All rooms of a node. Feed it with `handle_*`, then drain [`Signalling::poll_output`] until it says `None`, then sleep
+/// until [`Signalling::poll_timeout`].
+pub struct Signalling {
+    cx: Context,
+    rooms: BTreeMap<RoomKey, Room>,
+    names: BTreeMap<String, RoomKey>,
+}
+
+impl Signalling {
+    /// An empty node. The seed decides every id, password and SSRC; it must be secret and never used twice.
+    pub fn new(now: Instant, config: SignalConfig, seed: [u8; 32]) -> Self {
+        Signalling { cx: Context::new(now, config, seed), rooms: BTreeMap::new(), names: BTreeMap::new() }
+    }
+
+    /// Says what a join would get, and changes nothing (`/rtc/v1/validate`).
+    pub fn check_join(&self, attempt: &JoinAttempt) -> Result<(), JoinRefusal> {
+        self.admit(attempt).map(|_| ())
+    }
+
+    /// The checks of a join, in LiveKit's order.
+    fn admit<'a>(&self, attempt: &'a JoinAttempt) -> Result<Admission<'a>, JoinRefusal> {
+        let admission = attempt.admission()?;
+        let room = self.names.get(admission.room).and_then(|key| self.rooms.get(key));
+        let may_create = self.cx.config.auto_create || attempt.claims.video.room_create;
+        if room.is_none() && !may_create {
+            return Err(JoinRefusal::RoomNotFound);
+        }
+        let is_in = room.is_some_and(|room| room.identities.contains_key(&admission.identity));
+        let people = self.cx.sessions.len().saturating_sub(usize::from(is_in));
+        if people >= self.cx.config.participants_max_on_node as usize
+            || room.is_none() && self.rooms.len() >= ROOMS_MAX
+        {
+            return Err(JoinRefusal::NodeFull);
+        }
+        attempt.check_metadata(admission.request)?;
+        if room.is_some_and(|room| !room.has_place_for(&admission.identity)) {
+            return Err(JoinRefusal::RoomFull);
+        }
+        Ok(admission)
+    }
+
+    /// Takes a join, before the upgrade is answered. The first message for the session is `join`; a client that wants to
+    /// resume an earlier session gets `leave` (`STATE_MISMATCH`, reconnect) and is closed instead.
+    pub fn handle_join(&mut self, now: Instant, attempt: JoinAttempt) -> Result<SessionId, JoinRefusal> {
+        self.cx.now = now;
+        let admission = self.admit(&attempt)?;
+        if admission.request.reconnect {
+            let session = SessionId(self.cx.names.session());
+            self.cx.send_leave(session, DisconnectReason::StateMismatch, Action::Reconnect);
+            return Ok(session);
+        }
+        let key = self.room_key(admission.room);
+        let room = self.rooms.get_mut(&key).ok_or(JoinRefusal::RoomNotFound)?;
+        Ok(room.join(&mut self.cx, &attempt, &admission))
+    }
+
+    /// A room by its name, made if need be.
+    fn room_key(&mut self, name: &str) -> RoomKey {
+        if let Some(key) = self.names.get(name) {
+            return *key;
+        }
+        self.create_room(RoomSettings { name: name.to_owned(), ..RoomSettings::default() })
+    }
+
+    fn create_room(&mut self, settings: RoomSettings) -> RoomKey {
+        let room = Room::new(&mut self.cx, settings);
+        let key = room.key;
+        self.names.insert(room.name.clone(), key);
+        self.rooms.insert(key, room);
+        key
+    }
+
+    /// Takes a message. One for a session that is over is ignored.
+    pub fn handle_request(&mut self, now: Instant, session: SessionId, request: SignalRequest) {
+        self.cx.now = now;
+        if let (Some(room), Some(message)) = (room_of(&mut self.rooms, &self.cx, session), request.message) {
+            room.handle_request(&mut self.cx, session, message);
+        }
+    }
+
+    /// The socket is gone. A participant whose media is connected stays in the room until that ends too, or until the
+    /// same identity joins again.
+    pub fn handle_socket_closed(&mut self, now: Instant, session: SessionId) {
+        self.cx.now = now;
+        if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+            room.handle_socket_closed(&mut self.cx, session);
+        }
+    }
+
+    /// Takes what the media plane says.
+    pub fn handle_media(&mut self, now: Instant, event: MediaEvent) {
+        self.cx.now = now;
+        match event {
+            MediaEvent::Connected { connection } => {
+                let session = SessionId(connection.0);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_connected(&mut self.cx, session);
+                }
+            }
+            MediaEvent::Ended { connection, end } => {
+                let session = SessionId(connection.0);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_ended(&mut self.cx, session, end);
+                }
+            }
+            MediaEvent::Quality { connection, quality } => {
+                let session = SessionId(connection.0);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_quality(&mut self.cx, session, quality);
+                }
+            }
+            MediaEvent::AudioLevel { track, level } => {
+                let key = self.cx.track_rooms.get(&track).copied();
+                if let Some(room) = key.and_then(|key| self.rooms.get_mut(&key)) {
+                    room.handle_level(&mut self.cx, track, level);
+                }
+            }
+            // Of interest for metrics only: a track is known from its negotiation on.
+            MediaEvent::TrackFlowing { .. } | MediaEvent::FirstForwarded { .. } => {}
+        }
+    }
+
+    /// Takes a command of the operator or of the focus.
+    pub fn handle_command(&mut self, now: Instant, command: SfuCommand) -> Result<SfuReply, SfuRefusal> {
+        self.cx.now = now;
+        match command {
+            SfuCommand::CreateRoom(settings) => self.handle_create_room(settings),
+            SfuCommand::ListRooms { names } => {
+                let is_meant = |room: &&Room| names.is_empty() || names.contains(&room.name);
+                let keys = self.names.values().filter_map(|key| self.rooms.get(key));
+                Ok(SfuReply::Rooms(keys.filter(is_meant).map(Room::info).collect()))
+            }
+            SfuCommand::DeleteRoom { room } => {
+                let key = self.names.get(&room).copied().ok_or(SfuRefusal::RoomNotFound)?;
+                self.close_room(key, DisconnectReason::RoomDeleted);
+                Ok(SfuReply::Done)
+            }
+            SfuCommand::ListParticipants { room } => {
+                let room = self.room(&room)?;
+                let infos = room.participants.values().map(|participant| participant.info(&self.cx, &room.tracks));
+                Ok(SfuReply::Participants(infos.collect()))
+            }
+            SfuCommand::Participant { room, identity } => {
+                let (room, session) = self.participant(&room, &identity)?;
+                self.reply_participant(room, session)
+            }
+            SfuCommand::RemoveParticipant { room, identity } => {
+                let (key, session) = self.participant(&room, &identity)?;
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    let goodbye = Goodbye::Leave(Action::Disconnect);
+                    room.remove(&mut self.cx, session, DisconnectReason::ParticipantRemoved, goodbye);
+                }
+                Ok(SfuReply::Done)
+            }
+            SfuCommand::ChangeRights { room, identity, permission } => {
+                let (key, session) = self.participant(&room, &identity)?;
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.change_rights(&mut self.cx, session, permission);
+                }
+                self.reply_participant(key, session)
+            }
+        }
+    }
+
+    fn handle_create_room(&mut self, settings: RoomSettings) -> Result<SfuReply, SfuRefusal> {
+        if settings.name.is_empty() {
+            return Err(SfuRefusal::Invalid("no room name".to_owned()));
+        }
+        if settings.name.len() > NAME_BYTES_MAX {
+            return Err(SfuRefusal::Invalid(format!("room name length exceeds limits: max length {NAME_BYTES_MAX}")));
+        }
+        if settings.metadata.len() > METADATA_BYTES_MAX {
+            return Err(SfuRefusal::Invalid(format!("metadata size exceeds limits: max size {METADATA_BYTES_MAX}")));
+        }
+        let key = match self.names.get(&settings.name).copied() {
+            Some(key) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.change_settings(&mut self.cx, settings);
+                }
+                key
+            }
+            None if self.rooms.len() >= ROOMS_MAX => {
+                return Err(SfuRefusal::Full(format!("the node has {ROOMS_MAX} rooms already")));
+            }
+            None => self.create_room(settings),
+        };
+        self.rooms.get(&key).map(|room| SfuReply::Room(room.info())).ok_or(SfuRefusal::RoomNotFound)
+    }
+
+    fn room(&self, name: &str) -> Result<&Room, SfuRefusal> {
+        self.names.get(name).and_then(|key| self.rooms.get(key)).ok_or(SfuRefusal::RoomNotFound)
+    }
+
+    fn participant(&self, room: &str, identity: &str) -> Result<(RoomKey, SessionId), SfuRefusal> {
+        let room = self.room(room)?;
+        let session = room.identities.get(identity).ok_or(SfuRefusal::ParticipantNotFound)?;
+        Ok((room.key, *session))
+    }
+
+    fn reply_participant(&self, room: RoomKey, session: SessionId) -> Result<SfuReply, SfuRefusal> {
+        let room = self.rooms.get(&room).ok_or(SfuRefusal::RoomNotFound)?;
+        let info = room.participant_info(&self.cx, session).ok_or(SfuRefusal::ParticipantNotFound)?;
+        Ok(SfuReply::Participant(info))
+    }
+
+    fn close_room(&mut self, key: RoomKey, reason: DisconnectReason) {
+        if let Some(mut room) = self.rooms.remove(&key) {
+            self.names.remove(&room.name);
+            room.close(&mut self.cx, reason);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.cx.now = now;
+        while let Some(timer) = self.cx.timers.pop(now) {
+            self.handle_timer(timer);
+        }
+    }
+
+    fn handle_timer(&mut self, timer: Timer) {
+        let cx = &mut self.cx;
+        match timer {
+            Timer::Empty(key) => {
+                if self.rooms.get(&key).is_some_and(Room::is_empty) {
+                    self.close_room(key, DisconnectReason::RoomClosed);
+                }
+            }
+            Timer::RoomUpdate(key) => {
+                if let Some(room) = self.rooms.get(&key) {
+                    room.send_room_update(cx);
+                }
+            }
+            Timer::Speakers(key) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.send_speakers(cx);
+                }
+            }
+            Timer::Quality(key) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.send_qualities(cx);
+                }
+            }
+            Timer::Join(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    let goodbye = Goodbye::Leave(Action::Disconnect);
+                    room.remove(cx, session, DisconnectReason::JoinFailure, goodbye);
+                }
+            }
+            Timer::Token(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.send_token(cx, session);
+                }
+            }
+            Timer::UnknownTracks(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.expire_unknown_tracks(cx, session);
+                }
+            }
+            Timer::Requirement(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.handle_requirement_timeout(cx, session);
+                }
+            }
+            Timer::Dynacast(key, track) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.update_dynacast(cx, track);
+                }
+            }
+        }
+    }
+
+    /// Tells everybody `SERVER_SHUTDOWN` and closes every room.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        self.cx.now = now;
+        let keys: Vec<RoomKey> = self.rooms.keys().copied().collect();
+        for key in keys {
+            self.close_room(key, DisconnectReason::ServerShutdown);
+        }
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.cx.outputs.pop_front()
+    }
+
+    /// When [`Signalling::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.cx.timers.next()
+    }
+}
+
+fn room_of<'a>(rooms: &'a mut BTreeMap<RoomKey, Room>, cx: &Context, session: SessionId) -> Option<&'a mut Room> {
+    rooms.get_mut(cx.sessions.get(&session)?)
+}

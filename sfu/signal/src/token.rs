@@ -1,0 +1,346 @@
+//! LiveKit access tokens: JSON Web Tokens, HS256 only. Pure; the clock is an argument.
+//!
+//! `iss` names the API key, `sub` is the identity (`jti` where `sub` is missing), `exp` and `nbf` are honoured with
+//! [`TOKEN_LEEWAY_S`]. The header's `kid` plays no part, and any algorithm but HS256 (`none` above all) is refused.
+
+use crate::limits::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_S};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use livekit_protocol::participant_info::Kind;
+use livekit_protocol::{ParticipantPermission, TrackSource};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+/// API keys with their secrets, in the order of the configuration. The first one signs what we hand out.
+#[derive(Clone)]
+pub struct ApiKeys {
+    keys: Vec<(String, String)>,
+}
+
+/// Why a list of API keys cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeysError {
+    /// There is none.
+    #[error("at least one API key is needed")]
+    Empty,
+    /// A key id or a secret is the empty string.
+    #[error("an API key needs a name and a secret")]
+    Blank,
+    /// Two secrets for one key id.
+    #[error("an API key is listed twice")]
+    Duplicate,
+}
+
+impl ApiKeys {
+    /// Takes (key id, secret) pairs.
+    pub fn new(keys: Vec<(String, String)>) -> Result<Self, ApiKeysError> {
+        if keys.is_empty() {
+            return Err(ApiKeysError::Empty);
+        }
+        for (place, (id, secret)) in keys.iter().enumerate() {
+            if id.is_empty() || secret.is_empty() {
+                return Err(ApiKeysError::Blank);
+            }
+            if keys.iter().take(place).any(|(earlier, _)| earlier == id) {
+                return Err(ApiKeysError::Duplicate);
+            }
+        }
+        Ok(ApiKeys { keys })
+    }
+
+    fn secret(&self, id: &str) -> Option<&str> {
+        self.keys.iter().find(|(key, _)| key == id).map(|(_, secret)| secret.as_str())
+    }
+}
+
+impl std::fmt::Debug for ApiKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiKeys({} redacted)", self.keys.len())
+    }
+}
+
+/// The `video` grant. What a token leaves unset has LiveKit's defaults, which the methods apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VideoGrant {
+    /// May create and delete rooms, and create one by joining it.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_create: bool,
+    /// May list rooms.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_list: bool,
+    /// May moderate [`VideoGrant::room`] through the server API.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_admin: bool,
+    /// May join [`VideoGrant::room`].
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_join: bool,
+    /// May record; carried, without effect here.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_record: bool,
+    /// The room that the grant is about.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room: String,
+    /// Unset: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_publish: Option<bool>,
+    /// Unset: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_subscribe: Option<bool>,
+    /// Unset: as [`VideoGrant::can_publish`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_publish_data: Option<bool>,
+    /// `camera`, `microphone`, `screen_share`, `screen_share_audio`; empty: every source.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub can_publish_sources: Vec<String>,
+    /// Unset: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_update_own_metadata: Option<bool>,
+    /// Unset: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_subscribe_metrics: Option<bool>,
+    /// Nobody is told that this participant is there.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub hidden: bool,
+    /// The participant records; carried, without effect here.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub recorder: bool,
+    /// The participant is an agent; carried, without effect here.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub agent: bool,
+    /// May administer ingress; carried, without effect here.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub ingress_admin: bool,
+    /// Room to forward or move participants to; carried, without effect here.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub destination_room: String,
+    /// Unset: false; carried, without effect here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub can_manage_agent_session: Option<bool>,
+}
+
+impl VideoGrant {
+    /// What the participant may do, in the words that clients are told.
+    pub fn permission(&self) -> ParticipantPermission {
+        let can_publish = self.can_publish.unwrap_or(true);
+        #[expect(deprecated, reason = "clients still read `recorder` and `agent`")]
+        ParticipantPermission {
+            can_subscribe: self.can_subscribe.unwrap_or(true),
+            can_publish,
+            can_publish_data: self.can_publish_data.unwrap_or(can_publish),
+            can_publish_sources: self
+                .can_publish_sources
+                .iter()
+                .map(|name| source_by_name(name).into())
+                .collect(),
+            hidden: self.hidden,
+            recorder: self.recorder,
+            can_update_metadata: self.can_update_own_metadata.unwrap_or(false),
+            agent: self.agent,
+            can_subscribe_metrics: self.can_subscribe_metrics.unwrap_or(false),
+            can_manage_agent_session: self.can_manage_agent_session.unwrap_or(false),
+        }
+    }
+
+    /// Takes over a changed permission, so that a refreshed token says the same.
+    pub(crate) fn set_permission(&mut self, permission: &ParticipantPermission) {
+        self.can_publish = Some(permission.can_publish);
+        self.can_subscribe = Some(permission.can_subscribe);
+        self.can_publish_data = Some(permission.can_publish_data);
+        self.can_update_own_metadata = Some(permission.can_update_metadata);
+        self.hidden = permission.hidden;
+        self.can_publish_sources = permission
+            .can_publish_sources
+            .iter()
+            .filter_map(|source| TrackSource::try_from(*source).ok())
+            .map(|source| source.as_str_name().to_ascii_lowercase())
+            .collect();
+    }
+}
+
+/// An unknown name stays in the list as `UNKNOWN`, so that a list of only unknown names does not turn into "all".
+fn source_by_name(name: &str) -> TrackSource {
+    TrackSource::from_str_name(&name.to_ascii_uppercase()).unwrap_or(TrackSource::Unknown)
+}
+
+/// What a valid token says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// `sub`, or `jti`; may be empty for server API tokens.
+    pub identity: String,
+    /// Display name.
+    pub name: String,
+    /// Free text of the participant.
+    pub metadata: String,
+    /// Key-value pairs of the participant.
+    pub attributes: BTreeMap<String, String>,
+    /// What sort of participant.
+    pub kind: Kind,
+    /// `exp`, in seconds since 1970.
+    pub expires_at_unix_s: u64,
+    /// The rights. A token without a `video` grant has none.
+    pub video: VideoGrant,
+}
+
+impl std::fmt::Debug for Claims {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Claims(redacted, expires at {})", self.expires_at_unix_s)
+    }
+}
+
+/// Why a token is refused; every one of them is a 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than [`TOKEN_BYTES_MAX`].
+    #[error("the access token is too long")]
+    TooLong,
+    /// Not three base64url parts of JSON, or a claim of the wrong type.
+    #[error("the access token is malformed")]
+    Malformed,
+    /// The header asks for something else than HS256.
+    #[error("the access token must be signed with HS256")]
+    Algorithm,
+    /// `iss` is none of our API keys.
+    #[error("the access token names an unknown API key")]
+    UnknownKey,
+    /// The signature was made with another secret.
+    #[error("the access token's signature is wrong")]
+    Signature,
+    /// No `exp`: such a token would be valid for ever.
+    #[error("the access token has no expiry")]
+    NoExpiry,
+    /// `exp` has passed.
+    #[error("the access token has expired")]
+    Expired,
+    /// `nbf` has not come.
+    #[error("the access token is not valid yet")]
+    NotYet,
+    /// A token could not be made.
+    #[error("the access token could not be signed")]
+    NotSigned,
+}
+
+/// Claims as they travel.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct WireClaims {
+    #[serde(deserialize_with = "null_is_default")]
+    iss: String,
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    sub: String,
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    jti: String,
+    // Seconds; RFC 7519 allows a fraction.
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    name: String,
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    kind: String,
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    metadata: String,
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    attributes: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_is_default")]
+    video: VideoGrant,
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Checks a token at a time given in seconds since 1970.
+pub fn verify(token: &str, keys: &ApiKeys, now_unix_s: u64) -> Result<Claims, TokenError> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(TokenError::TooLong);
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(TokenError::Malformed);
+    };
+    #[derive(Deserialize)]
+    struct Alg {
+        alg: String,
+    }
+    let header: Alg = decode_part(header)?;
+    if header.alg != "HS256" {
+        return Err(TokenError::Algorithm);
+    }
+    // Which secret to try is all that is believed before the signature is checked.
+    #[derive(Deserialize)]
+    struct Issuer {
+        #[serde(default)]
+        iss: String,
+    }
+    let issuer: Issuer = decode_part(payload)?;
+    let secret = keys.secret(&issuer.iss).ok_or(TokenError::UnknownKey)?;
+
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.required_spec_claims.clear();
+    // The library would read the system's clock.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    let claims =
+        jsonwebtoken::decode::<WireClaims>(token, &DecodingKey::from_secret(secret.as_bytes()), &validation)
+            .map_err(|error| match error.kind() {
+                jsonwebtoken::errors::ErrorKind::InvalidSignature => TokenError::Signature,
+                _ => TokenError::Malformed,
+            })?
+            .claims;
+
+    let expires_at_unix_s = claims.exp.map(seconds).ok_or(TokenError::NoExpiry)?;
+    if now_unix_s > expires_at_unix_s.saturating_add(TOKEN_LEEWAY_S) {
+        return Err(TokenError::Expired);
+    }
+    if claims.nbf.map(seconds).unwrap_or(0) > now_unix_s.saturating_add(TOKEN_LEEWAY_S) {
+        return Err(TokenError::NotYet);
+    }
+    Ok(Claims {
+        identity: if claims.sub.is_empty() { claims.jti } else { claims.sub },
+        name: claims.name,
+        metadata: claims.metadata,
+        attributes: claims.attributes,
+        kind: Kind::from_str_name(&claims.kind.to_ascii_uppercase()).unwrap_or(Kind::Standard),
+        expires_at_unix_s,
+        video: claims.video,
+    })
+}
+
+/// Signs claims with the first key; valid from now for `ttl_s` seconds ([`Claims::expires_at_unix_s`] plays no part).
+pub fn sign(claims: &Claims, keys: &ApiKeys, now_unix_s: u64, ttl_s: u64) -> Result<String, TokenError> {
+    let (id, secret) = keys.keys.first().ok_or(TokenError::NotSigned)?;
+    let wire = WireClaims {
+        iss: id.clone(),
+        sub: claims.identity.clone(),
+        jti: String::new(),
+        exp: Some(now_unix_s.saturating_add(ttl_s) as f64),
+        nbf: Some(now_unix_s as f64),
+        name: claims.name.clone(),
+        kind: match claims.kind {
+            Kind::Standard => String::new(),
+            kind => kind.as_str_name().to_ascii_lowercase(),
+        },
+        metadata: claims.metadata.clone(),
+        attributes: claims.attributes.clone(),
+        video: claims.video.clone(),
+    };
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &wire, &EncodingKey::from_secret(secret.as_bytes()))
+        .map_err(|_| TokenError::NotSigned)
+}
+
+fn decode_part<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, TokenError> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).map_err(|_| TokenError::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
+}
+
+/// Whole seconds; negative and absurd numbers end at the edges of the type.
+fn seconds(number: f64) -> u64 {
+    number as u64
+}
