@@ -23,11 +23,11 @@ export async function startHanse({ autoCreate = true } = {}) {
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
-  await writeFile(configFile, configuration({ httpPort, mediaPort, key, secret, autoCreate }));
+  await writeFile(configFile, configuration({ httpPort, mediaPort, autoCreate }));
 
   let log = "";
   const server = spawn(executable, ["run", "--config", configFile], {
-    env: { ...process.env, HANSE_DEBUG_TAP: tapFile },
+    env: { ...process.env, HANSE_DEBUG_TAP: tapFile, LIVEKIT_KEYS: `${key}: ${secret}` },
     stdio: ["ignore", "pipe", "pipe"],
   });
   for (const stream of [server.stdout, server.stderr]) stream.on("data", (data) => (log += data));
@@ -35,10 +35,12 @@ export async function startHanse({ autoCreate = true } = {}) {
   const http = `http://127.0.0.1:${httpPort}`;
   const lastWords = () => log.split("\n").slice(-LOG_LINES).join("\n");
 
-  await until("hanse is ready", async () => {
-    if (server.exitCode !== null) throw new Error(`hanse ended with ${server.exitCode}:\n${lastWords()}`);
-    return (await fetch(http)).status === 200;
-  });
+  const started = until("hanse is ready", async () => (await fetch(http)).status === 200);
+  const failed = Promise.race([ended, new Promise((_, fail) => server.once("error", fail))]);
+  await Promise.race([
+    started,
+    failed.then((code) => Promise.reject(new Error(`hanse ended with ${code} instead of starting:\n${lastWords()}`))),
+  ]);
 
   return {
     http,
@@ -66,17 +68,17 @@ export async function startHanse({ autoCreate = true } = {}) {
   };
 }
 
-function configuration({ httpPort, mediaPort, key, secret, autoCreate }) {
+function configuration({ httpPort, mediaPort, autoCreate }) {
   return `
 [http]
-listen = "127.0.0.1:${httpPort}"
+bind_addresses = ["127.0.0.1"]
+port = ${httpPort}
 
 [sfu]
-media_listen = "127.0.0.1:${mediaPort}"
+bind_addresses = ["0.0.0.0"]
+udp_port = ${mediaPort}
+addresses = ["127.0.0.1"]
 auto_create = ${autoCreate}
-
-[sfu.keys]
-${key} = "${secret}"
 `;
 }
 
