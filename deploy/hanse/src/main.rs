@@ -13,6 +13,7 @@ use hanse_runtime::{shutdown, telemetry};
 use hanse_sfu::Node;
 use settings::{Settings, example_file, example_page};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Video calls between organisations on their own Matrix homeservers.
 #[derive(Parser)]
@@ -44,7 +45,18 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The sentence and its causes, on one line; a backtrace would bury them.
+            eprintln!("hanse: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute() -> Result<()> {
     match Arguments::parse().command {
         Command::Run { config } => {
             let settings = Settings::read(config.as_deref())?;

@@ -249,16 +249,21 @@ impl Control {
         let Some(socket) = self.sockets.get(&session) else {
             return;
         };
-        if let Err(mpsc::error::TrySendError::Full(_)) = socket.messages.try_send(message) {
-            tracing::info!(
-                session = session.0,
-                "a client does not read its messages; its socket is closed"
-            );
-            if let Some(socket) = self.sockets.remove(&session) {
-                // The socket may have ended by itself.
-                let _ = socket.kill.send("messages are not read");
+        match socket.messages.try_send(message) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::info!(
+                    session = session.0,
+                    "a client does not read its messages; its socket is closed"
+                );
+                if let Some(socket) = self.sockets.remove(&session) {
+                    // The socket may have ended by itself.
+                    let _ = socket.kill.send("messages are not read");
+                }
+                self.signalling.handle_socket_closed(now, session);
             }
-            self.signalling.handle_socket_closed(now, session);
+            // Its client went away before the socket opened, or a moment ago.
+            Err(mpsc::error::TrySendError::Closed(_)) => self.forget(now, session),
         }
     }
 
@@ -307,7 +312,9 @@ mod tests {
                 unix_ms: clock::unix_ms(),
             },
         };
-        let (_, shard_events) = mpsc::channel(1);
+        let (shards, shard_events) = mpsc::channel(1);
+        // A shard that never says anything.
+        std::mem::forget(shards);
         Control::new(Signalling::new(now, config, [7; 32]), vec![], shard_events)
     }
 
@@ -379,7 +386,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_socket_that_takes_no_messages_is_closed_with_a_reason_and_the_others_stay() {
-        let (mut control, _inputs, handle) = control();
+        let (mut control, inputs, handle) = control();
         let mut events = handle.subscribe();
         let mut slow = join(&mut control, "slow", 1);
         let mut alice = join(&mut control, "alice", 100);
@@ -389,7 +396,7 @@ mod tests {
         assert_eq!(names(&mut alice), ["join"]);
         assert!(alice.killed.try_recv().is_err());
         control.carry(clock::now()).await;
-        drop(control);
+        drop((control, inputs, handle));
         let mut gone = Vec::new();
         while let Some(crate::handle::Heard::Event(event)) = events.next().await {
             if let SfuEvent::ParticipantConnectionAborted { identity, .. } = &*event {
@@ -401,8 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_farewell_is_in_the_queue_before_the_close() {
-        let (control, inputs, _handle) = control();
-        let mut control = control;
+        let (mut control, inputs, _handle) = control();
         let mut alice = join(&mut control, "alice", 100);
         let running = tokio::spawn(control.run());
         let (answer, done) = oneshot::channel();

@@ -324,3 +324,64 @@ fn node_id(random: &[u8; 32]) -> String {
     };
     format!("ND_{}", random.iter().take(12).map(letter).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hanse_runtime::config::{Document, Section, Table};
+
+    static TABLE: Table = SfuConfig::TABLE;
+
+    fn config(text: &str) -> SfuConfig {
+        let key = |name: &str| (name == "LIVEKIT_KEYS").then(|| "devkey: secret".to_owned());
+        let text = format!("[sfu]\n{text}\n");
+        Document::load(&[&TABLE], Some(("hanse.toml", &text)), &key)
+            .unwrap()
+            .section()
+            .unwrap()
+    }
+
+    fn bound(addresses: &[&str]) -> Vec<SocketAddr> {
+        addresses.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn configured_addresses_are_offered_and_nothing_else() {
+        let config = config("addresses = [\"203.0.113.7\", \"2001:db8::7\"]");
+        let both = bound(&["0.0.0.0:7882", "[::]:7882"]);
+        assert_eq!(
+            candidates(&config, &both).unwrap(),
+            bound(&["203.0.113.7:7882", "[2001:db8::7]:7882"])
+        );
+        // Without IPv6 on this machine nobody could be answered there.
+        assert_eq!(
+            candidates(&config, &both[..1]).unwrap(),
+            bound(&["203.0.113.7:7882"])
+        );
+    }
+
+    #[test]
+    fn without_configured_addresses_a_bound_one_is_offered_and_a_wildcard_means_the_interfaces() {
+        let config = config("");
+        assert_eq!(
+            candidates(&config, &bound(&["127.0.0.1:9"])).unwrap(),
+            bound(&["127.0.0.1:9"])
+        );
+        let local: Vec<IpAddr> = local_addresses()
+            .unwrap()
+            .into_iter()
+            .filter(IpAddr::is_ipv4)
+            .collect();
+        match candidates(&config, &bound(&["0.0.0.0:9"])) {
+            Ok(offered) => assert_eq!(offered.iter().map(SocketAddr::ip).collect::<Vec<_>>(), local),
+            Err(error) => assert!(local.is_empty() && matches!(error, StartError::NoAddress)),
+        }
+    }
+
+    #[test]
+    fn a_node_id_looks_like_one() {
+        let id = node_id(&[200; 32]);
+        assert!(id.starts_with("ND_") && id.len() == 15, "{id}");
+        assert_ne!(id, node_id(&[201; 32]));
+    }
+}

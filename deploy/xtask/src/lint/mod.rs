@@ -75,7 +75,14 @@ fn format(place: &Place) -> Result<()> {
 
 fn clippy(place: &Place) -> Result<()> {
     let mut command = cargo(place, "clippy");
-    command.args(["--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    command.args([
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ]);
     process::run("clippy", &mut command)
         .context("clippy has objections (above): follow them, or `expect` one with its reason")
 }

@@ -7,6 +7,7 @@ use crate::control::{Input, SOCKET_MESSAGES_MAX, SocketLink};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
+use hanse_runtime::Redacted;
 use hanse_sfu_signal::{JoinAttempt, JoinRefusal, decode_join_request};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, USER_AGENT};
 use http::request::Parts;
@@ -106,6 +107,8 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response
     if attempt.request.is_none() {
         return Err(JoinRefusal::RequestMissing.into());
     }
+    let person = Redacted(attempt.claims.identity.clone());
+    let room = Redacted(attempt.claims.video.room.clone());
     let (messages, outbound) = mpsc::channel(SOCKET_MESSAGES_MAX);
     let (kill, killed) = oneshot::channel();
     let (answer, result) = oneshot::channel();
@@ -118,7 +121,14 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response
         })
         .await
         .map_err(|_| Refusal::unavailable())?;
-    let session = result.await.map_err(|_| Refusal::unavailable())??;
+    let session = match result.await.map_err(|_| Refusal::unavailable())? {
+        Ok(session) => session,
+        Err(refusal) => {
+            tracing::info!(%person, %room, reason = %refusal, "a join was refused");
+            return Err(refusal.into());
+        }
+    };
+    tracing::info!(session = session.0, %person, %room, "joined");
     let seat = socket::Seat::new(session, api.inputs.clone(), api.sockets.clone());
     Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, killed)))
 }

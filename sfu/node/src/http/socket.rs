@@ -81,6 +81,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.count.0.send_modify(|count| *count = count.saturating_sub(1));
+        tracing::debug!(session = self.session.0, "a socket is gone");
         let (inputs, session) = (self.inputs.clone(), self.session);
         let gone = Input::SocketClosed { session };
         // At the end of the process there is nobody to hear it, and no runtime to wait in.

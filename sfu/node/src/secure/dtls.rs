@@ -59,7 +59,6 @@ pub(super) struct DtlsTransport {
 impl DtlsTransport {
     /// Without a configuration it fails at once.
     pub(super) fn new(
-        _now: Instant,
         configuration: Option<HandshakeConfig>,
         provider: Arc<dyn RTCCryptoProvider>,
         expected: Fingerprint,

@@ -137,7 +137,7 @@ impl DtlsTransports {
 }
 
 impl SecureTransports for DtlsTransports {
-    fn accept(&mut self, now: Instant, expected: Fingerprint) -> Box<dyn SecureTransport> {
+    fn accept(&mut self, _now: Instant, expected: Fingerprint) -> Box<dyn SecureTransport> {
         let configuration = match self.configuration(expected) {
             Ok(configuration) => Some(configuration),
             Err(error) => {
@@ -146,7 +146,6 @@ impl SecureTransports for DtlsTransports {
             }
         };
         Box::new(DtlsTransport::new(
-            now,
             configuration,
             Arc::clone(&self.identity.provider),
             expected,
