@@ -99,6 +99,7 @@ pub fn share(limit_bps: u64, claims: &mut [Claim]) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs one instant to start from")]
 mod tests {
     use super::*;
 

@@ -82,8 +82,20 @@ impl NackTracker {
         self.range = Some((lowest.min(extended), highest.max(extended)));
         if extended > highest {
             self.miss(now, highest + 1, extended);
+        } else if extended < lowest {
+            self.miss_before(now, extended + 1, lowest);
         } else {
             self.found(extended);
+        }
+    }
+
+    /// Notes the packets from `from` up to but without `to`, all below those that are known: the first packets of the
+    /// stream came out of order. Many at once are no such gap, but a stray from long ago.
+    fn miss_before(&mut self, now: Instant, from: u64, to: u64) {
+        if to - from <= self.missing.remaining_capacity() as u64 {
+            let later = std::mem::take(&mut self.missing);
+            self.miss(now, from, to);
+            self.missing.extend(later);
         }
     }
 

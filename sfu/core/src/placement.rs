@@ -63,8 +63,8 @@ impl Placement {
     }
 
     /// Takes a command of the signalling.
-    pub fn handle_command(&mut self, _now: Instant, command: MediaCommand) {
-        match &command {
+    pub fn handle_command(&mut self, _now: Instant, mut command: MediaCommand) {
+        match &mut command {
             MediaCommand::OpenConnection { connection, local, .. } => {
                 let ufrag = local.ufrag.clone();
                 let seat = Seat {
@@ -80,6 +80,9 @@ impl Placement {
             MediaCommand::SetReceivePlan { connection, plan } => {
                 let connection = *connection;
                 let Some(seat) = self.seats.get_mut(&connection) else { return };
+                // A track belongs to the connection that first announced it, whatever shard that is on.
+                let published = &self.tracks;
+                plan.sections.retain(|section| published.get(&section.track).is_none_or(|it| it.by == connection));
                 let tracks: BTreeSet<_> = plan.sections.iter().map(|section| section.track).collect();
                 let ended: Vec<_> = seat.tracks.difference(&tracks).copied().collect();
                 seat.tracks = tracks;
@@ -163,15 +166,20 @@ impl Placement {
                     }
                 }
             }
-            ShardEvent::Media(MediaEvent::Ended { connection, end }) => {
-                // Only the owner's word counts; a shard that lost the race for it has forgotten it in silence.
-                if self.owner(connection).is_some_and(|owner| owner != from) {
+            ShardEvent::Media(event) => {
+                // Only the owner's word counts; a shard that lost the race for a connection forgets it in silence.
+                if let MediaEvent::Connected { connection }
+                | MediaEvent::Ended { connection, .. }
+                | MediaEvent::Quality { connection, .. } = event
+                    && self.owner(connection).is_some_and(|owner| owner != from)
+                {
                     return;
                 }
-                self.remove_seat(connection);
-                self.outputs.push_back(PlacementOutput::Event(MediaEvent::Ended { connection, end }));
+                if let MediaEvent::Ended { connection, .. } = event {
+                    self.remove_seat(connection);
+                }
+                self.outputs.push_back(PlacementOutput::Event(event));
             }
-            ShardEvent::Media(event) => self.outputs.push_back(PlacementOutput::Event(event)),
         }
     }
 

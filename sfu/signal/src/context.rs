@@ -41,7 +41,9 @@ impl Context {
     }
 
     pub fn send(&mut self, session: SessionId, message: Message) {
-        let message = Box::new(SignalResponse { message: Some(message) });
+        let message = Box::new(SignalResponse {
+            message: Some(message),
+        });
         self.outputs.push_back(Output::Send { session, message });
     }
 
@@ -73,7 +75,8 @@ impl Context {
     pub fn unix_ms(&self) -> u64 {
         let wall = self.config.wall;
         let passed = self.now.saturating_duration_since(wall.at).as_millis();
-        wall.unix_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+        wall.unix_ms
+            .saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
     /// Seconds since 1970.

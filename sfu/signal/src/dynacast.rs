@@ -20,7 +20,10 @@ pub(crate) struct Dynacast {
 impl Dynacast {
     /// For a track that is published now.
     pub fn new(now: Instant) -> Self {
-        Dynacast { told: None, due: Some(now + DYNACAST_FIRST_DELAY) }
+        Dynacast {
+            told: None,
+            due: Some(now + DYNACAST_FIRST_DELAY),
+        }
     }
 
     /// When to call [`Dynacast::update`] again, if nothing happens before.
@@ -77,7 +80,10 @@ pub(crate) fn message(track_sid: &str, codec: &str, wanted: Wanted) -> Subscribe
     SubscribedQualityUpdate {
         track_sid: track_sid.to_owned(),
         subscribed_qualities: qualities.clone(),
-        subscribed_codecs: vec![SubscribedCodec { codec: codec.to_owned(), qualities }],
+        subscribed_codecs: vec![SubscribedCodec {
+            codec: codec.to_owned(),
+            qualities,
+        }],
     }
 }
 
@@ -86,29 +92,43 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    #[expect(clippy::disallowed_methods, reason = "virtual time starts at some moment")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     const LOW: Wanted = Some(VideoQuality::Low);
     const HIGH: Wanted = Some(VideoQuality::High);
 
     #[test]
     fn the_first_word_comes_with_the_first_subscriber_and_not_before() {
-        let start = Instant::now();
+        let start = start();
         let mut dynacast = Dynacast::new(start);
         assert_eq!(dynacast.update(start, None, false), None);
-        assert_eq!(dynacast.update(start + Duration::from_secs(1), LOW, false), Some(LOW));
+        assert_eq!(
+            dynacast.update(start + Duration::from_secs(1), LOW, false),
+            Some(LOW)
+        );
     }
 
     #[test]
     fn a_track_that_nobody_watches_is_turned_off_after_ten_seconds() {
-        let start = Instant::now();
+        let start = start();
         let mut dynacast = Dynacast::new(start);
-        assert_eq!(dynacast.update(start + Duration::from_millis(9_999), None, false), None);
+        assert_eq!(
+            dynacast.update(start + Duration::from_millis(9_999), None, false),
+            None
+        );
         assert_eq!(dynacast.due(), Some(start + Duration::from_secs(10)));
-        assert_eq!(dynacast.update(start + Duration::from_secs(10), None, false), Some(None));
+        assert_eq!(
+            dynacast.update(start + Duration::from_secs(10), None, false),
+            Some(None)
+        );
     }
 
     #[test]
     fn raising_is_immediate_and_lowering_waits_five_seconds() {
-        let start = Instant::now();
+        let start = start();
         let mut dynacast = Dynacast::new(start);
         assert_eq!(dynacast.update(start, LOW, false), Some(LOW));
         assert_eq!(dynacast.update(start, HIGH, false), Some(HIGH));
@@ -116,12 +136,15 @@ mod tests {
         assert_eq!(dynacast.update(later, LOW, false), None);
         assert_eq!(dynacast.due(), Some(later + Duration::from_secs(5)));
         assert_eq!(dynacast.update(later + Duration::from_secs(4), LOW, false), None);
-        assert_eq!(dynacast.update(later + Duration::from_secs(5), LOW, false), Some(LOW));
+        assert_eq!(
+            dynacast.update(later + Duration::from_secs(5), LOW, false),
+            Some(LOW)
+        );
     }
 
     #[test]
     fn wanting_it_again_in_time_says_nothing() {
-        let start = Instant::now();
+        let start = start();
         let mut dynacast = Dynacast::new(start);
         dynacast.update(start, HIGH, false);
         dynacast.update(start, LOW, false);
@@ -131,7 +154,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_while_muted_and_all_of_it_after_unmuting() {
-        let start = Instant::now();
+        let start = start();
         let mut dynacast = Dynacast::new(start);
         dynacast.update(start, HIGH, false);
         assert_eq!(dynacast.update(start, LOW, true), None);
@@ -143,8 +166,11 @@ mod tests {
     #[test]
     fn the_message_enables_every_layer_up_to_the_wanted_one() {
         let message = message("TR_x", "vp8", Some(VideoQuality::Medium));
-        let enabled: Vec<bool> =
-            message.subscribed_codecs[0].qualities.iter().map(|quality| quality.enabled).collect();
+        let enabled: Vec<bool> = message.subscribed_codecs[0]
+            .qualities
+            .iter()
+            .map(|quality| quality.enabled)
+            .collect();
         assert_eq!(enabled, [true, true, false]);
     }
 }

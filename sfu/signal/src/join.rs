@@ -171,7 +171,11 @@ impl JoinAttempt {
                 return Err(JoinRefusal::IdentityTooLong);
             }
         }
-        Ok(Admission { request, room: &video.room, identity })
+        Ok(Admission {
+            request,
+            room: &video.room,
+            identity,
+        })
     }
 
     /// The checks that come after the one about the room.
@@ -180,12 +184,25 @@ impl JoinAttempt {
         if brings_its_own && !self.claims.video.can_update_own_metadata.unwrap_or(false) {
             return Err(JoinRefusal::NotAllowed);
         }
-        let metadata = if request.metadata.is_empty() { &self.claims.metadata } else { &request.metadata };
+        let metadata = if request.metadata.is_empty() {
+            &self.claims.metadata
+        } else {
+            &request.metadata
+        };
         if metadata.len() > METADATA_BYTES_MAX {
             return Err(JoinRefusal::MetadataTooLarge);
         }
-        let own = self.claims.attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        let brought = request.participant_attributes.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let own = self
+            .claims
+            .attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>();
+        let brought = request
+            .participant_attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum::<usize>();
         if own + brought > ATTRIBUTES_BYTES_MAX {
             return Err(JoinRefusal::AttributesTooLarge);
         }
@@ -195,5 +212,204 @@ impl JoinAttempt {
     /// Whether this is the publish-only connection of somebody who is in already.
     pub(crate) fn is_publish_only(&self) -> bool {
         self.publish.as_deref().is_some_and(|publish| !publish.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::VideoGrant;
+    use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD};
+    use flate2::write::GzEncoder;
+    use livekit_protocol::participant_info::Kind;
+    use std::collections::BTreeMap;
+    use std::io::Write;
+
+    fn wrapped(compression: Compression, join_request: Vec<u8>) -> Vec<u8> {
+        WrappedJoinRequest {
+            compression: compression.into(),
+            join_request,
+        }
+        .encode_to_vec()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Bytes that use the letters in which the alphabets differ.
+    fn request() -> JoinRequest {
+        JoinRequest {
+            metadata: "\u{3ff}\u{ffff}??>>~~".repeat(9),
+            ..JoinRequest::default()
+        }
+    }
+
+    #[test]
+    fn every_alphabet_and_padding_is_read_with_and_without_gzip() {
+        let plain = request().encode_to_vec();
+        for bytes in [
+            wrapped(Compression::None, plain.clone()),
+            wrapped(Compression::Gzip, gzip(&plain)),
+        ] {
+            let standard = BASE64_STANDARD.encode(&bytes);
+            for text in [
+                standard.clone(),
+                BASE64_STANDARD_NO_PAD.encode(&bytes),
+                BASE64_URL_SAFE.encode(&bytes),
+                BASE64_URL_SAFE_NO_PAD.encode(&bytes),
+                standard.replace('+', " "),
+            ] {
+                assert_eq!(decode_join_request(&text), Ok(request()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_inflates_beyond_the_limit_is_refused_without_being_inflated() {
+        let bomb = gzip(&vec![0; 64 * JOIN_REQUEST_BYTES_MAX]);
+        let text = BASE64_URL_SAFE.encode(wrapped(Compression::Gzip, bomb));
+        assert_eq!(decode_join_request(&text), Err(JoinRefusal::RequestTooLarge));
+        let plain = BASE64_URL_SAFE.encode(wrapped(Compression::None, vec![0; JOIN_REQUEST_BYTES_MAX + 1]));
+        assert_eq!(decode_join_request(&plain), Err(JoinRefusal::RequestTooLarge));
+    }
+
+    #[test]
+    fn broken_requests_are_told_apart() {
+        let encode = |bytes: Vec<u8>| BASE64_URL_SAFE.encode(bytes);
+        let unknown = WrappedJoinRequest {
+            compression: 7,
+            join_request: vec![],
+        }
+        .encode_to_vec();
+        for (text, refusal, body) in [
+            (
+                String::new(),
+                JoinRefusal::RequestMissing,
+                "join_request is required",
+            ),
+            (
+                "\u{7f}".into(),
+                JoinRefusal::Base64,
+                "cannot base64 decode wrapped join request",
+            ),
+            (
+                encode(vec![0xff; 9]),
+                JoinRefusal::Envelope,
+                "cannot unmarshal wrapped join request",
+            ),
+            (
+                encode(wrapped(Compression::Gzip, vec![1, 2])),
+                JoinRefusal::Compression,
+                "cannot read decompressed join request",
+            ),
+            (
+                encode(unknown),
+                JoinRefusal::Compression,
+                "cannot read decompressed join request",
+            ),
+            (
+                encode(wrapped(Compression::None, vec![0xff; 9])),
+                JoinRefusal::Content,
+                "cannot unmarshal join request",
+            ),
+        ] {
+            assert_eq!(decode_join_request(&text), Err(refusal));
+            assert_eq!((refusal.to_string().as_str(), refusal.status()), (body, 400));
+        }
+    }
+
+    fn attempt(change: impl FnOnce(&mut JoinAttempt)) -> Result<String, (u16, String)> {
+        let claims = Claims {
+            identity: "alice".into(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: BTreeMap::new(),
+            kind: Kind::Standard,
+            expires_at_unix_s: 0,
+            video: VideoGrant {
+                room_join: true,
+                room: "r".into(),
+                ..VideoGrant::default()
+            },
+        };
+        let mut attempt = JoinAttempt {
+            claims,
+            request: Some(JoinRequest::default()),
+            publish: None,
+            user_agent: None,
+        };
+        change(&mut attempt);
+        let admission = attempt
+            .admission()
+            .map_err(|refusal| (refusal.status(), refusal.to_string()))?;
+        attempt
+            .check_metadata(admission.request)
+            .map_err(|refusal| (refusal.status(), refusal.to_string()))?;
+        Ok(admission.identity)
+    }
+
+    #[test]
+    fn a_join_is_checked_in_order_with_livekits_statuses() {
+        assert_eq!(attempt(|_| {}), Ok("alice".into()));
+        let status = |change: fn(&mut JoinAttempt)| attempt(change).unwrap_err().0;
+        assert_eq!(status(|own| own.request = None), 400);
+        assert_eq!(status(|own| own.claims.video.room_join = false), 401);
+        assert_eq!(status(|own| own.claims.identity.clear()), 400);
+        assert_eq!(status(|own| own.claims.identity = "i".repeat(257)), 400);
+        assert_eq!(status(|own| own.claims.video.room.clear()), 400);
+        assert_eq!(status(|own| own.claims.video.room = "r".repeat(257)), 400);
+        assert_eq!(
+            status(|own| own.claims.metadata = "m".repeat(METADATA_BYTES_MAX + 1)),
+            400
+        );
+        assert_eq!(
+            status(|own| {
+                own.claims.video.room_join = false;
+                own.claims.identity.clear();
+            }),
+            401,
+            "rights come before identity"
+        );
+    }
+
+    #[test]
+    fn a_publish_only_connection_has_a_name_of_its_own_and_needs_the_right() {
+        assert_eq!(
+            attempt(|own| own.publish = Some("screen".into())),
+            Ok("alice#screen".into())
+        );
+        assert_eq!(
+            attempt(|own| own.publish = Some(String::new())),
+            Ok("alice".into())
+        );
+        let refusal = attempt(|own| {
+            own.publish = Some("screen".into());
+            own.claims.video.can_publish = Some(false);
+        });
+        assert_eq!(refusal.unwrap_err().0, 401);
+    }
+
+    #[test]
+    fn attributes_count_together() {
+        let with = |brought: usize| {
+            attempt(|own| {
+                own.claims.video.can_update_own_metadata = Some(true);
+                own.claims
+                    .attributes
+                    .insert("a".into(), "v".repeat(ATTRIBUTES_BYTES_MAX / 2));
+                let request = own.request.as_mut().unwrap();
+                request
+                    .participant_attributes
+                    .insert("b".into(), "v".repeat(brought));
+            })
+        };
+        assert!(with(ATTRIBUTES_BYTES_MAX / 2 - 2).is_ok());
+        assert_eq!(
+            with(ATTRIBUTES_BYTES_MAX / 2 - 1).unwrap_err(),
+            (400, "attribute size exceeds limits".into())
+        );
     }
 }

@@ -13,12 +13,14 @@
 //! Spoken is LiveKit's protocol 17 on `/rtc/v1` (the client offers, one peer connection), with VP8 and Opus. Resuming a
 //! session is answered with a full reconnect.
 //!
-//! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`,
-//! `negotiate/` (offers, answers, slots), and `docs/participant-life.md` for the states.
+//! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`
+//! (wishes), `forward.rs` (what becomes of them), `negotiate/` (offers, answers, slots), and `docs/participant-life.md`
+//! for the states.
 
 pub mod api;
 mod context;
 mod dynacast;
+mod forward;
 pub mod join;
 pub mod limits;
 mod names;

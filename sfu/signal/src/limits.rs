@@ -55,19 +55,24 @@ pub const UNKNOWN_SUBSCRIPTION_WAIT: Duration = Duration::from_secs(60);
 /// Entries of a list in one client message (track ids, permissions). Further ones are ignored.
 pub const LIST_ENTRIES_MAX: usize = 1_000;
 
-/// Bytes of an offer. Beyond: the participant is asked to reconnect (`STATE_MISMATCH`).
-pub const OFFER_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of an offer. Beyond: the participant is asked to reconnect (`STATE_MISMATCH`). As much as one message may have;
+/// a browser writes 1 to 5 kB per section.
+pub const OFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Media sections of an offer. Beyond: the participant is asked to reconnect (`STATE_MISMATCH`). Slots are reused, so a
 /// call grows to the number of tracks that are received at the same time plus what was published over its life.
 pub const MEDIA_SECTIONS_MAX: usize = 600;
 
 /// Lines of an offer. Beyond: as above. Bounds what parsing may allocate.
-pub const OFFER_LINES_MAX: usize = 60_000;
+pub const OFFER_LINES_MAX: usize = 120_000;
 
 /// Offers of one participant in [`OFFER_WINDOW`]. Beyond: `STATE_MISMATCH`; a client that behaves sends one per change
 /// in the room, a few a second in the wildest churn.
 pub const OFFERS_PER_WINDOW_MAX: u32 = 300;
+
+/// Bytes of all offers of one participant in [`OFFER_WINDOW`]. Beyond: `STATE_MISMATCH`. An ordinary client in a large
+/// call sends a few hundred kB at a time.
+pub const OFFER_BYTES_PER_WINDOW_MAX: usize = 16 * 1024 * 1024;
 
 /// See [`OFFERS_PER_WINDOW_MAX`].
 pub const OFFER_WINDOW: Duration = Duration::from_secs(10);

@@ -29,7 +29,10 @@ pub(crate) struct Names {
 
 impl Names {
     pub fn new(seed: [u8; 32]) -> Self {
-        Names { rng: ChaCha20Rng::from_seed(seed), counted: 0 }
+        Names {
+            rng: ChaCha20Rng::from_seed(seed),
+            counted: 0,
+        }
     }
 
     fn letters(&mut self, count: usize) -> String {
@@ -118,8 +121,16 @@ mod tests {
         assert!(first.starts_with("PA_"));
         assert_eq!(first.len(), 15);
         assert_ne!(first, names.participant_sid());
-        assert!(names.track_sid(TrackType::Video, TrackSource::Camera).starts_with("TR_VC"));
-        assert!(names.track_sid(TrackType::Audio, TrackSource::ScreenShareAudio).starts_with("TR_As"));
+        assert!(
+            names
+                .track_sid(TrackType::Video, TrackSource::Camera)
+                .starts_with("TR_VC")
+        );
+        assert!(
+            names
+                .track_sid(TrackType::Audio, TrackSource::ScreenShareAudio)
+                .starts_with("TR_As")
+        );
     }
 
     #[test]

@@ -65,8 +65,13 @@ impl Participant {
             claims.metadata = request.metadata.clone();
         }
         // An empty value would delete what the token says; a joining client may only add.
-        let attributes = request.participant_attributes.iter().filter(|(_, value)| !value.is_empty());
-        claims.attributes.extend(attributes.map(|(name, value)| (name.clone(), value.clone())));
+        let attributes = request
+            .participant_attributes
+            .iter()
+            .filter(|(_, value)| !value.is_empty());
+        claims
+            .attributes
+            .extend(attributes.map(|(name, value)| (name.clone(), value.clone())));
         if attempt.is_publish_only() {
             claims.video.can_subscribe = Some(false);
         }
@@ -136,7 +141,11 @@ impl Participant {
             sid: self.sid.clone(),
             identity: self.identity.clone(),
             state: self.state.into(),
-            tracks: tracks.values().filter(|track| track.publisher == self.session).map(|track| track.info.clone()).collect(),
+            tracks: tracks
+                .values()
+                .filter(|track| track.publisher == self.session)
+                .map(|track| track.info.clone())
+                .collect(),
             metadata: self.claims.metadata.clone(),
             joined_at: joined / 1000,
             joined_at_ms: joined,
@@ -146,7 +155,12 @@ impl Participant {
             region: cx.config.region.clone(),
             is_publisher: self.is_publisher,
             kind: self.claims.kind.into(),
-            attributes: self.claims.attributes.clone().into_iter().collect::<HashMap<_, _>>(),
+            attributes: self
+                .claims
+                .attributes
+                .clone()
+                .into_iter()
+                .collect::<HashMap<_, _>>(),
             client_protocol: self.client_protocol,
             capabilities: self.capabilities.clone(),
             ..ParticipantInfo::default()

@@ -15,8 +15,8 @@ use hanse_sfu_core::ids::TrackId;
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, MuteTrackRequest, TrackPublishedResponse, TrackType, TrackUnpublishedResponse, UpdateLocalAudioTrack,
-    UpdateLocalVideoTrack,
+    AddTrackRequest, MuteTrackRequest, TrackPublishedResponse, TrackType, TrackUnpublishedResponse,
+    UpdateLocalAudioTrack, UpdateLocalVideoTrack,
 };
 use prost::Message as _;
 use std::collections::BTreeSet;
@@ -27,14 +27,23 @@ const AUDIO_FEATURES_MAX: usize = 16;
 impl Room {
     /// `add_track`: a client is about to publish.
     pub fn handle_add_track(&mut self, cx: &mut Context, session: SessionId, request: AddTrackRequest) {
-        let Some(participant) = self.participants.get(&session) else { return };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
         if let Err((reason, text)) = self.check_announcement(participant, &request) {
             return self.respond(cx, session, 0, reason, text, Request::AddTrack(request));
         }
         if self.is_cid_taken(participant, &request.cid) {
             if participant.queued.len() >= QUEUED_TRACKS_MAX {
                 let text = "too many tracks wait for one with the same cid";
-                return self.respond(cx, session, 0, Reason::LimitExceeded, text, Request::AddTrack(request));
+                return self.respond(
+                    cx,
+                    session,
+                    0,
+                    Reason::LimitExceeded,
+                    text,
+                    Request::AddTrack(request),
+                );
             }
             if let Some(participant) = self.participants.get_mut(&session) {
                 participant.queued.push(request.clone());
@@ -54,21 +63,31 @@ impl Room {
             return Err((Reason::LimitExceeded, "the announcement is too long"));
         }
         if !request.sid.is_empty() {
-            let is_own = |track: &Track| track.info.sid == request.sid && track.publisher == participant.session;
+            let is_own =
+                |track: &Track| track.info.sid == request.sid && track.publisher == participant.session;
             return Err(if self.tracks.values().any(is_own) {
                 (Reason::UnsupportedType, "a track has one codec here")
             } else {
                 (Reason::NotFound, "the track does not exist")
             });
         }
-        if !matches!(TrackType::try_from(request.r#type), Ok(TrackType::Audio | TrackType::Video)) {
+        if !matches!(
+            TrackType::try_from(request.r#type),
+            Ok(TrackType::Audio | TrackType::Video)
+        ) {
             return Err((Reason::UnsupportedType, "a track is audio or video"));
         }
         if !participant.may_publish(request.source()) {
-            return Err((Reason::NotAllowed, "does not have permission to publish this source"));
+            return Err((
+                Reason::NotAllowed,
+                "does not have permission to publish this source",
+            ));
         }
         if participant.pending.len() >= PENDING_TRACKS_MAX {
-            return Err((Reason::LimitExceeded, "too many tracks are announced and not published"));
+            return Err((
+                Reason::LimitExceeded,
+                "too many tracks are announced and not published",
+            ));
         }
         if participant.pending.len() + self.tracks_of(participant.session).len() >= PUBLISHED_TRACKS_MAX {
             return Err((Reason::LimitExceeded, "too many tracks are published"));
@@ -78,17 +97,28 @@ impl Room {
 
     fn is_cid_taken(&self, participant: &Participant, cid: &str) -> bool {
         participant.pending.iter().any(|pending| pending.cid == cid)
-            || self.tracks.values().any(|track| track.publisher == participant.session && track.cid == cid)
+            || self
+                .tracks
+                .values()
+                .any(|track| track.publisher == participant.session && track.cid == cid)
     }
 
     fn announce(&mut self, cx: &mut Context, session: SessionId, request: AddTrackRequest) {
         let info = track::track_info(&request, request.r#type(), &mut cx.names);
-        let Some(participant) = self.participants.get_mut(&session) else { return };
-        participant.pending.push(PendingTrack { cid: request.cid.clone(), info: info.clone() });
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        participant.pending.push(PendingTrack {
+            cid: request.cid.clone(),
+            info: info.clone(),
+        });
         self.send(
             cx,
             session,
-            Message::TrackPublished(TrackPublishedResponse { cid: request.cid, track: Some(info) }),
+            Message::TrackPublished(TrackPublishedResponse {
+                cid: request.cid,
+                track: Some(info),
+            }),
         );
         // Its section may have come first.
         self.match_tracks(cx, session);
@@ -109,7 +139,9 @@ impl Room {
         }
         self.broadcast_change(cx, session);
         self.room_changed(cx);
-        let Some(publisher) = self.participants.get(&session) else { return };
+        let Some(publisher) = self.participants.get(&session) else {
+            return;
+        };
         if publisher.is_hidden() {
             return;
         }
@@ -130,7 +162,8 @@ impl Room {
         });
         for section in open {
             let place = participant.pending.iter().position(|pending| {
-                let is_kind = (pending.info.r#type() == TrackType::Video) == (section.kind == SectionKind::Video);
+                let is_kind =
+                    (pending.info.r#type() == TrackType::Video) == (section.kind == SectionKind::Video);
                 is_kind && (!is_exact || is_meant(pending, section))
             });
             if let Some(place) = place {
@@ -140,7 +173,13 @@ impl Room {
         None
     }
 
-    fn go_live(&mut self, cx: &mut Context, session: SessionId, place: usize, section: &Section) -> Option<TrackId> {
+    fn go_live(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        place: usize,
+        section: &Section,
+    ) -> Option<TrackId> {
         let participant = self.participants.get_mut(&session)?;
         let PendingTrack { cid, mut info } = participant.pending.remove(place);
         let sdp_cid = section.msid.as_ref().map(|msid| msid.track.as_str());
@@ -176,8 +215,12 @@ impl Room {
 
     /// Somebody may want a track: because it takes all, or because it has asked for this one already.
     pub fn offer_track(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        let Some(sid) = self.tracks.get(&track).map(|track| track.info.sid.clone()) else { return };
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(sid) = self.tracks.get(&track).map(|track| track.info.sid.clone()) else {
+            return;
+        };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         if participant.unknown_tracks.remove(&sid).is_some() || participant.auto_subscribe {
             self.subscribe(cx, session, track);
         }
@@ -185,12 +228,17 @@ impl Room {
 
     /// After an offer: what the client does not send any more has ended; the layers of the rest may have changed.
     pub fn end_stopped_tracks(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get(&session) else { return };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
         let negotiation = &participant.negotiation;
         let mut stopped = Vec::new();
         let mut layered = Vec::new();
         for (mid, track) in &negotiation.publishing {
-            match negotiation.section(mid).filter(|section| section.sends && section.codec.is_some()) {
+            match negotiation
+                .section(mid)
+                .filter(|section| section.sends && section.codec.is_some())
+            {
                 Some(section) => layered.push((*track, section.layers().len() as u8)),
                 None => stopped.push(*track),
             }
@@ -222,7 +270,9 @@ impl Room {
 
     /// Ends a track; says who received it. The publisher's information has changed with it.
     pub fn end_track(&mut self, cx: &mut Context, id: TrackId) -> BTreeSet<SessionId> {
-        let Some(track) = self.tracks.get(&id) else { return BTreeSet::new() };
+        let Some(track) = self.tracks.get(&id) else {
+            return BTreeSet::new();
+        };
         let (publisher, mid, sid) = (track.publisher, track.mid, track.info.sid.clone());
         let affected = track.subscribers.clone();
         for session in self.others(publisher) {
@@ -247,9 +297,16 @@ impl Room {
     /// Announcements that waited for a cid which is free now.
     fn publish_queued(&mut self, cx: &mut Context, session: SessionId) {
         loop {
-            let Some(participant) = self.participants.get(&session) else { return };
-            let free = participant.queued.iter().position(|request| !self.is_cid_taken(participant, &request.cid));
-            let (Some(place), Some(participant)) = (free, self.participants.get_mut(&session)) else { return };
+            let Some(participant) = self.participants.get(&session) else {
+                return;
+            };
+            let free = participant
+                .queued
+                .iter()
+                .position(|request| !self.is_cid_taken(participant, &request.cid));
+            let (Some(place), Some(participant)) = (free, self.participants.get_mut(&session)) else {
+                return;
+            };
             let request = participant.queued.remove(place);
             self.handle_add_track(cx, session, request);
         }
@@ -257,7 +314,9 @@ impl Room {
 
     /// What a participant may not publish any more ends, with a word to it.
     pub fn end_forbidden_tracks(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         let mut pending = std::mem::take(&mut participant.pending);
         let mut told: Vec<String> = Vec::new();
         pending.retain(|pending| {
@@ -271,7 +330,9 @@ impl Room {
         let mut queued = std::mem::take(&mut participant.queued);
         queued.retain(|request| participant.may_publish(request.source()));
         participant.queued = queued;
-        let Some(participant) = self.participants.get(&session) else { return };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
         let mut forbidden = Vec::new();
         for track in self.tracks.values().filter(|track| track.publisher == session) {
             if !participant.may_publish(track.info.source()) {
@@ -282,14 +343,24 @@ impl Room {
         self.end_tracks(cx, session, forbidden);
         self.send_receive_plan(cx, session, false);
         for track_sid in told {
-            self.send(cx, session, Message::TrackUnpublished(TrackUnpublishedResponse { track_sid }));
+            self.send(
+                cx,
+                session,
+                Message::TrackUnpublished(TrackUnpublishedResponse { track_sid }),
+            );
         }
     }
 
     /// `mute`: a client mutes or unmutes one of its own tracks.
     pub fn handle_mute(&mut self, cx: &mut Context, session: SessionId, request: MuteTrackRequest) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
-        if let Some(pending) = participant.pending.iter_mut().find(|pending| pending.info.sid == request.sid) {
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        if let Some(pending) = participant
+            .pending
+            .iter_mut()
+            .find(|pending| pending.info.sid == request.sid)
+        {
             pending.info.muted = request.muted;
             return;
         }
@@ -312,10 +383,25 @@ impl Room {
     }
 
     /// `update_audio_track`
-    pub fn handle_update_audio(&mut self, cx: &mut Context, session: SessionId, request: UpdateLocalAudioTrack) {
-        let Some(track) = self.own_track(session, &request.track_sid).filter(|track| !track.is_video()) else {
+    pub fn handle_update_audio(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        request: UpdateLocalAudioTrack,
+    ) {
+        let Some(track) = self
+            .own_track(session, &request.track_sid)
+            .filter(|track| !track.is_video())
+        else {
             let text = "the audio track does not exist";
-            return self.respond(cx, session, 0, Reason::NotFound, text, Request::UpdateAudioTrack(request));
+            return self.respond(
+                cx,
+                session,
+                0,
+                Reason::NotFound,
+                text,
+                Request::UpdateAudioTrack(request),
+            );
         };
         let features: BTreeSet<i32> = request.features.into_iter().take(AUDIO_FEATURES_MAX).collect();
         track::set_audio_features(&mut track.info, features.into_iter().collect());
@@ -323,10 +409,25 @@ impl Room {
     }
 
     /// `update_video_track`
-    pub fn handle_update_video(&mut self, cx: &mut Context, session: SessionId, request: UpdateLocalVideoTrack) {
-        let Some(track) = self.own_track(session, &request.track_sid).filter(|track| track.is_video()) else {
+    pub fn handle_update_video(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        request: UpdateLocalVideoTrack,
+    ) {
+        let Some(track) = self
+            .own_track(session, &request.track_sid)
+            .filter(|track| track.is_video())
+        else {
             let text = "the video track does not exist";
-            return self.respond(cx, session, 0, Reason::NotFound, text, Request::UpdateVideoTrack(request));
+            return self.respond(
+                cx,
+                session,
+                0,
+                Reason::NotFound,
+                text,
+                Request::UpdateVideoTrack(request),
+            );
         };
         track.info.width = request.width;
         track.info.height = request.height;
@@ -340,7 +441,11 @@ impl Room {
     }
 
     pub fn tracks_of(&self, session: SessionId) -> Vec<TrackId> {
-        self.tracks.values().filter(|track| track.publisher == session).map(|track| track.id).collect()
+        self.tracks
+            .values()
+            .filter(|track| track.publisher == session)
+            .map(|track| track.id)
+            .collect()
     }
 }
 

@@ -27,16 +27,26 @@ pub(crate) struct Quality {
 
 impl Default for Quality {
     fn default() -> Self {
-        Quality { score: SCORE_BEST, told: None }
+        Quality {
+            score: SCORE_BEST,
+            told: None,
+        }
     }
 }
 
 impl Quality {
     /// Takes a measurement: 2 % of loss are no longer excellent, 6 % are poor.
     pub fn measure(&mut self, quality: TransportQuality) {
-        let loss = quality.loss_up_permille.max(quality.loss_down_permille).unwrap_or(0);
+        let loss = quality
+            .loss_up_permille
+            .max(quality.loss_down_permille)
+            .unwrap_or(0);
         let measured = (SCORE_BEST - f32::from(loss)).max(0.0);
-        let factor = if measured < self.score { FALL_FACTOR } else { RISE_FACTOR };
+        let factor = if measured < self.score {
+            FALL_FACTOR
+        } else {
+            RISE_FACTOR
+        };
         self.score += factor * (measured - self.score);
     }
 
@@ -60,19 +70,28 @@ impl Quality {
 impl Room {
     /// The media plane has measured.
     pub fn handle_quality(&mut self, cx: &mut Context, session: SessionId, quality: TransportQuality) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         participant.quality.measure(quality);
         if participant.quality.told != Some(participant.quality.grade()) {
-            cx.timers.set_if_unset(Timer::Quality(self.key), cx.now + QUALITY_INTERVAL);
+            cx.timers
+                .set_if_unset(Timer::Quality(self.key), cx.now + QUALITY_INTERVAL);
         }
     }
 
     /// Somebody's media is up: its own grade, at once.
     pub fn send_own_quality(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         participant.quality.told = Some(participant.quality.grade());
         let updates = vec![info(&participant.sid, &participant.quality)];
-        self.send(cx, session, Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
+        self.send(
+            cx,
+            session,
+            Message::ConnectionQuality(ConnectionQualityUpdate { updates }),
+        );
         for other in self.subscribers_of(session) {
             self.owe_quality(cx, other);
         }
@@ -82,14 +101,19 @@ impl Room {
     pub fn owe_quality(&mut self, cx: &mut Context, session: SessionId) {
         if let Some(participant) = self.participants.get_mut(&session) {
             participant.owes_quality = true;
-            cx.timers.set_if_unset(Timer::Quality(self.key), cx.now + QUALITY_INTERVAL);
+            cx.timers
+                .set_if_unset(Timer::Quality(self.key), cx.now + QUALITY_INTERVAL);
         }
     }
 
     /// Tells everybody what has changed for them.
     pub fn send_qualities(&mut self, cx: &mut Context) {
         let mut changed = Vec::new();
-        for participant in self.participants.values_mut().filter(|participant| participant.is_connected()) {
+        for participant in self
+            .participants
+            .values_mut()
+            .filter(|participant| participant.is_connected())
+        {
             let grade = participant.quality.grade();
             if participant.quality.told.replace(grade) != Some(grade) {
                 changed.push(participant.session);
@@ -99,7 +123,9 @@ impl Room {
         for recipient in recipients {
             let mut about = self.publishers_of(recipient);
             about.insert(recipient);
-            let Some(participant) = self.participants.get_mut(&recipient) else { continue };
+            let Some(participant) = self.participants.get_mut(&recipient) else {
+                continue;
+            };
             let owes = std::mem::take(&mut participant.owes_quality);
             if !owes && !changed.iter().any(|session| about.contains(session)) {
                 continue;
@@ -111,7 +137,11 @@ impl Room {
                 .map(|participant| info(&participant.sid, &participant.quality))
                 .collect();
             if !updates.is_empty() {
-                self.send(cx, recipient, Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
+                self.send(
+                    cx,
+                    recipient,
+                    Message::ConnectionQuality(ConnectionQualityUpdate { updates }),
+                );
             }
         }
     }
@@ -130,7 +160,10 @@ mod tests {
     use super::*;
 
     fn loss(up: Option<u16>, down: Option<u16>) -> TransportQuality {
-        TransportQuality { loss_up_permille: up, loss_down_permille: down }
+        TransportQuality {
+            loss_up_permille: up,
+            loss_down_permille: down,
+        }
     }
 
     fn settled(quality: TransportQuality) -> ConnectionQuality {

@@ -28,11 +28,25 @@ impl Room {
             Ask::Leave(_) => self.remove(cx, session, DisconnectReason::ClientInitiated, Goodbye::Close),
             Ask::PublishDataTrackRequest(request) => {
                 let text = "data tracks are not supported";
-                self.respond(cx, session, 0, Reason::NotAllowed, text, Request::PublishDataTrack(request));
+                self.respond(
+                    cx,
+                    session,
+                    0,
+                    Reason::NotAllowed,
+                    text,
+                    Request::PublishDataTrack(request),
+                );
             }
             Ask::UnpublishDataTrackRequest(request) => {
                 let text = "the data track does not exist";
-                self.respond(cx, session, 0, Reason::NotFound, text, Request::UnpublishDataTrack(request));
+                self.respond(
+                    cx,
+                    session,
+                    0,
+                    Reason::NotFound,
+                    text,
+                    Request::UnpublishDataTrack(request),
+                );
             }
             Ask::StoreDataBlobRequest(request) => self.refuse_blob(cx, session, request.request_id),
             Ask::GetDataBlobRequest(request) => self.refuse_blob(cx, session, request.request_id),
@@ -56,7 +70,10 @@ impl Room {
         message: &str,
         request: impl Into<Option<Request>>,
     ) {
-        let protocol = self.participants.get(&session).map_or(0, |participant| participant.protocol);
+        let protocol = self
+            .participants
+            .get(&session)
+            .map_or(0, |participant| participant.protocol);
         if reason == Reason::Ok && protocol <= PROTOCOL_WITHOUT_OK {
             return;
         }
@@ -70,12 +87,21 @@ impl Room {
     }
 
     fn refuse_blob(&self, cx: &mut Context, session: SessionId, request_id: u32) {
-        self.respond(cx, session, request_id, Reason::NotAllowed, "data blobs are not supported", None);
+        self.respond(
+            cx,
+            session,
+            request_id,
+            Reason::NotAllowed,
+            "data blobs are not supported",
+            None,
+        );
     }
 
     /// `update_metadata`: what is empty stays as it is; an attribute without a value is deleted.
     fn handle_metadata(&mut self, cx: &mut Context, session: SessionId, update: UpdateParticipantMetadata) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         let request_id = update.request_id;
         let mut attributes = participant.claims.attributes.clone();
         for (name, value) in &update.attributes {
@@ -85,9 +111,15 @@ impl Room {
                 attributes.insert(name.clone(), value.clone());
             }
         }
-        let attributes_len: usize = attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let attributes_len: usize = attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         let refusal = if !participant.permission.can_update_metadata {
-            Some((Reason::NotAllowed, "does not have permission to update own metadata"))
+            Some((
+                Reason::NotAllowed,
+                "does not have permission to update own metadata",
+            ))
         } else if update.name.len() > NAME_BYTES_MAX {
             Some((Reason::LimitExceeded, "name length exceeds limits"))
         } else if update.metadata.len() > METADATA_BYTES_MAX {
@@ -98,7 +130,14 @@ impl Room {
             None
         };
         if let Some((reason, text)) = refusal {
-            return self.respond(cx, session, request_id, reason, text, Request::UpdateMetadata(update));
+            return self.respond(
+                cx,
+                session,
+                request_id,
+                reason,
+                text,
+                Request::UpdateMetadata(update),
+            );
         }
         participant.claims.attributes = attributes;
         if !update.name.is_empty() {
@@ -108,7 +147,14 @@ impl Room {
             participant.claims.metadata = update.metadata.clone();
         }
         self.broadcast_change(cx, session);
-        self.respond(cx, session, request_id, Reason::Ok, "", Request::UpdateMetadata(update));
+        self.respond(
+            cx,
+            session,
+            request_id,
+            Reason::Ok,
+            "",
+            Request::UpdateMetadata(update),
+        );
         self.send_token(cx, session);
     }
 }

@@ -17,8 +17,8 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::server_info::Edition;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    Codec, DisconnectReason, JoinRequest, JoinResponse, ParticipantInfo, ParticipantPermission, ParticipantUpdate,
-    RoomUpdate, ServerInfo,
+    Codec, DisconnectReason, JoinRequest, JoinResponse, ParticipantInfo, ParticipantPermission,
+    ParticipantUpdate, RoomUpdate, ServerInfo,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -121,7 +121,11 @@ impl Room {
 
     pub fn info(&self) -> livekit_protocol::Room {
         let created = i64::try_from(self.created_unix_ms).unwrap_or(i64::MAX);
-        let visible = || self.participants.values().filter(|participant| !participant.is_hidden());
+        let visible = || {
+            self.participants
+                .values()
+                .filter(|participant| !participant.is_hidden())
+        };
         livekit_protocol::Room {
             sid: self.sid.clone(),
             name: self.name.clone(),
@@ -140,7 +144,9 @@ impl Room {
 
     /// Nobody is in who keeps it open.
     pub fn is_empty(&self) -> bool {
-        self.participants.values().all(|participant| participant.is_dependent())
+        self.participants
+            .values()
+            .all(|participant| participant.is_dependent())
     }
 
     /// Whether somebody else may come in. Who is in already, under the same identity, makes place for itself.
@@ -155,12 +161,20 @@ impl Room {
 
     /// Everybody but one.
     pub fn others(&self, session: SessionId) -> Vec<SessionId> {
-        self.participants.keys().copied().filter(|other| *other != session).collect()
+        self.participants
+            .keys()
+            .copied()
+            .filter(|other| *other != session)
+            .collect()
     }
 
     /// Sends to one whose socket is there.
     pub fn send(&self, cx: &mut Context, session: SessionId, message: Message) {
-        if self.participants.get(&session).is_some_and(|participant| participant.is_reachable) {
+        if self
+            .participants
+            .get(&session)
+            .is_some_and(|participant| participant.is_reachable)
+        {
             cx.send(session, message);
         }
     }
@@ -168,7 +182,12 @@ impl Room {
     /// Lets somebody in: the join message, then the others' tracks, then what the client has brought along.
     pub fn join(&mut self, cx: &mut Context, attempt: &JoinAttempt, admission: &Admission<'_>) -> SessionId {
         if let Some(before) = self.identities.get(&admission.identity).copied() {
-            self.remove(cx, before, DisconnectReason::DuplicateIdentity, Goodbye::Leave(Action::Disconnect));
+            self.remove(
+                cx,
+                before,
+                DisconnectReason::DuplicateIdentity,
+                Goodbye::Leave(Action::Disconnect),
+            );
         }
         let mut participant = Participant::new(cx, attempt, admission);
         let session = participant.session;
@@ -181,7 +200,8 @@ impl Room {
             self.had_people = true;
             cx.timers.cancel(Timer::Empty(self.key));
         }
-        cx.timers.set(Timer::Join(self.key, session), cx.now + JOIN_DEADLINE);
+        cx.timers
+            .set(Timer::Join(self.key, session), cx.now + JOIN_DEADLINE);
 
         let join = self.join_response(cx, session);
         self.send(cx, session, Message::Join(join));
@@ -190,10 +210,16 @@ impl Room {
         self.room_changed(cx);
 
         let publishers_hidden = |track: &Track| {
-            self.participants.get(&track.publisher).is_none_or(|publisher| publisher.is_hidden())
+            self.participants
+                .get(&track.publisher)
+                .is_none_or(|publisher| publisher.is_hidden())
         };
-        let tracks: Vec<TrackId> =
-            self.tracks.values().filter(|track| !publishers_hidden(track)).map(|track| track.id).collect();
+        let tracks: Vec<TrackId> = self
+            .tracks
+            .values()
+            .filter(|track| !publishers_hidden(track))
+            .map(|track| track.id)
+            .collect();
         for track in tracks {
             self.offer_track(cx, session, track);
         }
@@ -203,10 +229,18 @@ impl Room {
 
     /// What a join request carries besides the join.
     fn take_along(&mut self, cx: &mut Context, session: SessionId, request: &JoinRequest) {
-        for announcement in request.add_track_requests.iter().take(crate::limits::PENDING_TRACKS_MAX) {
+        for announcement in request
+            .add_track_requests
+            .iter()
+            .take(crate::limits::PENDING_TRACKS_MAX)
+        {
             self.handle_add_track(cx, session, announcement.clone());
         }
-        if let Some(offer) = request.publisher_offer.as_ref().filter(|offer| !offer.sdp.is_empty()) {
+        if let Some(offer) = request
+            .publisher_offer
+            .as_ref()
+            .filter(|offer| !offer.sdp.is_empty())
+        {
             self.handle_offer(cx, session, offer);
         }
     }
@@ -256,8 +290,12 @@ impl Room {
     }
 
     fn broadcast(&self, cx: &mut Context, session: SessionId, also_itself: bool) {
-        let Some(participant) = self.participants.get(&session) else { return };
-        let update = ParticipantUpdate { participants: vec![participant.info(cx, &self.tracks)] };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
+        let update = ParticipantUpdate {
+            participants: vec![participant.info(cx, &self.tracks)],
+        };
         if also_itself {
             self.send(cx, session, Message::Update(update.clone()));
         }
@@ -270,7 +308,9 @@ impl Room {
 
     /// Its media is connected.
     pub fn handle_connected(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         if participant.is_connected() {
             return;
         }
@@ -284,8 +324,12 @@ impl Room {
         self.broadcast_change(cx, session);
         self.send_own_quality(cx, session);
         // Key frames that were sent before now are lost.
-        let received: Vec<TrackId> =
-            self.tracks.values().filter(|track| track.subscribers.contains(&session)).map(|track| track.id).collect();
+        let received: Vec<TrackId> = self
+            .tracks
+            .values()
+            .filter(|track| track.subscribers.contains(&session))
+            .map(|track| track.id)
+            .collect();
         for track in received {
             if self.tracks.get(&track).is_some_and(Track::is_video) {
                 cx.media(MediaCommand::RequestKeyFrame { track });
@@ -304,7 +348,9 @@ impl Room {
 
     /// Its socket is gone. Media that flows keeps it in the room.
     pub fn handle_socket_closed(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         participant.is_reachable = false;
         if !participant.is_connected() {
             self.remove(cx, session, DisconnectReason::SignalClose, Goodbye::Nothing);
@@ -312,13 +358,21 @@ impl Room {
     }
 
     /// Ends a session and everything it published and received.
-    pub fn remove(&mut self, cx: &mut Context, session: SessionId, reason: DisconnectReason, goodbye: Goodbye) {
+    pub fn remove(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        reason: DisconnectReason,
+        goodbye: Goodbye,
+    ) {
         let tracks = self.tracks_of(session);
         let mut affected = BTreeSet::new();
         for track in tracks {
             affected.extend(self.end_track(cx, track));
         }
-        let Some(mut participant) = self.participants.remove(&session) else { return };
+        let Some(mut participant) = self.participants.remove(&session) else {
+            return;
+        };
         for track in participant.subscriptions.keys() {
             if let Some(known) = self.tracks.get_mut(track) {
                 known.subscribers.remove(&session);
@@ -330,11 +384,18 @@ impl Room {
         }
         self.told_speakers.remove(&session);
         cx.sessions.remove(&session);
-        for timer in [Timer::Join, Timer::Token, Timer::UnknownTracks, Timer::Requirement] {
+        for timer in [
+            Timer::Join,
+            Timer::Token,
+            Timer::UnknownTracks,
+            Timer::Requirement,
+        ] {
             cx.timers.cancel(timer(self.key, session));
         }
         if participant.negotiation.has_begun() {
-            cx.media(MediaCommand::CloseConnection { connection: participant.connection() });
+            cx.media(MediaCommand::CloseConnection {
+                connection: participant.connection(),
+            });
         }
         if participant.is_reachable {
             match goodbye {
@@ -351,14 +412,30 @@ impl Room {
             let mut info = participant.info(cx, &self.tracks);
             info.disconnect_reason = reason.into();
             for other in self.others(session) {
-                self.send(cx, other, Message::Update(ParticipantUpdate { participants: vec![info.clone()] }));
+                self.send(
+                    cx,
+                    other,
+                    Message::Update(ParticipantUpdate {
+                        participants: vec![info.clone()],
+                    }),
+                );
             }
         }
         let (room, identity, sid) = (self.name.clone(), participant.identity, participant.sid);
         cx.event(if was_connected {
-            SfuEvent::ParticipantLeft { room, identity, sid, reason }
+            SfuEvent::ParticipantLeft {
+                room,
+                identity,
+                sid,
+                reason,
+            }
         } else {
-            SfuEvent::ParticipantConnectionAborted { room, identity, sid, reason }
+            SfuEvent::ParticipantConnectionAborted {
+                room,
+                identity,
+                sid,
+                reason,
+            }
         });
         for other in affected {
             self.require_sections(cx, other);
@@ -384,7 +461,8 @@ impl Room {
 
     /// Counts have changed; they are told within [`ROOM_UPDATE_INTERVAL`].
     pub fn room_changed(&self, cx: &mut Context) {
-        cx.timers.set_if_unset(Timer::RoomUpdate(self.key), cx.now + ROOM_UPDATE_INTERVAL);
+        cx.timers
+            .set_if_unset(Timer::RoomUpdate(self.key), cx.now + ROOM_UPDATE_INTERVAL);
     }
 
     /// Tells everybody what the room is like.
@@ -392,13 +470,21 @@ impl Room {
         cx.timers.cancel(Timer::RoomUpdate(self.key));
         let room = self.info();
         for session in self.participants.keys() {
-            self.send(cx, *session, Message::RoomUpdate(RoomUpdate { room: Some(room.clone()) }));
+            self.send(
+                cx,
+                *session,
+                Message::RoomUpdate(RoomUpdate {
+                    room: Some(room.clone()),
+                }),
+            );
         }
     }
 
     /// Hands out a token with which the client may come again.
     pub fn send_token(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get(&session) else { return };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
         let now_unix_s = cx.unix_s();
         let remaining_s = participant.claims.expires_at_unix_s.saturating_sub(now_unix_s);
         let ttl_s = remaining_s.max(REFRESHED_TOKEN_TTL_S_MIN);
@@ -406,12 +492,15 @@ impl Room {
             Ok(token) => self.send(cx, session, Message::RefreshToken(token)),
             Err(error) => tracing::error!(%error, "no token could be refreshed"),
         }
-        cx.timers.set(Timer::Token(self.key, session), cx.now + TOKEN_REFRESH_INTERVAL);
+        cx.timers
+            .set(Timer::Token(self.key, session), cx.now + TOKEN_REFRESH_INTERVAL);
     }
 
     /// Replaces what a participant may do.
     pub fn change_rights(&mut self, cx: &mut Context, session: SessionId, permission: ParticipantPermission) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         participant.claims.video.set_permission(&permission);
         participant.permission = permission;
         let wishes: Vec<TrackId> = participant.subscriptions.keys().copied().collect();
@@ -427,5 +516,10 @@ impl Room {
 
 /// What clients may publish; retransmissions go without saying.
 fn enabled_codecs() -> Vec<Codec> {
-    ["video/VP8", "audio/opus"].map(|mime| Codec { mime: mime.to_owned(), ..Codec::default() }).to_vec()
+    ["video/VP8", "audio/opus"]
+        .map(|mime| Codec {
+            mime: mime.to_owned(),
+            ..Codec::default()
+        })
+        .to_vec()
 }

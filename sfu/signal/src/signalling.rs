@@ -54,8 +54,8 @@ pub struct SignalConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-/// What comes out.
-#[derive(Clone, Debug)]
+/// What comes out. Its `Debug` form names no person and shows no token.
+#[derive(Clone)]
 pub enum Output {
     /// A message for a session's socket.
     Send {
@@ -75,6 +75,17 @@ pub enum Output {
     Event(SfuEvent),
 }
 
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Output::Send { session, .. } => write!(f, "Send({})", session.0),
+            Output::Close { session } => write!(f, "Close({})", session.0),
+            Output::Media(_) => f.write_str("Media"),
+            Output::Event(_) => f.write_str("Event"),
+        }
+    }
+}
+
 /// All rooms of a node. Feed it with `handle_*`, then drain [`Signalling::poll_output`] until it says `None`, then sleep
 /// until [`Signalling::poll_timeout`].
 pub struct Signalling {
@@ -86,7 +97,11 @@ pub struct Signalling {
 impl Signalling {
     /// An empty node. The seed decides every id, password and SSRC; it must be secret and never used twice.
     pub fn new(now: Instant, config: SignalConfig, seed: [u8; 32]) -> Self {
-        Signalling { cx: Context::new(now, config, seed), rooms: BTreeMap::new(), names: BTreeMap::new() }
+        Signalling {
+            cx: Context::new(now, config, seed),
+            rooms: BTreeMap::new(),
+            names: BTreeMap::new(),
+        }
     }
 
     /// Says what a join would get, and changes nothing (`/rtc/v1/validate`).
@@ -123,7 +138,8 @@ impl Signalling {
         let admission = self.admit(&attempt)?;
         if admission.request.reconnect {
             let session = SessionId(self.cx.names.session());
-            self.cx.send_leave(session, DisconnectReason::StateMismatch, Action::Reconnect);
+            self.cx
+                .send_leave(session, DisconnectReason::StateMismatch, Action::Reconnect);
             return Ok(session);
         }
         let key = self.room_key(admission.room);
@@ -136,7 +152,10 @@ impl Signalling {
         if let Some(key) = self.names.get(name) {
             return *key;
         }
-        self.create_room(RoomSettings { name: name.to_owned(), ..RoomSettings::default() })
+        self.create_room(RoomSettings {
+            name: name.to_owned(),
+            ..RoomSettings::default()
+        })
     }
 
     fn create_room(&mut self, settings: RoomSettings) -> RoomKey {
@@ -214,7 +233,10 @@ impl Signalling {
             }
             SfuCommand::ListParticipants { room } => {
                 let room = self.room(&room)?;
-                let infos = room.participants.values().map(|participant| participant.info(&self.cx, &room.tracks));
+                let infos = room
+                    .participants
+                    .values()
+                    .map(|participant| participant.info(&self.cx, &room.tracks));
                 Ok(SfuReply::Participants(infos.collect()))
             }
             SfuCommand::Participant { room, identity } => {
@@ -225,11 +247,20 @@ impl Signalling {
                 let (key, session) = self.participant(&room, &identity)?;
                 if let Some(room) = self.rooms.get_mut(&key) {
                     let goodbye = Goodbye::Leave(Action::Disconnect);
-                    room.remove(&mut self.cx, session, DisconnectReason::ParticipantRemoved, goodbye);
+                    room.remove(
+                        &mut self.cx,
+                        session,
+                        DisconnectReason::ParticipantRemoved,
+                        goodbye,
+                    );
                 }
                 Ok(SfuReply::Done)
             }
-            SfuCommand::ChangeRights { room, identity, permission } => {
+            SfuCommand::ChangeRights {
+                room,
+                identity,
+                permission,
+            } => {
                 let (key, session) = self.participant(&room, &identity)?;
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.change_rights(&mut self.cx, session, permission);
@@ -244,10 +275,14 @@ impl Signalling {
             return Err(SfuRefusal::Invalid("no room name".to_owned()));
         }
         if settings.name.len() > NAME_BYTES_MAX {
-            return Err(SfuRefusal::Invalid(format!("room name length exceeds limits: max length {NAME_BYTES_MAX}")));
+            return Err(SfuRefusal::Invalid(format!(
+                "room name length exceeds limits: max length {NAME_BYTES_MAX}"
+            )));
         }
         if settings.metadata.len() > METADATA_BYTES_MAX {
-            return Err(SfuRefusal::Invalid(format!("metadata size exceeds limits: max size {METADATA_BYTES_MAX}")));
+            return Err(SfuRefusal::Invalid(format!(
+                "metadata size exceeds limits: max size {METADATA_BYTES_MAX}"
+            )));
         }
         let key = match self.names.get(&settings.name).copied() {
             Some(key) => {
@@ -257,26 +292,39 @@ impl Signalling {
                 key
             }
             None if self.rooms.len() >= ROOMS_MAX => {
-                return Err(SfuRefusal::Full(format!("the node has {ROOMS_MAX} rooms already")));
+                return Err(SfuRefusal::Full(format!(
+                    "the node has {ROOMS_MAX} rooms already"
+                )));
             }
             None => self.create_room(settings),
         };
-        self.rooms.get(&key).map(|room| SfuReply::Room(room.info())).ok_or(SfuRefusal::RoomNotFound)
+        self.rooms
+            .get(&key)
+            .map(|room| SfuReply::Room(room.info()))
+            .ok_or(SfuRefusal::RoomNotFound)
     }
 
     fn room(&self, name: &str) -> Result<&Room, SfuRefusal> {
-        self.names.get(name).and_then(|key| self.rooms.get(key)).ok_or(SfuRefusal::RoomNotFound)
+        self.names
+            .get(name)
+            .and_then(|key| self.rooms.get(key))
+            .ok_or(SfuRefusal::RoomNotFound)
     }
 
     fn participant(&self, room: &str, identity: &str) -> Result<(RoomKey, SessionId), SfuRefusal> {
         let room = self.room(room)?;
-        let session = room.identities.get(identity).ok_or(SfuRefusal::ParticipantNotFound)?;
+        let session = room
+            .identities
+            .get(identity)
+            .ok_or(SfuRefusal::ParticipantNotFound)?;
         Ok((room.key, *session))
     }
 
     fn reply_participant(&self, room: RoomKey, session: SessionId) -> Result<SfuReply, SfuRefusal> {
         let room = self.rooms.get(&room).ok_or(SfuRefusal::RoomNotFound)?;
-        let info = room.participant_info(&self.cx, session).ok_or(SfuRefusal::ParticipantNotFound)?;
+        let info = room
+            .participant_info(&self.cx, session)
+            .ok_or(SfuRefusal::ParticipantNotFound)?;
         Ok(SfuReply::Participant(info))
     }
 
@@ -367,6 +415,10 @@ impl Signalling {
     }
 }
 
-fn room_of<'a>(rooms: &'a mut BTreeMap<RoomKey, Room>, cx: &Context, session: SessionId) -> Option<&'a mut Room> {
+fn room_of<'a>(
+    rooms: &'a mut BTreeMap<RoomKey, Room>,
+    cx: &Context,
+    session: SessionId,
+) -> Option<&'a mut Room> {
     rooms.get_mut(cx.sessions.get(&session)?)
 }

@@ -20,19 +20,27 @@ pub(crate) type ToldSpeakers = BTreeMap<SessionId, u8>;
 impl Room {
     /// The media plane has listened to a track.
     pub fn handle_level(&mut self, cx: &mut Context, track: TrackId, level: f32) {
-        let Some(track) = self.tracks.get_mut(&track) else { return };
+        let Some(track) = self.tracks.get_mut(&track) else {
+            return;
+        };
         if track.info.source() != TrackSource::Microphone || track.info.muted {
             return;
         }
-        track.level = if level.is_finite() { level.clamp(0.0, 1.0) } else { 0.0 };
-        cx.timers.set_if_unset(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
+        track.level = if level.is_finite() {
+            level.clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        cx.timers
+            .set_if_unset(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
     }
 
     /// A track that is muted is silent at once.
     pub fn silence(&mut self, cx: &mut Context, track: TrackId) {
         if let Some(track) = self.tracks.get_mut(&track).filter(|track| track.level > 0.0) {
             track.level = 0.0;
-            cx.timers.set_if_unset(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
+            cx.timers
+                .set_if_unset(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
         }
     }
 
@@ -66,20 +74,42 @@ impl Room {
                 .map(|(_, speaker)| speaker.clone())
                 .collect();
             if !speakers.is_empty() {
-                self.send(cx, recipient, Message::SpeakersChanged(SpeakersChanged { speakers }));
+                self.send(
+                    cx,
+                    recipient,
+                    Message::SpeakersChanged(SpeakersChanged { speakers }),
+                );
             }
         }
     }
 
     /// A recipient begins to receive somebody, or does not any more: how loud that one is for it now.
-    pub fn send_speaker(&mut self, cx: &mut Context, recipient: SessionId, speaker_session: SessionId, is_received: bool) {
-        let Some(steps) = self.told_speakers.get(&speaker_session).copied() else { return };
-        let Some(participant) = self.participants.get(&speaker_session) else { return };
+    pub fn send_speaker(
+        &mut self,
+        cx: &mut Context,
+        recipient: SessionId,
+        speaker_session: SessionId,
+        is_received: bool,
+    ) {
+        let Some(steps) = self.told_speakers.get(&speaker_session).copied() else {
+            return;
+        };
+        let Some(participant) = self.participants.get(&speaker_session) else {
+            return;
+        };
         let speakers = vec![speaker(&participant.sid, if is_received { steps } else { 0 })];
-        self.send(cx, recipient, Message::SpeakersChanged(SpeakersChanged { speakers }));
+        self.send(
+            cx,
+            recipient,
+            Message::SpeakersChanged(SpeakersChanged { speakers }),
+        );
     }
 }
 
 fn speaker(sid: &str, steps: u8) -> SpeakerInfo {
-    SpeakerInfo { sid: sid.to_owned(), level: f32::from(steps) / LEVEL_STEPS, active: steps > 0 }
+    SpeakerInfo {
+        sid: sid.to_owned(),
+        level: f32::from(steps) / LEVEL_STEPS,
+        active: steps > 0,
+    }
 }

@@ -4,22 +4,23 @@
 //! forward. It waits where it is not permitted or no slot is free, and outlives both.
 
 use crate::context::Context;
-use crate::dynacast::{self, Wanted};
-use crate::limits::{LIST_ENTRIES_MAX, SUBSCRIPTIONS_MAX, TRACK_SID_BYTES_MAX, UNKNOWN_SUBSCRIPTION_WAIT, UNKNOWN_SUBSCRIPTIONS_MAX};
-use crate::negotiate::offer::SectionKind;
-use crate::negotiate::slots::Slot;
+use crate::dynacast::Wanted;
+use crate::limits::{
+    LIST_ENTRIES_MAX, SUBSCRIPTIONS_MAX, TRACK_SID_BYTES_MAX, UNKNOWN_SUBSCRIPTION_WAIT,
+    UNKNOWN_SUBSCRIPTIONS_MAX,
+};
 use crate::room::Room;
 use crate::signalling::SessionId;
 use crate::timers::Timer;
 use crate::track::Track;
-use hanse_sfu_core::command::{MediaCommand, SendPlan, Want};
+use hanse_sfu_core::command::Want;
 use hanse_sfu_core::ids::{DownTrackId, Layer, Mid, TrackId};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    SubscriptionError, SubscriptionPermission, SubscriptionPermissionUpdate, SubscriptionResponse, TrackPermission,
-    TrackSubscribed, UpdateSubscription, UpdateTrackSettings, VideoQuality,
+    SubscriptionError, SubscriptionPermission, SubscriptionPermissionUpdate, SubscriptionResponse,
+    TrackPermission, UpdateSubscription, UpdateTrackSettings, VideoQuality,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// One participant's wish for one track.
 #[derive(Default)]
@@ -34,7 +35,7 @@ pub(crate) struct Subscription {
 /// The latest `track_setting`.
 #[derive(Clone, Copy)]
 pub(crate) struct Setting {
-    is_disabled: bool,
+    pub is_disabled: bool,
     quality: VideoQuality,
     width: u32,
     height: u32,
@@ -42,11 +43,11 @@ pub(crate) struct Setting {
 
 /// A track that goes out.
 pub(crate) struct Bound {
-    down_track: DownTrackId,
-    mid: Mid,
+    pub down_track: DownTrackId,
+    pub mid: Mid,
     pub ssrc: u32,
     pub rtx_ssrc: Option<u32>,
-    want: Want,
+    pub want: Want,
 }
 
 /// Whom a publisher lets receive its tracks.
@@ -65,7 +66,8 @@ impl Audience {
                 } else {
                     permission.participant_sid == sid
                 };
-                is_meant && (permission.all_tracks || permission.track_sids.iter().any(|sid| sid == track_sid))
+                is_meant
+                    && (permission.all_tracks || permission.track_sids.iter().any(|sid| sid == track_sid))
             }),
         }
     }
@@ -73,7 +75,7 @@ impl Audience {
 
 impl Subscription {
     /// The quality that serves the subscriber now. Until it says otherwise: the lowest if it adapts, else the highest.
-    fn wanted(&self, track: &Track, is_adaptive: bool) -> Wanted {
+    pub fn wanted(&self, track: &Track, is_adaptive: bool) -> Wanted {
         match self.setting {
             None if is_adaptive => Some(VideoQuality::Low),
             None => Some(VideoQuality::High),
@@ -83,19 +85,33 @@ impl Subscription {
         }
     }
 
-    fn want(&self, track: &Track, is_adaptive: bool) -> Want {
+    pub fn want(&self, track: &Track, is_adaptive: bool) -> Want {
         let wanted = self.wanted(track, is_adaptive);
-        let layer_max =
-            if track.is_video() { track.layer_of(wanted.unwrap_or(VideoQuality::Low)) } else { Layer(0) };
-        Want { enabled: wanted.is_some(), layer_max }
+        let layer_max = if track.is_video() {
+            track.layer_of(wanted.unwrap_or(VideoQuality::Low))
+        } else {
+            Layer(0)
+        };
+        Want {
+            enabled: wanted.is_some(),
+            layer_max,
+        }
     }
 }
 
 impl Room {
     /// `subscription`: tracks that a client wants, or does not want any more.
     pub fn handle_subscription(&mut self, cx: &mut Context, session: SessionId, update: UpdateSubscription) {
-        let grouped = update.participant_tracks.into_iter().flat_map(|tracks| tracks.track_sids);
-        for sid in update.track_sids.into_iter().chain(grouped).take(LIST_ENTRIES_MAX) {
+        let grouped = update
+            .participant_tracks
+            .into_iter()
+            .flat_map(|tracks| tracks.track_sids);
+        for sid in update
+            .track_sids
+            .into_iter()
+            .chain(grouped)
+            .take(LIST_ENTRIES_MAX)
+        {
             if let Some(participant) = self.participants.get_mut(&session) {
                 participant.unknown_tracks.remove(&sid);
             }
@@ -118,35 +134,59 @@ impl Room {
 
     /// A client may ask for a track before we know it.
     fn await_track(&mut self, cx: &mut Context, session: SessionId, sid: String) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         if participant.unknown_tracks.len() >= UNKNOWN_SUBSCRIPTIONS_MAX || sid.len() > TRACK_SID_BYTES_MAX {
             return self.send_subscription_error(cx, session, sid, SubscriptionError::SeTrackNotfound);
         }
         let deadline = cx.now + UNKNOWN_SUBSCRIPTION_WAIT;
         participant.unknown_tracks.insert(sid, deadline);
-        cx.timers.set_if_unset(Timer::UnknownTracks(self.key, session), deadline);
+        cx.timers
+            .set_if_unset(Timer::UnknownTracks(self.key, session), deadline);
     }
 
     /// Tells a client which of its tracks never came.
     pub fn expire_unknown_tracks(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         let unknown = std::mem::take(&mut participant.unknown_tracks);
         let (over, waiting) = unknown.into_iter().partition(|(_, deadline)| *deadline <= cx.now);
         participant.unknown_tracks = waiting;
         if let Some(next) = participant.unknown_tracks.values().min() {
             cx.timers.set(Timer::UnknownTracks(self.key, session), *next);
         }
-        for sid in std::collections::BTreeMap::into_keys(over) {
+        for sid in BTreeMap::into_keys(over) {
             self.send_subscription_error(cx, session, sid, SubscriptionError::SeTrackNotfound);
         }
     }
 
-    fn send_subscription_error(&mut self, cx: &mut Context, session: SessionId, track_sid: String, error: SubscriptionError) {
-        self.send(cx, session, Message::SubscriptionResponse(SubscriptionResponse { track_sid, err: error.into() }));
+    fn send_subscription_error(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        track_sid: String,
+        error: SubscriptionError,
+    ) {
+        self.send(
+            cx,
+            session,
+            Message::SubscriptionResponse(SubscriptionResponse {
+                track_sid,
+                err: error.into(),
+            }),
+        );
     }
 
     /// Ends a subscription that cannot be served.
-    pub fn refuse_subscription(&mut self, cx: &mut Context, session: SessionId, track: TrackId, error: SubscriptionError) {
+    pub fn refuse_subscription(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        track: TrackId,
+        error: SubscriptionError,
+    ) {
         self.unsubscribe(cx, session, track);
         if let Some(sid) = self.tracks.get(&track).map(|track| track.info.sid.clone()) {
             self.send_subscription_error(cx, session, sid, error);
@@ -155,16 +195,30 @@ impl Room {
 
     /// Notes the wish. Nobody receives its own tracks.
     pub fn subscribe(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        let Some(publisher) = self.tracks.get(&track).map(|track| track.publisher) else { return };
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(publisher) = self.tracks.get(&track).map(|track| track.publisher) else {
+            return;
+        };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         if publisher == session || participant.subscriptions.contains_key(&track) {
             return;
         }
         if participant.subscriptions.len() >= SUBSCRIPTIONS_MAX {
-            let sid = self.tracks.get(&track).map(|track| track.info.sid.clone()).unwrap_or_default();
+            let sid = self
+                .tracks
+                .get(&track)
+                .map(|track| track.info.sid.clone())
+                .unwrap_or_default();
             return self.send_subscription_error(cx, session, sid, SubscriptionError::SeTrackNotfound);
         }
-        participant.subscriptions.insert(track, Subscription { is_permitted: true, ..Subscription::default() });
+        participant.subscriptions.insert(
+            track,
+            Subscription {
+                is_permitted: true,
+                ..Subscription::default()
+            },
+        );
         self.refresh_permission(cx, session, track);
     }
 
@@ -177,14 +231,26 @@ impl Room {
 
     /// Looks again whether a subscription is allowed, and tells the subscriber what its publisher has changed.
     pub fn refresh_permission(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        let Some(known) = self.tracks.get(&track) else { return };
-        let Some(publisher) = self.participants.get(&known.publisher) else { return };
+        let Some(known) = self.tracks.get(&track) else {
+            return;
+        };
+        let Some(publisher) = self.participants.get(&known.publisher) else {
+            return;
+        };
         let (publisher_sid, track_sid) = (publisher.sid.clone(), known.info.sid.clone());
-        let Some(subscriber) = self.participants.get(&session) else { return };
-        let is_admitted = publisher.audience.admits(&subscriber.sid, &subscriber.identity, &track_sid);
+        let Some(subscriber) = self.participants.get(&session) else {
+            return;
+        };
+        let is_admitted = publisher
+            .audience
+            .admits(&subscriber.sid, &subscriber.identity, &track_sid);
         let may_subscribe = subscriber.permission.can_subscribe;
-        let Some(participant) = self.participants.get_mut(&session) else { return };
-        let Some(subscription) = participant.subscriptions.get_mut(&track) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        let Some(subscription) = participant.subscriptions.get_mut(&track) else {
+            return;
+        };
         let is_permitted = is_admitted && may_subscribe;
         if std::mem::replace(&mut subscription.is_permitted, is_permitted) == is_permitted {
             return;
@@ -193,21 +259,33 @@ impl Room {
             self.unbind(cx, session, track);
         }
         if may_subscribe {
-            let update =
-                SubscriptionPermissionUpdate { participant_sid: publisher_sid, track_sid, allowed: is_admitted };
+            let update = SubscriptionPermissionUpdate {
+                participant_sid: publisher_sid,
+                track_sid,
+                allowed: is_admitted,
+            };
             self.send(cx, session, Message::SubscriptionPermissionUpdate(update));
         }
     }
 
     /// `subscription_permission`: whom a publisher lets receive its tracks. Replaces what it said before.
-    pub fn handle_audience(&mut self, cx: &mut Context, session: SessionId, permission: SubscriptionPermission) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+    pub fn handle_audience(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        permission: SubscriptionPermission,
+    ) {
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         participant.audience = if permission.all_participants {
             Audience::Everybody
         } else {
             let mut permissions = permission.track_permissions;
             permissions.truncate(LIST_ENTRIES_MAX);
-            permissions.iter_mut().for_each(|permission| permission.track_sids.truncate(LIST_ENTRIES_MAX));
+            permissions
+                .iter_mut()
+                .for_each(|permission| permission.track_sids.truncate(LIST_ENTRIES_MAX));
             Audience::Only(permissions)
         };
         let tracks: Vec<TrackId> = self.tracks_of(session);
@@ -220,7 +298,12 @@ impl Room {
     }
 
     /// `track_setting`: how large, or whether at all, tracks are shown.
-    pub fn handle_track_setting(&mut self, cx: &mut Context, session: SessionId, settings: UpdateTrackSettings) {
+    pub fn handle_track_setting(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        settings: UpdateTrackSettings,
+    ) {
         let setting = Setting {
             is_disabled: settings.disabled,
             quality: settings.quality(),
@@ -228,201 +311,17 @@ impl Room {
             height: settings.height,
         };
         for sid in settings.track_sids.iter().take(LIST_ENTRIES_MAX) {
-            let Some(track) = self.track_sids.get(sid).copied() else { continue };
-            let subscription =
-                self.participants.get_mut(&session).and_then(|participant| participant.subscriptions.get_mut(&track));
+            let Some(track) = self.track_sids.get(sid).copied() else {
+                continue;
+            };
+            let subscription = self
+                .participants
+                .get_mut(&session)
+                .and_then(|participant| participant.subscriptions.get_mut(&track));
             if let Some(subscription) = subscription {
                 subscription.setting = Some(setting);
                 self.update_want(cx, session, track);
             }
-        }
-    }
-
-    fn update_want(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        let Some(known) = self.tracks.get(&track) else { return };
-        let Some(participant) = self.participants.get_mut(&session) else { return };
-        let is_adaptive = participant.adaptive_stream;
-        let Some(subscription) = participant.subscriptions.get_mut(&track) else { return };
-        let want = subscription.want(known, is_adaptive);
-        let Some(bound) = subscription.bound.as_mut() else { return };
-        if std::mem::replace(&mut bound.want, want) != want {
-            cx.media(MediaCommand::SetWant { down_track: bound.down_track, want });
-        }
-        self.update_dynacast(cx, track);
-    }
-
-    /// Wants of all subscribers again, after the layers of a track have changed.
-    pub fn update_wants(&mut self, cx: &mut Context, track: TrackId) {
-        let subscribers = self.tracks.get(&track).map(|track| track.subscribers.clone()).unwrap_or_default();
-        for session in subscribers {
-            self.update_want(cx, session, track);
-        }
-    }
-
-    /// Subscriptions of a kind that have no slot though they may have one, the oldest track first.
-    pub fn waiting(&self, session: SessionId, kind: SectionKind) -> Vec<TrackId> {
-        let Some(participant) = self.participants.get(&session) else { return Vec::new() };
-        let is_of_kind = |track: &TrackId| {
-            self.tracks.get(track).is_some_and(|track| track.is_video() == (kind == SectionKind::Video))
-        };
-        participant
-            .subscriptions
-            .iter()
-            .filter(|(track, subscription)| {
-                subscription.is_permitted && subscription.bound.is_none() && is_of_kind(track)
-            })
-            .map(|(track, _)| *track)
-            .collect()
-    }
-
-    /// Gives free slots to waiting subscriptions; the answer that follows will map them.
-    pub fn bind_waiting(&mut self, cx: &mut Context, session: SessionId) -> Vec<TrackId> {
-        let mut bound = Vec::new();
-        for kind in [SectionKind::Audio, SectionKind::Video] {
-            let waiting = self.waiting(session, kind);
-            let Some(participant) = self.participants.get_mut(&session) else { break };
-            for (track, mid) in waiting.into_iter().zip(participant.negotiation.free_slots(kind)) {
-                let mut taken = participant.ssrcs();
-                let ssrc = free_ssrc(cx, &taken);
-                taken.insert(ssrc);
-                let rtx_ssrc = participant
-                    .negotiation
-                    .section(&mid)
-                    .and_then(|section| section.codec.as_ref()?.rtx_payload_type)
-                    .map(|_| free_ssrc(cx, &taken));
-                let is_adaptive = participant.adaptive_stream;
-                let (Some(known), Some(subscription)) =
-                    (self.tracks.get(&track), participant.subscriptions.get_mut(&track))
-                else {
-                    continue;
-                };
-                if let Some(setting) = subscription.setting.as_mut().filter(|_| is_adaptive) {
-                    // It was hidden when it ended; an adaptive client says anew what it shows.
-                    setting.is_disabled = false;
-                }
-                let want = subscription.want(known, is_adaptive);
-                let down_track = cx.names.down_track();
-                subscription.bound = Some(Bound { down_track, mid, ssrc, rtx_ssrc, want });
-                participant.negotiation.slots.insert(mid, Slot::Busy(track));
-                bound.push(track);
-            }
-        }
-        bound
-    }
-
-    /// The answer that maps a track is out: media may follow.
-    pub fn start_forwarding(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        let Some(known) = self.tracks.get(&track) else { return };
-        let publisher = known.publisher;
-        let cname = self.stream_id(known);
-        let Some(participant) = self.participants.get(&session) else { return };
-        let Some(bound) = participant.subscriptions.get(&track).and_then(|subscription| subscription.bound.as_ref())
-        else {
-            return;
-        };
-        let Some(codec) = participant.negotiation.section(&bound.mid).and_then(|section| section.codec.as_ref()) else {
-            return;
-        };
-        let plan = SendPlan {
-            ssrc: bound.ssrc,
-            rtx_ssrc: bound.rtx_ssrc,
-            payload_type: codec.payload_type,
-            rtx_payload_type: codec.rtx_payload_type,
-            mid: bound.mid,
-            extensions: participant.send_extensions(known.is_video()),
-            cname,
-        };
-        let (connection, down_track, want) = (participant.connection(), bound.down_track, bound.want);
-        let is_hidden = participant.is_hidden();
-        cx.media(MediaCommand::Subscribe { connection, track, down_track, plan, want });
-        let is_new = !self.publishers_of(session).contains(&publisher);
-        if let Some(known) = self.tracks.get_mut(&track) {
-            known.subscribers.insert(session);
-            if !is_hidden && !std::mem::replace(&mut known.subscribed_told, true) {
-                let track_sid = known.info.sid.clone();
-                self.send(cx, publisher, Message::TrackSubscribed(TrackSubscribed { track_sid }));
-            }
-        }
-        self.update_dynacast(cx, track);
-        if is_new {
-            self.send_speaker(cx, session, publisher, true);
-            self.owe_quality(cx, session);
-        }
-    }
-
-    /// Stops forwarding; the wish stays. The slot drains.
-    pub fn unbind(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
-        let Some(bound) = participant.subscriptions.get_mut(&track).and_then(|subscription| subscription.bound.take())
-        else {
-            return;
-        };
-        if let Some(slot) = participant.negotiation.slots.get_mut(&bound.mid) {
-            *slot = Slot::Draining;
-        }
-        cx.media(MediaCommand::Unsubscribe { down_track: bound.down_track });
-        let Some(known) = self.tracks.get_mut(&track) else { return };
-        known.subscribers.remove(&session);
-        let publisher = known.publisher;
-        self.update_dynacast(cx, track);
-        if !self.publishers_of(session).contains(&publisher) {
-            self.send_speaker(cx, session, publisher, false);
-        }
-    }
-
-    /// Tells a publisher what is wanted of its track, when it is time.
-    pub fn update_dynacast(&mut self, cx: &mut Context, id: TrackId) {
-        let Some(track) = self.tracks.get(&id) else { return };
-        let wanted = track
-            .subscribers
-            .iter()
-            .filter_map(|session| {
-                let participant = self.participants.get(session)?;
-                participant.subscriptions.get(&id)?.wanted(track, participant.adaptive_stream)
-            })
-            .max();
-        let Some(track) = self.tracks.get_mut(&id) else { return };
-        let Some(state) = track.dynacast.as_mut() else { return };
-        let news = state.update(cx.now, wanted, track.info.muted);
-        match state.due() {
-            Some(due) => cx.timers.set(Timer::Dynacast(self.key, id), due),
-            None => cx.timers.cancel(Timer::Dynacast(self.key, id)),
-        }
-        if let Some(wanted) = news {
-            let (publisher, message) = (track.publisher, dynacast::message(&track.info.sid, "vp8", wanted));
-            self.send(cx, publisher, Message::SubscribedQualityUpdate(message));
-        }
-    }
-
-    /// Whom a participant receives.
-    pub fn publishers_of(&self, session: SessionId) -> BTreeSet<SessionId> {
-        let Some(participant) = self.participants.get(&session) else { return BTreeSet::new() };
-        let bound = participant.subscriptions.iter().filter(|(_, subscription)| subscription.bound.is_some());
-        bound
-            .filter_map(|(track, _)| self.tracks.get(track))
-            .filter(|track| track.subscribers.contains(&session))
-            .map(|track| track.publisher)
-            .collect()
-    }
-
-    /// Who receives a participant.
-    pub fn subscribers_of(&self, session: SessionId) -> BTreeSet<SessionId> {
-        let own = self.tracks.values().filter(|track| track.publisher == session);
-        own.flat_map(|track| track.subscribers.iter().copied()).collect()
-    }
-
-    /// `PA_x|TR_y`: clients read whose a track is from its stream's name.
-    pub fn stream_id(&self, track: &Track) -> String {
-        let publisher = self.participants.get(&track.publisher).map_or("", |participant| &participant.sid);
-        format!("{publisher}|{}", track.info.sid)
-    }
-}
-
-fn free_ssrc(cx: &mut Context, taken: &BTreeSet<u32>) -> u32 {
-    loop {
-        let ssrc = cx.names.ssrc();
-        if !taken.contains(&ssrc) {
-            return ssrc;
         }
     }
 }

@@ -50,7 +50,10 @@ impl ApiKeys {
     }
 
     fn secret(&self, id: &str) -> Option<&str> {
-        self.keys.iter().find(|(key, _)| key == id).map(|(_, secret)| secret.as_str())
+        self.keys
+            .iter()
+            .find(|(key, _)| key == id)
+            .map(|(_, secret)| secret.as_str())
     }
 }
 
@@ -247,7 +250,9 @@ struct WireClaims {
     video: VideoGrant,
 }
 
-fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -261,7 +266,9 @@ pub fn verify(token: &str, keys: &ApiKeys, now_unix_s: u64) -> Result<Claims, To
         return Err(TokenError::TooLong);
     }
     let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(header), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(TokenError::Malformed);
     };
     #[derive(Deserialize)]
@@ -303,7 +310,11 @@ pub fn verify(token: &str, keys: &ApiKeys, now_unix_s: u64) -> Result<Claims, To
         return Err(TokenError::NotYet);
     }
     Ok(Claims {
-        identity: if claims.sub.is_empty() { claims.jti } else { claims.sub },
+        identity: if claims.sub.is_empty() {
+            claims.jti
+        } else {
+            claims.sub
+        },
         name: claims.name,
         metadata: claims.metadata,
         attributes: claims.attributes,
@@ -331,16 +342,179 @@ pub fn sign(claims: &Claims, keys: &ApiKeys, now_unix_s: u64, ttl_s: u64) -> Res
         attributes: claims.attributes.clone(),
         video: claims.video.clone(),
     };
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &wire, &EncodingKey::from_secret(secret.as_bytes()))
-        .map_err(|_| TokenError::NotSigned)
+    jsonwebtoken::encode(
+        &Header::new(Algorithm::HS256),
+        &wire,
+        &EncodingKey::from_secret(secret.as_bytes()),
+    )
+    .map_err(|_| TokenError::NotSigned)
 }
 
 fn decode_part<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, TokenError> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).map_err(|_| TokenError::Malformed)?;
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(part.trim_end_matches('='))
+        .map_err(|_| TokenError::Malformed)?;
     serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
 }
 
 /// Whole seconds; negative and absurd numbers end at the edges of the type.
 fn seconds(number: f64) -> u64 {
     number as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn keys() -> ApiKeys {
+        let pair = |id: &str, secret: &str| (id.to_owned(), secret.to_owned());
+        ApiKeys::new(vec![pair("first", "secret one"), pair("second", "secret two")]).unwrap()
+    }
+
+    /// A token as any JWT library writes it.
+    fn token(payload: serde_json::Value, header: &str, secret: &str) -> String {
+        let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let message = format!("{}.{}", part(header), part(&payload.to_string()));
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{message}.{signature}")
+    }
+
+    const HS256: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+
+    fn check(payload: serde_json::Value) -> Result<Claims, TokenError> {
+        verify(&token(payload, HS256, "secret one"), &keys(), NOW)
+    }
+
+    #[test]
+    fn a_token_of_livekits_sdk_is_understood() {
+        let claims = check(serde_json::json!({
+            "iss": "first", "sub": "@alice:org-a.example", "exp": NOW + 60, "nbf": NOW, "name": "Alice",
+            "metadata": "m", "attributes": {"a": "b"}, "kind": "agent", "roomConfig": {"x": 1},
+            "video": {"roomJoin": true, "room": "r", "canPublish": false, "canPublishSources": null, "hidden": true,
+                      "somethingNew": [1]},
+        }))
+        .unwrap();
+        assert_eq!(
+            (claims.identity.as_str(), claims.name.as_str()),
+            ("@alice:org-a.example", "Alice")
+        );
+        assert_eq!((claims.kind, claims.expires_at_unix_s), (Kind::Agent, NOW + 60));
+        assert_eq!(claims.attributes["a"], "b");
+        let permission = claims.video.permission();
+        assert!(!permission.can_publish && permission.can_subscribe && permission.hidden);
+        assert!(!permission.can_publish_data, "as canPublish");
+        assert!(!permission.can_update_metadata);
+    }
+
+    #[test]
+    fn what_is_unset_has_livekits_defaults() {
+        let claims =
+            check(serde_json::json!({"iss": "first", "jti": "bob", "exp": NOW as f64 + 0.5})).unwrap();
+        assert_eq!(claims.identity, "bob", "jti where sub is missing");
+        assert!(!claims.video.room_join);
+        let permission = claims.video.permission();
+        assert!(permission.can_publish && permission.can_subscribe && permission.can_publish_data);
+        assert!(permission.can_publish_sources.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_source_is_not_every_source() {
+        let grant = VideoGrant {
+            can_publish_sources: vec!["camera".into(), "smell".into()],
+            ..VideoGrant::default()
+        };
+        let sources = grant.permission().can_publish_sources;
+        assert_eq!(sources, [TrackSource::Camera as i32, TrackSource::Unknown as i32]);
+    }
+
+    #[test]
+    fn the_clock_has_a_minute_of_leeway_both_ways_and_no_more() {
+        let times =
+            |exp: u64, nbf: u64| check(serde_json::json!({"iss": "first", "exp": exp, "nbf": nbf})).err();
+        assert_eq!(times(NOW - 60, NOW + 60), None);
+        assert_eq!(times(NOW - 61, 0), Some(TokenError::Expired));
+        assert_eq!(times(NOW + 1, NOW + 61), Some(TokenError::NotYet));
+        assert_eq!(
+            check(serde_json::json!({"iss": "first"})).err(),
+            Some(TokenError::NoExpiry)
+        );
+    }
+
+    #[test]
+    fn only_hs256_with_the_right_secret_is_believed() {
+        let payload = || serde_json::json!({"iss": "second", "sub": "a", "exp": NOW});
+        assert!(verify(&token(payload(), HS256, "secret two"), &keys(), NOW).is_ok());
+        let refused = |token: &str| verify(token, &keys(), NOW).unwrap_err();
+        assert_eq!(
+            refused(&token(payload(), HS256, "secret one")),
+            TokenError::Signature
+        );
+        for alg in ["none", "None", "HS384", "RS256", "hs256"] {
+            let header = format!(r#"{{"alg":"{alg}"}}"#);
+            assert_eq!(
+                refused(&token(payload(), &header, "secret two")),
+                TokenError::Algorithm,
+                "{alg}"
+            );
+        }
+        let unsigned = token(payload(), HS256, "secret two");
+        let unsigned = &unsigned[..=unsigned.rfind('.').unwrap()];
+        assert!(verify(unsigned, &keys(), NOW).is_err());
+        let stranger = serde_json::json!({"iss": "third", "exp": NOW});
+        assert_eq!(
+            refused(&token(stranger, HS256, "secret two")),
+            TokenError::UnknownKey
+        );
+        assert_eq!(refused("a.b"), TokenError::Malformed);
+        assert_eq!(refused(&"a".repeat(TOKEN_BYTES_MAX + 1)), TokenError::TooLong);
+    }
+
+    #[test]
+    fn a_key_id_in_the_header_plays_no_part() {
+        let payload = serde_json::json!({"iss": "first", "exp": NOW});
+        let header = r#"{"alg":"HS256","kid":"second"}"#;
+        assert!(verify(&token(payload, header, "secret one"), &keys(), NOW).is_ok());
+    }
+
+    #[test]
+    fn what_we_sign_says_the_same_and_is_signed_by_the_first_key() {
+        let mut claims = check(serde_json::json!({
+            "iss": "first", "sub": "a", "exp": NOW, "kind": "egress", "attributes": {"a": "b"},
+            "video": {"roomJoin": true, "room": "r", "canPublishSources": ["microphone"]},
+        }))
+        .unwrap();
+        let token = sign(&claims, &keys(), NOW, 600).unwrap();
+        claims.expires_at_unix_s = NOW + 600;
+        assert_eq!(verify(&token, &keys(), NOW).unwrap(), claims);
+        let first_only = ApiKeys::new(vec![("first".into(), "secret one".into())]).unwrap();
+        assert!(verify(&token, &first_only, NOW).is_ok());
+    }
+
+    #[test]
+    fn key_lists_are_checked() {
+        let make = |pairs: &[(&str, &str)]| {
+            ApiKeys::new(
+                pairs
+                    .iter()
+                    .map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned()))
+                    .collect(),
+            )
+            .err()
+        };
+        assert_eq!(make(&[]), Some(ApiKeysError::Empty));
+        assert_eq!(make(&[("a", "")]), Some(ApiKeysError::Blank));
+        assert_eq!(make(&[("a", "x"), ("a", "y")]), Some(ApiKeysError::Duplicate));
+        assert_eq!(make(&[("a", "x"), ("b", "x")]), None);
+    }
+
+    #[test]
+    fn nothing_secret_shows_in_debug_output() {
+        let claims =
+            check(serde_json::json!({"iss": "first", "sub": "@alice:org-a.example", "exp": NOW})).unwrap();
+        let shown = format!("{claims:?} {:?}", keys());
+        assert!(!shown.contains("alice") && !shown.contains("secret") && !shown.contains("first"));
+    }
 }

@@ -7,8 +7,8 @@ use crate::signalling::SessionId;
 use hanse_sfu_core::ids::{LAYERS_MAX, Layer, Mid, TrackId};
 use livekit_protocol::video_layer::Mode;
 use livekit_protocol::{
-    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, SimulcastCodecInfo, TrackInfo, TrackSource, TrackType,
-    VideoLayer, VideoQuality,
+    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, SimulcastCodecInfo, TrackInfo, TrackSource,
+    TrackType, VideoLayer, VideoQuality,
 };
 use std::collections::BTreeSet;
 
@@ -55,7 +55,10 @@ impl Track {
         let best = self.layers.saturating_sub(1);
         let place = match video_layers(&self.info) {
             [] => quality as u8,
-            layers => layers.iter().position(|layer| layer.quality() >= quality).map_or(best, |place| place as u8),
+            layers => layers
+                .iter()
+                .position(|layer| layer.quality() >= quality)
+                .map_or(best, |place| place as u8),
         };
         Layer(place.min(best))
     }
@@ -90,7 +93,10 @@ fn video_layers(info: &TrackInfo) -> &[VideoLayer] {
 
 /// Turns an announcement into what others will read. The encryption is copied and never changed; a video codec that we
 /// do not forward becomes VP8, which tells the client to publish that instead.
-#[expect(deprecated, reason = "older clients read `simulcast`, `layers`, `stereo` and `disable_dtx`")]
+#[expect(
+    deprecated,
+    reason = "older clients read `simulcast`, `layers`, `stereo` and `disable_dtx`"
+)]
 pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut Names) -> TrackInfo {
     let source = request.source();
     let is_video = kind == TrackType::Video;
@@ -106,7 +112,12 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
         encryption: request.encryption,
         stream: stream_name(request),
         backup_codec_policy: request.backup_codec_policy,
-        packet_trailer_features: request.packet_trailer_features.iter().copied().take(CODECS_PER_TRACK_MAX).collect(),
+        packet_trailer_features: request
+            .packet_trailer_features
+            .iter()
+            .copied()
+            .take(CODECS_PER_TRACK_MAX)
+            .collect(),
         ..TrackInfo::default()
     };
     let announced = request.simulcast_codecs.first();
@@ -123,8 +134,12 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
         info.simulcast = codec.layers.len() > 1;
         info.layers = codec.layers.clone();
     } else {
-        let mut features: BTreeSet<i32> =
-            request.audio_features.iter().copied().filter(|feature| AudioTrackFeature::try_from(*feature).is_ok()).collect();
+        let mut features: BTreeSet<i32> = request
+            .audio_features
+            .iter()
+            .copied()
+            .filter(|feature| AudioTrackFeature::try_from(*feature).is_ok())
+            .collect();
         if request.stereo {
             features.insert(AudioTrackFeature::TfStereo.into());
         }
@@ -161,7 +176,11 @@ pub(crate) fn set_negotiated(info: &mut TrackInfo, mid: &str, sdp_cid: Option<&s
 }
 
 fn mime(kind: TrackType) -> &'static str {
-    if kind == TrackType::Video { "video/VP8" } else { "audio/opus" }
+    if kind == TrackType::Video {
+        "video/VP8"
+    } else {
+        "audio/opus"
+    }
 }
 
 /// Tracks of one stream name are played in step.
@@ -179,8 +198,12 @@ fn stream_name(request: &AddTrackRequest) -> String {
 
 /// At most one layer of each quality, from the smallest, each with its place and rid.
 fn sorted(layers: &[VideoLayer]) -> Vec<VideoLayer> {
-    let mut layers: Vec<VideoLayer> =
-        layers.iter().take(CODECS_PER_TRACK_MAX).filter(|layer| layer.quality() != VideoQuality::Off).cloned().collect();
+    let mut layers: Vec<VideoLayer> = layers
+        .iter()
+        .take(CODECS_PER_TRACK_MAX)
+        .filter(|layer| layer.quality() != VideoQuality::Off)
+        .cloned()
+        .collect();
     layers.sort_by_key(|layer| layer.quality());
     layers.dedup_by_key(|layer| layer.quality());
     layers.truncate(LAYERS_MAX);

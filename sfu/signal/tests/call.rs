@@ -1,5 +1,11 @@
 //! Three people hold a call.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may panic"
+)]
 
 mod common;
 
@@ -11,8 +17,10 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::{
-    ConnectionQuality, MuteTrackRequest, TrackSource, TrackType, UpdateTrackSettings, VideoQuality, encryption,
+    AddTrackRequest, AudioTrackFeature, ConnectionQuality, MuteTrackRequest, TrackSource, TrackType,
+    UpdateTrackSettings, VideoQuality, encryption,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[test]
@@ -25,7 +33,10 @@ fn the_join_message_says_who_is_here_and_what_may_be_published() {
     assert!(join.room.as_ref().unwrap().sid.starts_with("RM_"));
     let own = join.participant.unwrap();
     assert!(own.sid.starts_with("PA_"));
-    assert_eq!((own.identity.as_str(), own.name.as_str(), own.state()), ("bob", "BOB", State::Joined));
+    assert_eq!(
+        (own.identity.as_str(), own.name.as_str(), own.state()),
+        ("bob", "BOB", State::Joined)
+    );
     assert!(own.permission.unwrap().can_publish);
     assert_eq!(join.other_participants.len(), 1);
     assert_eq!(join.other_participants[0].identity, "alice");
@@ -34,7 +45,11 @@ fn the_join_message_says_who_is_here_and_what_may_be_published() {
     assert_eq!((server.version.as_str(), server.protocol), ("1.9.0", 17));
     assert!(!join.sif_trailer.is_empty() && !join.subscriber_primary);
     assert_eq!((join.ping_interval, join.ping_timeout), (5, 15));
-    let mimes: Vec<_> = join.enabled_publish_codecs.iter().map(|codec| codec.mime.as_str()).collect();
+    let mimes: Vec<_> = join
+        .enabled_publish_codecs
+        .iter()
+        .map(|codec| codec.mime.as_str())
+        .collect();
     assert_eq!(mimes, ["video/VP8", "audio/opus"]);
     let alices = last!(town, "alice", Join).unwrap();
     assert!(alices.other_participants.is_empty());
@@ -43,8 +58,7 @@ fn the_join_message_says_who_is_here_and_what_may_be_published() {
 
 #[test]
 fn everybody_hears_of_a_newcomer_when_it_joins_and_when_it_is_connected() {
-    let mut town = Town::default();
-    town.connects = false;
+    let mut town = Town::unconnected();
     town.join("alice");
     town.join("bob");
     let bob = town.people["bob"].sid.clone();
@@ -70,10 +84,17 @@ fn three_people_receive_camera_microphone_and_screen_of_each_other_and_nothing_o
     for name in names {
         for other in names {
             for source in [TrackSource::Camera, TrackSource::Microphone] {
-                assert_eq!(town.hears(name, other, source), name != other, "{name} of {other}");
+                assert_eq!(
+                    town.hears(name, other, source),
+                    name != other,
+                    "{name} of {other}"
+                );
             }
         }
-        assert_eq!(town.hears(name, "alice", TrackSource::ScreenShare), name != "alice");
+        assert_eq!(
+            town.hears(name, "alice", TrackSource::ScreenShare),
+            name != "alice"
+        );
     }
 }
 
@@ -111,7 +132,10 @@ fn a_track_is_described_to_others_once_it_is_negotiated_and_its_encryption_is_un
     town.join("alice");
     town.join("bob");
     let alice = town.people["alice"].sid.clone();
-    town.ask("alice", Ask::AddTrack(add_track("alice-Camera", TrackSource::Camera)));
+    town.ask(
+        "alice",
+        Ask::AddTrack(add_track("alice-Camera", TrackSource::Camera)),
+    );
     let announced = last!(town, "alice", TrackPublished).unwrap();
     let track = announced.track.unwrap();
     assert_eq!(announced.cid, "alice-Camera");
@@ -124,7 +148,10 @@ fn a_track_is_described_to_others_once_it_is_negotiated_and_its_encryption_is_un
     let seen = tracks_of(&town, "bob", &alice).remove(0);
     assert_eq!(seen.sid, track.sid);
     assert_eq!(seen.encryption(), encryption::Type::Gcm);
-    assert_eq!((seen.mime_type.as_str(), seen.stream.as_str(), seen.mid.as_str()), ("video/VP8", "camera", "7"));
+    assert_eq!(
+        (seen.mime_type.as_str(), seen.stream.as_str(), seen.mid.as_str()),
+        ("video/VP8", "camera", "7")
+    );
     assert_eq!(seen.codecs[0].layers.len(), 3);
     assert_eq!(tracks_of(&town, "alice", &alice), vec![seen]);
     assert_eq!(count!(town, "alice", TrackPublished), 1);
@@ -140,12 +167,25 @@ fn an_offer_may_come_before_its_announcement() {
     town.settle();
     assert_eq!(town.people["alice"].direction("7"), "recvonly");
     assert!(!town.hears("bob", "alice", TrackSource::Camera));
-    town.ask("alice", Ask::AddTrack(add_track("alice-Camera", TrackSource::Camera)));
+    town.ask(
+        "alice",
+        Ask::AddTrack(add_track("alice-Camera", TrackSource::Camera)),
+    );
     assert!(town.hears("bob", "alice", TrackSource::Camera));
     let plan = town.media.plan(town.connection("alice"));
-    let layers: Vec<_> =
-        plan.sections[0].layers.iter().map(|layer| (layer.layer, layer.rid.unwrap().to_string())).collect();
-    assert_eq!(layers, [(Layer(0), "q".into()), (Layer(1), "h".into()), (Layer(2), "f".into())]);
+    let layers: Vec<_> = plan.sections[0]
+        .layers
+        .iter()
+        .map(|layer| (layer.layer, layer.rid.unwrap().to_string()))
+        .collect();
+    assert_eq!(
+        layers,
+        [
+            (Layer(0), "q".into()),
+            (Layer(1), "h".into()),
+            (Layer(2), "f".into())
+        ]
+    );
 }
 
 #[test]
@@ -180,16 +220,18 @@ fn sections_without_the_announced_id_go_to_the_first_announcement_of_their_kind(
     town.join("bob");
     let browser = town.browser("alice");
     browser.announce(add_track("mic", TrackSource::Microphone));
-    browser.announce(add_track("screen", TrackSource::ScreenShare));
     browser.announce(add_track("cam", TrackSource::Camera));
+    browser.announce(add_track("screen", TrackSource::ScreenShare));
     browser.add_sender(TrackType::Video, "{another id}");
     browser.add_sender(TrackType::Video, "cam");
     browser.add_sender(TrackType::Audio, "{yet another}");
     browser.offer();
     town.settle();
     let alice = town.people["alice"].sid.clone();
-    let mids: Vec<_> =
-        tracks_of(&town, "bob", &alice).into_iter().map(|track| (track.source(), track.mid)).collect();
+    let mids: Vec<_> = tracks_of(&town, "bob", &alice)
+        .into_iter()
+        .map(|track| (track.source(), track.mid))
+        .collect();
     assert!(mids.contains(&(TrackSource::ScreenShare, "7".into())));
     assert!(mids.contains(&(TrackSource::Camera, "8".into())));
     assert!(mids.contains(&(TrackSource::Microphone, "9".into())));
@@ -202,15 +244,29 @@ fn muting_is_told_to_everybody_and_ends_no_subscription() {
     town.join("bob");
     let sid = town.publish("alice", TrackSource::Camera);
     let alice = town.people["alice"].sid.clone();
-    town.ask("alice", Ask::Mute(MuteTrackRequest { sid: sid.clone(), muted: true }));
+    town.ask(
+        "alice",
+        Ask::Mute(MuteTrackRequest {
+            sid: sid.clone(),
+            muted: true,
+        }),
+    );
     assert!(tracks_of(&town, "bob", &alice)[0].muted);
     assert!(tracks_of(&town, "alice", &alice)[0].muted);
     assert!(town.hears("bob", "alice", TrackSource::Camera));
     let before = town.commands().len();
-    town.ask("alice", Ask::Mute(MuteTrackRequest { sid: sid.clone(), muted: false }));
+    town.ask(
+        "alice",
+        Ask::Mute(MuteTrackRequest {
+            sid: sid.clone(),
+            muted: false,
+        }),
+    );
     assert!(!tracks_of(&town, "bob", &alice)[0].muted);
     let track = town.track("alice", &sid);
-    assert!(matches!(&town.commands()[before..], [MediaCommand::RequestKeyFrame { track: own }] if *own == track));
+    assert!(
+        matches!(&town.commands()[before..], [MediaCommand::RequestKeyFrame { track: own }] if *own == track)
+    );
 }
 
 #[test]
@@ -221,8 +277,11 @@ fn nobody_mutes_another_ones_track() {
     let sid = town.publish("alice", TrackSource::Camera);
     let alice = town.people["alice"].sid.clone();
     town.ask("bob", Ask::Mute(MuteTrackRequest { sid, muted: true }));
-    assert!(!tracks_of(&town, "carol_or_alice".replace("carol_or_", "").as_str(), &alice)[0].muted);
-    assert_eq!(last!(town, "bob", RequestResponse).unwrap().reason(), Reason::NotFound);
+    assert!(!tracks_of(&town, "alice", &alice)[0].muted);
+    assert_eq!(
+        last!(town, "bob", RequestResponse).unwrap().reason(),
+        Reason::NotFound
+    );
 }
 
 #[test]
@@ -266,16 +325,44 @@ fn a_setting_chooses_the_smallest_layer_that_covers_it() {
     town.join("bob");
     let track = town.track("alice", &sid);
     let bob = town.connection("bob");
-    assert_eq!(town.media.want(bob, track).unwrap().layer_max, Layer(2), "the best until it says otherwise");
-    let setting = |width, height| UpdateTrackSettings { track_sids: vec![sid.clone()], width, height, ..Default::default() };
-    for (width, height, layer) in [(160, 90, 0), (320, 180, 0), (350, 199, 0), (400, 300, 1), (1920, 1080, 2)] {
+    assert_eq!(
+        town.media.want(bob, track).unwrap().layer_max,
+        Layer(2),
+        "the best until it says otherwise"
+    );
+    let setting = |width, height| UpdateTrackSettings {
+        track_sids: vec![sid.clone()],
+        width,
+        height,
+        ..Default::default()
+    };
+    for (width, height, layer) in [
+        (160, 90, 0),
+        (320, 180, 0),
+        (350, 199, 0),
+        (400, 300, 1),
+        (1920, 1080, 2),
+    ] {
         town.ask("bob", Ask::TrackSetting(setting(width, height)));
-        assert_eq!(town.media.want(bob, track).unwrap().layer_max, Layer(layer), "{width}x{height}");
+        assert_eq!(
+            town.media.want(bob, track).unwrap().layer_max,
+            Layer(layer),
+            "{width}x{height}"
+        );
     }
-    let low = UpdateTrackSettings { quality: VideoQuality::Low.into(), ..setting(0, 0) };
+    let low = UpdateTrackSettings {
+        quality: VideoQuality::Low.into(),
+        ..setting(0, 0)
+    };
     town.ask("bob", Ask::TrackSetting(low));
     assert_eq!(town.media.want(bob, track).unwrap().layer_max, Layer(0));
-    town.ask("bob", Ask::TrackSetting(UpdateTrackSettings { disabled: true, ..setting(0, 0) }));
+    town.ask(
+        "bob",
+        Ask::TrackSetting(UpdateTrackSettings {
+            disabled: true,
+            ..setting(0, 0)
+        }),
+    );
     assert!(!town.media.want(bob, track).unwrap().enabled);
 }
 
@@ -287,7 +374,10 @@ fn an_adaptive_client_starts_with_the_lowest_layer() {
     let mut browser = Browser::new("bob");
     browser.settings.adaptive_stream = true;
     town.join_as("bob", claims("bob"), browser).unwrap();
-    let want = town.media.want(town.connection("bob"), town.track("alice", &sid)).unwrap();
+    let want = town
+        .media
+        .want(town.connection("bob"), town.track("alice", &sid))
+        .unwrap();
     assert!(want.enabled);
     assert_eq!(want.layer_max, Layer(0));
 }
@@ -302,10 +392,18 @@ fn dynacast_tells_the_publisher_what_is_watched() {
     let enabled = |town: &Town| -> Vec<bool> {
         let update = last!(town, "alice", SubscribedQualityUpdate).unwrap();
         assert_eq!(update.subscribed_codecs[0].codec, "vp8");
-        update.subscribed_codecs[0].qualities.iter().map(|quality| quality.enabled).collect()
+        update.subscribed_codecs[0]
+            .qualities
+            .iter()
+            .map(|quality| quality.enabled)
+            .collect()
     };
     assert_eq!(enabled(&town), [true, true, true]);
-    let low = UpdateTrackSettings { track_sids: vec![sid], quality: VideoQuality::Low.into(), ..Default::default() };
+    let low = UpdateTrackSettings {
+        track_sids: vec![sid],
+        quality: VideoQuality::Low.into(),
+        ..Default::default()
+    };
     town.ask("bob", Ask::TrackSetting(low));
     assert_eq!(enabled(&town), [true, true, true], "lowering waits");
     town.pass(Duration::from_secs(5));
@@ -330,7 +428,10 @@ fn speakers_are_told_to_themselves_and_to_those_who_receive_them() {
     town.pass(Duration::from_millis(400));
     for name in ["alice", "bob"] {
         let speakers = last!(town, name, SpeakersChanged).unwrap().speakers;
-        assert_eq!((speakers[0].sid.as_str(), speakers[0].active), (town.people["alice"].sid.as_str(), true));
+        assert_eq!(
+            (speakers[0].sid.as_str(), speakers[0].active),
+            (town.people["alice"].sid.as_str(), true)
+        );
         assert!((speakers[0].level - 0.375).abs() < 1e-6, "rounded up to eighths");
     }
     assert_eq!(count!(town, "carol", SpeakersChanged), 0);
@@ -340,7 +441,10 @@ fn speakers_are_told_to_themselves_and_to_those_who_receive_them() {
     assert_eq!(count!(town, "bob", SpeakersChanged), 1, "only changes are told");
 
     town.join("dave");
-    assert!(last!(town, "dave", SpeakersChanged).unwrap().speakers[0].active, "a newcomer hears who speaks");
+    assert!(
+        last!(town, "dave", SpeakersChanged).unwrap().speakers[0].active,
+        "a newcomer hears who speaks"
+    );
 
     town.event(MediaEvent::AudioLevel { track, level: 0.0 });
     town.pass(Duration::from_millis(400));
@@ -373,11 +477,18 @@ fn quality_is_told_when_connected_and_when_it_changes() {
     let of_alice = |town: &Town, name: &str| -> ConnectionQuality {
         let sid = &town.people["alice"].sid;
         let updates = last!(town, name, ConnectionQuality).unwrap().updates;
-        updates.iter().find(|update| update.participant_sid == *sid).unwrap().quality()
+        updates
+            .iter()
+            .find(|update| update.participant_sid == *sid)
+            .unwrap()
+            .quality()
     };
     assert_eq!(of_alice(&town, "alice"), ConnectionQuality::Excellent);
     assert_eq!(of_alice(&town, "bob"), ConnectionQuality::Excellent);
-    let quality = TransportQuality { loss_up_permille: Some(300), loss_down_permille: None };
+    let quality = TransportQuality {
+        loss_up_permille: Some(300),
+        loss_down_permille: None,
+    };
     let connection = town.connection("alice");
     town.event(MediaEvent::Quality { connection, quality });
     town.pass(Duration::from_secs(5));
@@ -386,7 +497,46 @@ fn quality_is_told_when_connected_and_when_it_changes() {
     let before = count!(town, "bob", ConnectionQuality);
     town.event(MediaEvent::Quality { connection, quality });
     town.pass(Duration::from_secs(20));
-    assert_eq!(count!(town, "bob", ConnectionQuality), before, "nothing has changed");
+    assert_eq!(
+        count!(town, "bob", ConnectionQuality),
+        before,
+        "nothing has changed"
+    );
+}
+
+#[test]
+fn stereo_and_silence_suppression_are_negotiated_for_all_sections_alike() {
+    let mut town = Town::default();
+    town.join("alice");
+    town.join("bob");
+    let fmtp = |town: &Town, name: &str| -> BTreeSet<String> {
+        let sdp = last!(town, name, Answer).unwrap().sdp;
+        sdp.lines()
+            .filter_map(|line| line.strip_prefix("a=fmtp:111 "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let plain = "minptime=10;useinbandfec=1";
+    assert_eq!(fmtp(&town, "alice"), [format!("{plain};usedtx=1")].into());
+    let browser = town.browser("alice");
+    browser.announce(AddTrackRequest {
+        audio_features: vec![
+            AudioTrackFeature::TfStereo.into(),
+            AudioTrackFeature::TfNoDtx.into(),
+        ],
+        ..add_track("music", TrackSource::ScreenShareAudio)
+    });
+    browser.add_sender(TrackType::Audio, "music");
+    browser.offer();
+    town.settle();
+    assert_eq!(
+        fmtp(&town, "alice"),
+        [format!("{plain};stereo=1;maxaveragebitrate=510000")].into()
+    );
+    assert_eq!(
+        fmtp(&town, "bob"),
+        [format!("{plain};usedtx=1;sprop-stereo=1")].into()
+    );
 }
 
 #[test]
@@ -405,5 +555,7 @@ fn a_subscriber_that_becomes_connected_asks_for_key_frames() {
     let connection = town.connection("bob");
     town.event(MediaEvent::Connected { connection });
     assert_eq!(asks(&town), before + 1);
-    assert!(matches!(town.commands().last(), Some(MediaCommand::RequestKeyFrame { track: own }) if *own == track));
+    assert!(
+        matches!(town.commands().last(), Some(MediaCommand::RequestKeyFrame { track: own }) if *own == track)
+    );
 }

@@ -1,6 +1,6 @@
 //! Datagrams in: told apart by their first byte (RFC 7983), opened, and kept in their track's ring.
 
-use super::{Shard, ShardEvent};
+use super::{Shard, ShardEvent, release};
 use crate::command::{ConnectionEnd, MediaEvent};
 use crate::ice::Check;
 use crate::ids::Layer;
@@ -63,11 +63,12 @@ impl Shard {
         if !connection.addresses.contains(&source) {
             if connection.addresses.is_full() {
                 let oldest = connection.addresses.remove(0);
-                self.addresses.remove(&oldest);
+                release(&mut self.addresses, oldest, key);
             }
             connection.addresses.push(source);
-            self.addresses.insert(source, key);
         }
+        // The latest check decides whose address it is: a peer may come again from where it was.
+        self.addresses.insert(source, key);
         if connection.wire.address.is_none() || check.nominates() {
             connection.wire.address = Some(source);
         }

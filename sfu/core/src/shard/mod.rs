@@ -70,6 +70,23 @@ pub struct ShardCounters {
     pub packets_repaired: u64,
 }
 
+/// How much a shard remembers. Nothing that a stranger sends may change it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardMemory {
+    /// Connections, open or waiting for their peer.
+    pub connections: usize,
+    /// Tracks, mirrored ones included.
+    pub tracks: usize,
+    /// Tracks as their subscribers receive them.
+    pub down_tracks: usize,
+    /// Streams that peers send.
+    pub streams: usize,
+    /// Addresses of peers.
+    pub addresses: usize,
+    /// Ufrags and addresses of peers that live on a neighbour.
+    pub foreign: usize,
+}
+
 /// One shard. Feed it with `handle_*`, then drain `poll_batch`, `poll_event` and `poll_neighbour` until each says
 /// `None`, then sleep until `poll_timeout`.
 pub struct Shard {
@@ -155,6 +172,18 @@ impl Shard {
         self.counters
     }
 
+    /// What is remembered right now.
+    pub fn memory(&self) -> ShardMemory {
+        ShardMemory {
+            connections: self.connections.len(),
+            tracks: self.tracks.len(),
+            down_tracks: self.down_track_keys.len(),
+            streams: self.connections.iter().map(|(_, connection)| connection.streams.len()).sum(),
+            addresses: self.addresses.len(),
+            foreign: self.foreign_ufrags.len() + self.foreign_addresses.len(),
+        }
+    }
+
     /// The next forwarded packet in clear, for the test that looks for sealed frames.
     #[cfg(feature = "debug-tap")]
     pub fn poll_tapped(&mut self) -> Option<crate::tap::Tapped> {
@@ -172,7 +201,7 @@ impl Shard {
         self.connection_keys.remove(&connection.id);
         self.ufrags.remove(&connection.local.ufrag);
         for address in &connection.addresses {
-            self.addresses.remove(address);
+            release(&mut self.addresses, *address, key);
         }
         for (_, down_track) in &connection.sends {
             self.remove_down_track(*down_track);
@@ -234,5 +263,12 @@ impl Shard {
         let elapsed = now.saturating_duration_since(self.started);
         let seconds = elapsed.as_secs() & 0x3f;
         ((seconds << 18) + (u64::from(elapsed.subsec_nanos()) << 18) / 1_000_000_000) as u32 & 0x00ff_ffff
+    }
+}
+
+/// Forgets an address of a connection, unless another one has it by now.
+fn release(addresses: &mut Map<SocketAddr, usize>, address: SocketAddr, key: usize) {
+    if addresses.get(&address) == Some(&key) {
+        addresses.remove(&address);
     }
 }

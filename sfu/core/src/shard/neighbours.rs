@@ -100,6 +100,9 @@ impl Shard {
     pub fn handle_neighbour(&mut self, now: Instant, _from: ShardId, message: NeighbourMessage) {
         match message {
             NeighbourMessage::Datagram { source, mut datagram } => {
+                // The neighbour believes that we have this peer, so our belief that a neighbour has it is wrong. With
+                // both, the datagram would go to and fro for ever.
+                self.foreign_addresses.remove(&source);
                 self.handle_own_datagram(now, source, &mut datagram);
             }
             NeighbourMessage::Packet { track, facts, payload } => {

@@ -5,7 +5,7 @@ use super::link::{Link, Path};
 use super::ms;
 use super::sink::Sink;
 use super::source::Source;
-use super::wire::{Rtp, extend, note_feedback, read_compound};
+use super::wire::{Rtp, extend};
 use hanse_sfu_core::command::{Codec, ExtensionIds, Fingerprint, IceCredentials, ReceivePlan, SendPlan};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Mid, TrackId};
 use hanse_sfu_core::rtp::{RtpHeader, is_rtcp};
@@ -13,14 +13,6 @@ use hanse_sfu_core::simulation::{HANDSHAKE, check, peer_session};
 use hanse_sfu_core::srtp::SrtpSession;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rtc_rtcp::packet::Packet;
-use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use rtc_rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
-use rtc_rtcp::receiver_report::ReceiverReport;
-use rtc_rtcp::reception_report::ReceptionReport;
-use rtc_rtcp::sender_report::SenderReport;
-use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
-use rtc_rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -33,9 +25,6 @@ const CHECKS: Duration = ms(2_500);
 
 /// Between two checks until it works.
 const FIRST_CHECKS: Duration = ms(50);
-
-/// Our clock and the SFU's have nothing to do with each other.
-const NTP_START_SECS: u64 = 3_900_000_000;
 
 /// A device.
 pub struct Client {
@@ -74,18 +63,18 @@ pub struct Client {
     /// Everything that is authentic and was received.
     pub received: u64,
     pub outbox: Vec<Vec<u8>>,
-    started: Instant,
-    session: SrtpSession,
-    random: ChaCha8Rng,
-    transport_cc: u16,
-    payload_types: (u8, u8),
-    sent_numbers: BTreeMap<u32, u64>,
-    sealed: BTreeSet<(u32, u64)>,
-    due: Instant,
-    check_due: Instant,
-    report_due: Instant,
-    remb_due: Instant,
-    next_mid: u32,
+    pub(super) started: Instant,
+    pub(super) session: SrtpSession,
+    pub(super) random: ChaCha8Rng,
+    pub(super) transport_cc: u16,
+    pub(super) payload_types: (u8, u8),
+    pub(super) sent_numbers: BTreeMap<u32, u64>,
+    pub(super) sealed: BTreeSet<(u32, u64)>,
+    pub(super) due: Instant,
+    pub(super) check_due: Instant,
+    pub(super) report_due: Instant,
+    pub(super) remb_due: Instant,
+    pub(super) next_mid: u32,
 }
 
 impl Client {
@@ -163,8 +152,19 @@ impl Client {
     pub fn add_source(&mut self, now: Instant, track: TrackId, codec: Codec) {
         let mid = self.new_mid();
         let due_us = self.us(now) + self.random.random_range(0..10_000);
-        let payload_type = if codec.is_video() { self.payload_types.0 } else { self.payload_types.1 };
-        self.sources.push(Source::new(track, &mid, codec, payload_type, due_us, &mut self.random));
+        let payload_type = if codec.is_video() {
+            self.payload_types.0
+        } else {
+            self.payload_types.1
+        };
+        self.sources.push(Source::new(
+            track,
+            &mid,
+            codec,
+            payload_type,
+            due_us,
+            &mut self.random,
+        ));
     }
 
     /// Everything that is published, as the negotiation says it.
@@ -178,7 +178,11 @@ impl Client {
     /// Makes room for a track and says how it is to come.
     pub fn add_sink(&mut self, down_track: DownTrackId, track: TrackId, codec: Codec) -> SendPlan {
         let video = codec.is_video();
-        let payload_type = if video { self.payload_types.0 } else { self.payload_types.1 };
+        let payload_type = if video {
+            self.payload_types.0
+        } else {
+            self.payload_types.1
+        };
         let plan = SendPlan {
             ssrc: self.random.random_range(2..u32::MAX),
             rtx_ssrc: video.then(|| self.random.random_range(2..u32::MAX)),
@@ -197,8 +201,15 @@ impl Client {
         (self.next_mid - 1).to_string()
     }
 
-    pub fn source(&mut self, track: TrackId) -> &mut Source {
-        self.sources.iter_mut().find(|source| source.track == track).unwrap()
+    pub fn source(&self, track: TrackId) -> &Source {
+        self.sources.iter().find(|source| source.track == track).unwrap()
+    }
+
+    pub fn source_mut(&mut self, track: TrackId) -> &mut Source {
+        self.sources
+            .iter_mut()
+            .find(|source| source.track == track)
+            .unwrap()
     }
 
     pub fn sink(&self, track: TrackId) -> &Sink {
@@ -209,7 +220,7 @@ impl Client {
         self.sinks.iter_mut().find(|sink| sink.track == track).unwrap()
     }
 
-    fn us(&self, now: Instant) -> u64 {
+    pub(super) fn us(&self, now: Instant) -> u64 {
         (now - self.started).as_micros() as u64
     }
 
@@ -224,24 +235,20 @@ impl Client {
     pub fn seal(&mut self, mut rtp: Rtp) -> (u16, Vec<u8>) {
         let number = self.transport_cc;
         self.transport_cc = self.transport_cc.wrapping_add(1);
-        rtp.set_extension(self.extensions.transport_cc.unwrap(), number.to_be_bytes().to_vec());
+        rtp.set_extension(
+            self.extensions.transport_cc.unwrap(),
+            number.to_be_bytes().to_vec(),
+        );
         (number, rtp.seal(&self.session))
-    }
-
-    pub fn send_control(&mut self, packets: &[Box<dyn Packet>]) {
-        let compound = rtc_rtcp::packet::marshal(packets).unwrap();
-        let sealed = self.session.seal_control(&compound).unwrap();
-        self.outbox.push(sealed.to_vec());
     }
 
     /// A check of the path from the current address.
     pub fn check(&self) -> Vec<u8> {
-        check(&format!("{}:{}", self.local.ufrag, self.remote.ufrag), &self.local.password, true)
-    }
-
-    pub fn ask_for_key_frame(&mut self, track: TrackId) {
-        let media_ssrc = self.sink(track).plan.ssrc;
-        self.send_control(&[Box::new(PictureLossIndication { sender_ssrc: 1, media_ssrc })]);
+        check(
+            &format!("{}:{}", self.local.ufrag, self.remote.ufrag),
+            &self.local.password,
+            true,
+        )
     }
 
     /// Does what is due.
@@ -266,11 +273,9 @@ impl Client {
             self.report_due = now + ms(1_000);
             self.report(now);
         }
-        if let Some(bps) = self.remb_bps.filter(|_| now >= self.remb_due) {
+        if self.remb_bps.is_some() && now >= self.remb_due {
             self.remb_due = now + ms(250);
-            let ssrcs = self.sinks.iter().map(|sink| sink.plan.ssrc).collect();
-            let remb = ReceiverEstimatedMaximumBitrate { sender_ssrc: 1, bitrate: bps as f32, ssrcs };
-            self.send_control(&[Box::new(remb)]);
+            self.estimate();
         }
     }
 
@@ -278,10 +283,15 @@ impl Client {
     /// send.
     pub fn capture(&mut self, now: Instant, track: TrackId) -> BTreeMap<(u8, u8), Vec<u8>> {
         let (now_us, ids) = (self.us(now), self.extensions);
-        let packets = self.source(track).capture(now_us, &ids);
+        let packets = self.source_mut(track).capture(now_us, &ids);
         let mut sealed = BTreeMap::new();
         for rtp in packets {
-            let layer = self.source(track).streams.iter().position(|stream| stream.ssrc == rtp.ssrc).unwrap() as u8;
+            let layer = self
+                .source(track)
+                .streams
+                .iter()
+                .position(|stream| stream.ssrc == rtp.ssrc)
+                .unwrap() as u8;
             let place = sealed.range((layer, 0)..=(layer, u8::MAX)).count() as u8;
             sealed.insert((layer, place), self.seal(rtp).1);
         }
@@ -299,61 +309,6 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, now: Instant) {
-        let mut packets: Vec<Box<dyn Packet>> = Vec::new();
-        for sink in &mut self.sinks {
-            let (sender_ssrc, media_ssrc) = (1, sink.plan.ssrc);
-            let numbers = sink.poll(now);
-            if !numbers.is_empty() {
-                let nacks = nack_pairs_from_sequence_numbers(&numbers);
-                packets.push(Box::new(TransportLayerNack { sender_ssrc, media_ssrc, nacks }));
-            }
-            if sink.poll_key_frame(now) {
-                packets.push(Box::new(PictureLossIndication { sender_ssrc, media_ssrc }));
-            }
-        }
-        if !packets.is_empty() {
-            self.send_control(&packets);
-        }
-    }
-
-    fn report(&mut self, now: Instant) {
-        let now_us = self.us(now);
-        // NTP has its seconds in the upper half and fractions of 2⁻³² s in the lower.
-        let ntp = (NTP_START_SECS << 32) + ((u128::from(now_us) << 32) / 1_000_000) as u64;
-        let mut packets: Vec<Box<dyn Packet>> = Vec::new();
-        for source in self.sources.iter().filter(|source| source.reports && !source.muted) {
-            for (at, stream) in source.streams.iter().enumerate().filter(|(_, stream)| !stream.paused) {
-                packets.push(Box::new(SenderReport {
-                    ssrc: stream.ssrc,
-                    ntp_time: ntp,
-                    rtp_time: source.timestamp(at, now_us),
-                    packet_count: stream.packets,
-                    octet_count: stream.octets,
-                    ..SenderReport::default()
-                }));
-            }
-        }
-        let mut reports = Vec::new();
-        for sink in &mut self.sinks {
-            let Some((fraction_lost, total_lost, last_sequence_number)) = sink.reception() else { continue };
-            let (last_sender_report, delay) = sink.report.map_or((0, 0), |(middle, at)| {
-                (middle, ((now - at).as_secs_f64() * 65_536.0) as u32)
-            });
-            reports.push(ReceptionReport {
-                ssrc: sink.plan.ssrc,
-                fraction_lost,
-                total_lost,
-                last_sequence_number,
-                jitter: 0,
-                last_sender_report,
-                delay,
-            });
-        }
-        packets.push(Box::new(ReceiverReport { ssrc: 1, reports, ..ReceiverReport::default() }));
-        self.send_control(&packets);
-    }
-
     /// Notes what the SFU sends to this device, before the network may lose it: it must never seal two packets under
     /// one number, or GCM breaks.
     pub fn witness(&mut self, datagram: &[u8]) {
@@ -365,7 +320,11 @@ impl Client {
         let number = extend(self.sent_numbers.get(&header.ssrc).copied(), header.sequence);
         let highest = self.sent_numbers.entry(header.ssrc).or_default();
         *highest = number.max(*highest);
-        assert!(self.sealed.insert((header.ssrc, number)), "{}: one number, two packets", self.name);
+        assert!(
+            self.sealed.insert((header.ssrc, number)),
+            "{}: one number, two packets",
+            self.name
+        );
     }
 
     /// Takes a datagram of the SFU.
@@ -383,9 +342,8 @@ impl Client {
 
     fn handle_media(&mut self, now: Instant, datagram: &mut [u8]) {
         let header = RtpHeader::parse(datagram).unwrap();
-        let known = |sink: &&mut Sink| {
-            sink.plan.ssrc == header.ssrc || sink.plan.rtx_ssrc == Some(header.ssrc)
-        };
+        let known =
+            |sink: &&mut Sink| sink.plan.ssrc == header.ssrc || sink.plan.rtx_ssrc == Some(header.ssrc);
         let Some(sink) = self.sinks.iter_mut().find(known) else {
             self.strays += 1;
             return;
@@ -401,57 +359,4 @@ impl Client {
         self.received += 1;
         sink.take(now, &header, index, &datagram[header.len..len]);
     }
-
-    fn handle_control(&mut self, now: Instant, datagram: &[u8]) {
-        let Ok(compound) = self.session.open_control(datagram) else {
-            return; // the network made two of one
-        };
-        self.received += 1;
-        let now_us = self.us(now);
-        for packet in read_compound(&compound) {
-            let packet = packet.as_any();
-            if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
-                let numbers: Vec<u16> = nack.nacks.iter().flat_map(|pair| pair.packet_list()).collect();
-                self.repeat(nack.media_ssrc, &numbers);
-            } else if let Some(pli) = packet.downcast_ref::<PictureLossIndication>() {
-                for stream in self.sources.iter_mut().flat_map(|source| &mut source.streams) {
-                    if stream.ssrc == pli.media_ssrc {
-                        stream.key_wanted = true;
-                        stream.asked_us.push(now_us);
-                    }
-                }
-            } else if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
-                note_feedback(feedback, &mut self.told);
-            } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
-                for block in &report.reports {
-                    for stream in self.sources.iter_mut().flat_map(|source| &mut source.streams) {
-                        stream.known |= stream.ssrc == block.ssrc;
-                    }
-                }
-            } else if let Some(report) = packet.downcast_ref::<SenderReport>() {
-                for sink in self.sinks.iter_mut().filter(|sink| sink.plan.ssrc == report.ssrc) {
-                    sink.report = Some(((report.ntp_time >> 16) as u32, now));
-                    sink.clock = Some((report.ntp_time, report.rtp_time));
-                }
-            } else {
-                panic!("{}: RTCP that no device expects", self.name);
-            }
-        }
-    }
-
-    fn repeat(&mut self, ssrc: u32, numbers: &[u16]) {
-        let ids = self.extensions;
-        let mut again = Vec::new();
-        for source in &mut self.sources {
-            let at = source.streams.iter().position(|stream| stream.ssrc == ssrc);
-            let Some(at) = at else { continue };
-            again.extend(numbers.iter().filter_map(|number| source.repeat(at, *number, &ids)));
-        }
-        self.asked_again += numbers.len() as u64;
-        for packet in again {
-            self.send(packet);
-        }
-    }
-
-
 }

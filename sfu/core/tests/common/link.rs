@@ -19,8 +19,12 @@ pub struct Link {
 
 impl Link {
     /// Loses and reorders nothing.
-    pub const CLEAN: Link =
-        Link { delay: Duration::from_millis(15), jitter: Duration::ZERO, loss: 0.0, duplication: 0.0 };
+    pub const CLEAN: Link = Link {
+        delay: Duration::from_millis(15),
+        jitter: Duration::ZERO,
+        loss: 0.0,
+        duplication: 0.0,
+    };
 
     /// A bad wireless link: every twentieth datagram is lost, neighbours overtake each other.
     pub const BAD: Link = Link {
@@ -43,7 +47,11 @@ pub struct Path {
 
 impl Path {
     pub fn new(link: Link, seed: u64) -> Path {
-        Path { link, lost: 0, random: ChaCha8Rng::seed_from_u64(seed) }
+        Path {
+            link,
+            lost: 0,
+            random: ChaCha8Rng::seed_from_u64(seed),
+        }
     }
 
     /// When a datagram that is sent now arrives: never, once or twice.
@@ -52,7 +60,11 @@ impl Path {
             self.lost += 1;
             return Vec::new();
         }
-        let copies = if self.random.random_bool(self.link.duplication) { 2 } else { 1 };
+        let copies = if self.random.random_bool(self.link.duplication) {
+            2
+        } else {
+            1
+        };
         let jitter_us = self.link.jitter.as_micros() as u64;
         (0..copies)
             .map(|_| now + self.link.delay + Duration::from_micros(self.random.random_range(0..=jitter_us)))

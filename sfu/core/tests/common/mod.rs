@@ -1,16 +1,17 @@
 //! A small simulated world around the media plane: people with devices, links that lose and reorder, one or more
 //! shards, and a clock that jumps to the next thing that happens. Everything follows from a seed; nothing sleeps.
 //!
-//! [`world`] steps time and carries datagrams and messages; [`client`] is one person's device; [`source`] is what it
-//! publishes, [`sink`] what it receives; [`content`] is what stands behind the codec's descriptor, so that a receiver
-//! can prove whose it is and that nobody touched it; [`link`] is the network; [`wire`] builds and reads packets;
-//! [`proof`] says what must be true of what somebody received.
+//! [`world`] steps time and carries datagrams and messages; [`client`] is one person's device and [`feedback`] its RTCP;
+//! [`source`] is what it publishes, [`sink`] what it receives; [`content`] is what stands behind the codec's descriptor,
+//! so that a receiver can prove whose it is and that nobody touched it; [`link`] is the network; [`wire`] builds and
+//! reads packets; [`proof`] says what must be true of what somebody received.
 
 // Each test file uses its own part of the world.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code)]
 
 pub mod client;
 pub mod content;
+pub mod feedback;
 pub mod link;
 pub mod proof;
 pub mod sink;
@@ -18,10 +19,6 @@ pub mod source;
 pub mod wire;
 pub mod world;
 
-pub use client::Client;
-pub use content::Content;
-pub use link::Link;
-pub use sink::{Frame, Sink};
 pub use world::{Person, World};
 
 use hanse_sfu_core::command::Want;
@@ -35,8 +32,14 @@ pub const fn ms(milliseconds: u64) -> Duration {
 
 /// A visible tile that can use `layer` at most.
 pub const fn up_to(layer: u8) -> Want {
-    Want { enabled: true, layer_max: Layer(layer) }
+    Want {
+        enabled: true,
+        layer_max: Layer(layer),
+    }
 }
 
 /// A hidden tile.
-pub const HIDDEN: Want = Want { enabled: false, layer_max: Layer(2) };
+pub const HIDDEN: Want = Want {
+    enabled: false,
+    layer_max: Layer(2),
+};

@@ -45,7 +45,12 @@ impl Frame {
 
     /// What identifies it wherever and whenever it is received.
     pub fn name(&self) -> (TrackId, u8, u32, bool) {
-        (self.content.track, self.content.layer, self.content.frame, self.content.key)
+        (
+            self.content.track,
+            self.content.layer,
+            self.content.frame,
+            self.content.key,
+        )
     }
 }
 
@@ -140,7 +145,11 @@ impl Sink {
 
     /// The SRTP index of a packet of this track.
     pub fn index(&self, header: &RtpHeader) -> u64 {
-        let highest = if header.ssrc == self.plan.ssrc { self.highest } else { self.rtx_highest };
+        let highest = if header.ssrc == self.plan.ssrc {
+            self.highest
+        } else {
+            self.rtx_highest
+        };
         extend(highest, header.sequence)
     }
 
@@ -152,7 +161,9 @@ impl Sink {
             assert_eq!(Some(header.ssrc), self.plan.rtx_ssrc);
             assert_eq!(Some(header.payload_type), self.plan.rtx_payload_type);
             self.rtx_highest = self.rtx_highest.max(Some(index));
-            let (original, rest) = payload.split_first_chunk().expect("a retransmission begins with a number");
+            let (original, rest) = payload
+                .split_first_chunk()
+                .expect("a retransmission begins with a number");
             sequence = extend(self.highest, u16::from_be_bytes(*original));
             payload = rest;
         } else {
@@ -165,9 +176,14 @@ impl Sink {
             return;
         }
         self.repaired += u64::from(repair);
-        let descriptor = self.codec.is_video().then(|| vp8::parse(payload).expect("a VP8 descriptor"));
+        let descriptor = self
+            .codec
+            .is_video()
+            .then(|| vp8::parse(payload).expect("a VP8 descriptor"));
         let content = payload.get(descriptor.map_or(0, |descriptor| descriptor.len)..);
-        let content = content.and_then(Content::read).expect("what stands behind the descriptor is untouched");
+        let content = content
+            .and_then(Content::read)
+            .expect("what stands behind the descriptor is untouched");
         assert_eq!(content.track, self.track, "somebody else's picture or sound");
         self.note_number(now, sequence);
         if self.next.is_some_and(|next| sequence < next) {
@@ -192,7 +208,15 @@ impl Sink {
             Some(highest) => highest + 1..sequence,
             None => 0..0,
         };
-        self.gaps.extend(missing.map(|missing| (missing, Gap { since: now, due: now + ms(10) })));
+        self.gaps.extend(missing.map(|missing| {
+            (
+                missing,
+                Gap {
+                    since: now,
+                    due: now + ms(10),
+                },
+            )
+        }));
         self.lowest = self.lowest.min(sequence);
         self.highest = self.highest.max(Some(sequence));
     }
@@ -209,7 +233,9 @@ impl Sink {
                 // Decoding begins at a key frame's first packet.
                 Codec::Vp8 => {
                     let mut starts = self.buffer.iter();
-                    starts.find(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame)).map(|(at, _)| *at)
+                    starts
+                        .find(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame))
+                        .map(|(at, _)| *at)
                 }
             };
         }
@@ -243,7 +269,10 @@ impl Sink {
 
     /// The first packet of a whole key frame that waits behind a gap.
     fn whole_key_frame(&self) -> Option<u64> {
-        let starts = self.buffer.iter().filter(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame));
+        let starts = self
+            .buffer
+            .iter()
+            .filter(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame));
         let whole = |first: &u64, packets: u8| {
             (*first..first + u64::from(packets)).all(|sequence| self.buffer.contains_key(&sequence))
         };
@@ -252,8 +281,14 @@ impl Sink {
     }
 
     fn gives_up(&self, now: Instant, sequence: u64) -> bool {
-        let patience = if self.codec.is_video() { PATIENCE } else { SOUND_PATIENCE };
-        self.gaps.get(&sequence).is_some_and(|gap| now - gap.since >= patience)
+        let patience = if self.codec.is_video() {
+            PATIENCE
+        } else {
+            SOUND_PATIENCE
+        };
+        self.gaps
+            .get(&sequence)
+            .is_some_and(|gap| now - gap.since >= patience)
             || (self.highest.is_some_and(|highest| sequence < highest) && !self.gaps.contains_key(&sequence))
     }
 
@@ -265,12 +300,25 @@ impl Sink {
 
     fn hand_on(&mut self, now: Instant, sequence: u64, held: Held) {
         if !self.codec.is_video() {
-            let Held { timestamp, content, .. } = held;
+            let Held {
+                timestamp, content, ..
+            } = held;
             let sequences = (sequence, sequence);
-            self.frames.push(Frame { content, timestamp, sequences, descriptor: None, decodable: true, at: now });
+            self.frames.push(Frame {
+                content,
+                timestamp,
+                sequences,
+                descriptor: None,
+                decodable: true,
+                at: now,
+            });
             return;
         }
-        if self.assembling.first().is_some_and(|(_, first)| first.timestamp != held.timestamp) {
+        if self
+            .assembling
+            .first()
+            .is_some_and(|(_, first)| first.timestamp != held.timestamp)
+        {
             self.abandon(); // a layer switch may cut the old layer's last frame short
         }
         let starts = held.descriptor.is_some_and(|descriptor| descriptor.start);
@@ -285,8 +333,14 @@ impl Sink {
         let parts = std::mem::take(&mut self.assembling);
         let (first, head) = &parts[0];
         for (at, (_, part)) in parts.iter().enumerate() {
-            let expected = Content { packet: at as u8, ..head.content };
-            assert_eq!(part.content, expected, "packets of different frames under one timestamp");
+            let expected = Content {
+                packet: at as u8,
+                ..head.content
+            };
+            assert_eq!(
+                part.content, expected,
+                "packets of different frames under one timestamp"
+            );
         }
         assert_eq!(parts.len(), usize::from(head.content.packets));
         if head.content.key {

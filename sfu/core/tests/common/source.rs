@@ -152,7 +152,11 @@ impl Source {
             return Vec::new();
         }
         self.due_us += if self.codec.is_video() { FRAME } else { SOUND }.as_micros() as u64;
-        if self.muted { Vec::new() } else { self.capture(now_us, ids) }
+        if self.muted {
+            Vec::new()
+        } else {
+            self.capture(now_us, ids)
+        }
     }
 
     /// The next frame of every layer, whatever the time.
@@ -191,10 +195,24 @@ impl Source {
                 key,
                 captured_us: now_us,
             };
-            let Stream { picture_id, tl0, key_idx, .. } = *stream;
+            let Stream {
+                picture_id,
+                tl0,
+                key_idx,
+                ..
+            } = *stream;
             let mut payload = Vec::new();
             if video {
-                payload.extend(Descriptor { start, picture_id, tl0, tid, key_idx }.write());
+                payload.extend(
+                    Descriptor {
+                        start,
+                        picture_id,
+                        tl0,
+                        tid,
+                        key_idx,
+                    }
+                    .write(),
+                );
             }
             payload.extend(content.write(len));
             let mut extensions = Vec::new();
@@ -243,7 +261,10 @@ impl Source {
     pub fn repeat(&mut self, at: usize, sequence: u16, ids: &ExtensionIds) -> Option<Rtp> {
         let (mid, rtx_payload_type, video) = (self.mid, self.rtx_payload_type, self.codec.is_video());
         let stream = &mut self.streams[at];
-        let original = stream.history.iter().find(|rtp| rtp.sequence as u16 == sequence)?;
+        let original = stream
+            .history
+            .iter()
+            .find(|rtp| rtp.sequence as u16 == sequence)?;
         stream.repeated += 1;
         if !video {
             return Some(original.clone());

@@ -40,7 +40,9 @@ impl Rtp {
         let header = packet.len();
         packet.extend(&self.payload);
         packet.extend([0; TAG]);
-        session.seal(&mut packet, header, self.ssrc, self.sequence).unwrap();
+        session
+            .seal(&mut packet, header, self.ssrc, self.sequence)
+            .unwrap();
         packet
     }
 
@@ -53,9 +55,13 @@ impl Rtp {
 
 /// A sequence number with its turns in front, nearest to the highest one; the first turn is 0.
 pub fn extend(highest: Option<u64>, sequence: u16) -> u64 {
-    let Some(highest) = highest else { return u64::from(sequence) };
+    let Some(highest) = highest else {
+        return u64::from(sequence);
+    };
     let distance = sequence.wrapping_sub(highest as u16).cast_signed();
-    highest.checked_add_signed(i64::from(distance)).unwrap_or(u64::from(sequence))
+    highest
+        .checked_add_signed(i64::from(distance))
+        .unwrap_or(u64::from(sequence))
 }
 
 /// What a VP8 descriptor of a device says.
@@ -105,13 +111,18 @@ pub fn note_feedback(feedback: &TransportLayerCc, told: &mut BTreeMap<u16, bool>
     for chunk in &feedback.packet_chunks {
         match chunk {
             PacketStatusChunk::RunLengthChunk(run) => {
-                symbols.extend(std::iter::repeat_n(run.packet_status_symbol, run.run_length.into()));
+                symbols.extend(std::iter::repeat_n(
+                    run.packet_status_symbol,
+                    run.run_length.into(),
+                ));
             }
             PacketStatusChunk::StatusVectorChunk(list) => symbols.extend(&list.symbol_list),
         }
     }
     for (offset, symbol) in (0..feedback.packet_status_count).zip(symbols) {
         let arrived = symbol != SymbolTypeTcc::PacketNotReceived;
-        *told.entry(feedback.base_sequence_number.wrapping_add(offset)).or_default() |= arrived;
+        *told
+            .entry(feedback.base_sequence_number.wrapping_add(offset))
+            .or_default() |= arrived;
     }
 }

@@ -23,8 +23,14 @@ pub struct Person(pub usize);
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Travelling {
-    Up { source: SocketAddr, datagram: Vec<u8> },
-    Down { destination: SocketAddr, datagram: Vec<u8> },
+    Up {
+        source: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    Down {
+        destination: SocketAddr,
+        datagram: Vec<u8>,
+    },
 }
 
 /// The world.
@@ -57,13 +63,20 @@ impl World {
         World::with_shards(seed, 1)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise; only differences matter")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant cannot be made otherwise; only differences matter"
+    )]
     pub fn with_shards(seed: u64, shards: u16) -> World {
         let start = Instant::now();
         let shard = |id| {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&seed.to_be_bytes());
-            let config = ShardConfig { id: ShardId(id), shards, seed: bytes };
+            let config = ShardConfig {
+                id: ShardId(id),
+                shards,
+                seed: bytes,
+            };
             Shard::new(start, config, Box::new(ReadyKeys))
         };
         World {
@@ -137,7 +150,7 @@ impl World {
     }
 
     pub fn source(&mut self, person: Person, track: TrackId) -> &mut Source {
-        self.people[person.0].source(track)
+        self.people[person.0].source_mut(track)
     }
 
     // What the control side does.
@@ -171,11 +184,21 @@ impl World {
     pub fn subscribe(&mut self, person: Person, track: TrackId, want: Want) -> DownTrackId {
         let down_track = DownTrackId(self.new_id());
         let codec = self.people.iter().flat_map(|client| &client.sources);
-        let codec = codec.filter(|source| source.track == track).map(|source| source.codec).next().unwrap();
+        let codec = codec
+            .filter(|source| source.track == track)
+            .map(|source| source.codec)
+            .next()
+            .unwrap();
         let client = self.client(person);
         let plan = client.add_sink(down_track, track, codec);
         let connection = client.connection;
-        self.command(MediaCommand::Subscribe { connection, track, down_track, plan, want });
+        self.command(MediaCommand::Subscribe {
+            connection,
+            track,
+            down_track,
+            plan,
+            want,
+        });
         down_track
     }
 
@@ -200,7 +223,11 @@ impl World {
     }
 
     pub fn tracks(&self, person: Person) -> Vec<TrackId> {
-        self.people[person.0].sources.iter().map(|source| source.track).collect()
+        self.people[person.0]
+            .sources
+            .iter()
+            .map(|source| source.track)
+            .collect()
     }
 
     pub fn camera(&self, person: Person) -> TrackId {
@@ -244,7 +271,9 @@ impl World {
         let end = self.now + limit;
         while !done(self) {
             let next = self.next_wake_up().filter(|next| *next <= end);
-            let Some(next) = next else { panic!("seed {}: {what}: not in {limit:?}", self.seed) };
+            let Some(next) = next else {
+                panic!("seed {}: {what}: not in {limit:?}", self.seed)
+            };
             self.step(next);
         }
     }
@@ -270,13 +299,16 @@ impl World {
 
     /// What all shards have counted together.
     pub fn counters(&self) -> ShardCounters {
-        self.shards.iter().map(Shard::counters).fold(ShardCounters::default(), |sum, one| ShardCounters {
-            datagrams_in: sum.datagrams_in + one.datagrams_in,
-            datagrams_dropped: sum.datagrams_dropped + one.datagrams_dropped,
-            packets_replayed: sum.packets_replayed + one.packets_replayed,
-            packets_forwarded: sum.packets_forwarded + one.packets_forwarded,
-            packets_repaired: sum.packets_repaired + one.packets_repaired,
-        })
+        self.shards
+            .iter()
+            .map(Shard::counters)
+            .fold(ShardCounters::default(), |sum, one| ShardCounters {
+                datagrams_in: sum.datagrams_in + one.datagrams_in,
+                datagrams_dropped: sum.datagrams_dropped + one.datagrams_dropped,
+                packets_replayed: sum.packets_replayed + one.packets_replayed,
+                packets_forwarded: sum.packets_forwarded + one.packets_forwarded,
+                packets_repaired: sum.packets_repaired + one.packets_repaired,
+            })
     }
 
     fn next_wake_up(&self) -> Option<Instant> {
@@ -291,10 +323,15 @@ impl World {
         while let Some(Reverse((at, ..))) = self.travelling.peek()
             && *at <= self.now
         {
-            let Some(Reverse((_, _, travelling))) = self.travelling.pop() else { break };
+            let Some(Reverse((_, _, travelling))) = self.travelling.pop() else {
+                break;
+            };
             match travelling {
                 Travelling::Up { source, datagram } => self.arrive(source, datagram),
-                Travelling::Down { destination, datagram } => {
+                Travelling::Down {
+                    destination,
+                    datagram,
+                } => {
                     // A device that joined later has taken over the address.
                     let at_address = |client: &&mut Client| client.address == destination;
                     if let Some(client) = self.people.iter_mut().rev().find(at_address) {
@@ -318,7 +355,10 @@ impl World {
         let client = &mut self.people[person.0];
         for datagram in std::mem::take(&mut client.outbox) {
             for at in client.up.carry(self.now) {
-                let travelling = Travelling::Up { source: client.address, datagram: datagram.clone() };
+                let travelling = Travelling::Up {
+                    source: client.address,
+                    datagram: datagram.clone(),
+                };
                 self.order += 1;
                 self.travelling.push(Reverse((at, self.order, travelling)));
             }
@@ -372,7 +412,11 @@ impl World {
     fn hear(&mut self, event: MediaEvent) {
         self.note(&format!("{event:?}"));
         if let MediaEvent::Connected { connection } = event {
-            for client in self.people.iter_mut().filter(|client| client.connection == connection) {
+            for client in self
+                .people
+                .iter_mut()
+                .filter(|client| client.connection == connection)
+            {
                 client.connected = true;
             }
         }
@@ -405,7 +449,11 @@ impl World {
         for (destination, datagram) in sent {
             any = true;
             self.note(&(1, at, destination, &datagram));
-            let client = self.people.iter_mut().rev().find(|client| client.address == destination);
+            let client = self
+                .people
+                .iter_mut()
+                .rev()
+                .find(|client| client.address == destination);
             let Some(client) = client else {
                 self.nowhere.push((destination, datagram));
                 continue;
@@ -413,7 +461,10 @@ impl World {
             client.witness(&datagram);
             for at in client.down.carry(self.now) {
                 self.order += 1;
-                let travelling = Travelling::Down { destination, datagram: datagram.clone() };
+                let travelling = Travelling::Down {
+                    destination,
+                    datagram: datagram.clone(),
+                };
                 self.travelling.push(Reverse((at, self.order, travelling)));
             }
         }

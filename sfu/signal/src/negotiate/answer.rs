@@ -72,7 +72,10 @@ impl Answer<'_> {
     pub fn write(&self) -> String {
         let mut lines = Lines(String::new());
         lines.push(format_args!("v=0"));
-        lines.push(format_args!("o=- {} {} IN IP4 127.0.0.1", self.sdp_session, self.sdp_version));
+        lines.push(format_args!(
+            "o=- {} {} IN IP4 127.0.0.1",
+            self.sdp_session, self.sdp_version
+        ));
         lines.push(format_args!("s=-"));
         lines.push(format_args!("t=0 0"));
         let mut bundle = String::from("BUNDLE");
@@ -116,26 +119,49 @@ impl Answer<'_> {
     }
 
     fn write_data(&self, lines: &mut Lines, section: &Section) {
-        lines.push(format_args!("m=application 9 {} webrtc-datachannel", section.protocol));
+        lines.push(format_args!(
+            "m=application 9 {} webrtc-datachannel",
+            section.protocol
+        ));
         lines.push(format_args!("c=IN IP4 0.0.0.0"));
         self.write_transport(lines, section);
         lines.push(format_args!("a=sctp-port:5000"));
         lines.push(format_args!("a=max-message-size:{DATA_MESSAGE_BYTES_MAX}"));
     }
 
-    fn write_media(&self, lines: &mut Lines, section: &Section, codec: &SectionCodec, answer: &SectionAnswer) {
+    fn write_media(
+        &self,
+        lines: &mut Lines,
+        section: &Section,
+        codec: &SectionCodec,
+        answer: &SectionAnswer,
+    ) {
         let payload_type = codec.payload_type;
         let formats = match codec.rtx_payload_type {
             Some(rtx) => format!("{payload_type} {rtx}"),
             None => payload_type.to_string(),
         };
-        lines.push(format_args!("m={} 9 {} {formats}", section.media, section.protocol));
+        lines.push(format_args!(
+            "m={} 9 {} {formats}",
+            section.media, section.protocol
+        ));
         lines.push(format_args!("c=IN IP4 0.0.0.0"));
         lines.push(format_args!("a=rtcp:9 IN IP4 0.0.0.0"));
         self.write_transport(lines, section);
-        for extmap in section.extensions.iter().filter(|extmap| is_useful(extmap.extension, section.kind)) {
-            let direction = extmap.direction.map(|direction| format!("/{direction}")).unwrap_or_default();
-            lines.push(format_args!("a=extmap:{}{direction} {}", extmap.id, extmap.extension.uri()));
+        for extmap in section
+            .extensions
+            .iter()
+            .filter(|extmap| is_useful(extmap.extension, section.kind))
+        {
+            let direction = extmap
+                .direction
+                .map(|direction| format!("/{direction}"))
+                .unwrap_or_default();
+            lines.push(format_args!(
+                "a=extmap:{}{direction} {}",
+                extmap.id,
+                extmap.extension.uri()
+            ));
         }
         let receives = answer.receives && section.sends;
         let sends = answer.sends.as_ref().filter(|_| section.receives);
@@ -168,7 +194,10 @@ impl Answer<'_> {
             }
             for ssrc in [Some(track.ssrc), track.rtx_ssrc].into_iter().flatten() {
                 lines.push(format_args!("a=ssrc:{ssrc} cname:{cname}"));
-                lines.push(format_args!("a=ssrc:{ssrc} msid:{} {}", track.stream_id, track.track_sid));
+                lines.push(format_args!(
+                    "a=ssrc:{ssrc} msid:{} {}",
+                    track.stream_id, track.track_sid
+                ));
             }
         }
     }
@@ -232,7 +261,10 @@ fn is_useful(extension: Extension, kind: SectionKind) -> bool {
 }
 
 fn write_refused(lines: &mut Lines, section: &Section) {
-    lines.push(format_args!("m={} 0 {} {}", section.media, section.protocol, section.formats));
+    lines.push(format_args!(
+        "m={} 0 {} {}",
+        section.media, section.protocol, section.formats
+    ));
     lines.push(format_args!("c=IN IP4 0.0.0.0"));
     lines.push(format_args!("a=mid:{}", section.mid));
     lines.push(format_args!("a=inactive"));

@@ -28,7 +28,9 @@ impl Extension {
             Extension::Rid => "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
             Extension::RepairedRid => "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
             Extension::AudioLevel => "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-            Extension::TransportCc => "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+            Extension::TransportCc => {
+                "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+            }
             Extension::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
         }
     }
@@ -47,7 +49,9 @@ impl Extmap {
     /// `None`: not one of ours, or not a one-byte id.
     pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_whitespace();
-        let (id, direction) = words.next().map(|word| word.split_once('/').map_or((word, ""), |pair| pair))?;
+        let (id, direction) = words
+            .next()
+            .map(|word| word.split_once('/').map_or((word, ""), |pair| pair))?;
         let uri = words.next()?;
         let direction = match direction {
             "" | "sendrecv" => None,
@@ -56,8 +60,14 @@ impl Extmap {
             _ => return None,
         };
         let id = id.parse().ok().filter(|id| (1..=14).contains(id))?;
-        let extension = Extension::ALL.into_iter().find(|extension| extension.uri() == uri)?;
-        Some(Extmap { id, extension, direction })
+        let extension = Extension::ALL
+            .into_iter()
+            .find(|extension| extension.uri() == uri)?;
+        Some(Extmap {
+            id,
+            extension,
+            direction,
+        })
     }
 }
 
@@ -81,7 +91,12 @@ impl ExtensionSpace {
     }
 
     pub fn ids(&self) -> ExtensionIds {
-        let id = |extension| self.admitted.iter().find(|own| own.extension == extension).map(|own| own.id);
+        let id = |extension| {
+            self.admitted
+                .iter()
+                .find(|own| own.extension == extension)
+                .map(|own| own.id)
+        };
         ExtensionIds {
             mid: id(Extension::Mid),
             rid: id(Extension::Rid),

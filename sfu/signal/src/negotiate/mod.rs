@@ -12,7 +12,7 @@ pub(crate) mod slots;
 mod tests;
 
 use crate::context::Context;
-use crate::limits::{OFFER_WINDOW, OFFERS_PER_WINDOW_MAX};
+use crate::limits::{OFFER_BYTES_PER_WINDOW_MAX, OFFER_WINDOW, OFFERS_PER_WINDOW_MAX};
 use crate::names::Names;
 use crate::room::{Goodbye, Room};
 use crate::signalling::SessionId;
@@ -23,7 +23,9 @@ use hanse_sfu_core::command::{
 use hanse_sfu_core::ids::{Mid, TrackId};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{AudioTrackFeature, DisconnectReason, SessionDescription, SignalTarget, TrickleRequest};
+use livekit_protocol::{
+    AudioTrackFeature, DisconnectReason, SessionDescription, SignalTarget, TrickleRequest,
+};
 use offer::{Offer, OfferError, Section};
 use slots::{Requirement, Slot};
 use std::collections::{BTreeMap, HashMap};
@@ -50,6 +52,7 @@ pub(crate) struct Negotiation {
     plan: ReceivePlan,
     window_start: Option<Instant>,
     offers_in_window: u32,
+    bytes_in_window: usize,
 }
 
 impl Negotiation {
@@ -67,6 +70,7 @@ impl Negotiation {
             plan: ReceivePlan::default(),
             window_start: None,
             offers_in_window: 0,
+            bytes_in_window: 0,
         }
     }
 
@@ -92,17 +96,26 @@ impl Negotiation {
                 layers: section.layers(),
             })
         };
-        ReceivePlan { extensions: self.extensions, sections: self.sections.iter().filter_map(receive).collect() }
+        ReceivePlan {
+            extensions: self.extensions,
+            sections: self.sections.iter().filter_map(receive).collect(),
+        }
     }
 
-    fn admit_offer(&mut self, now: Instant) -> Result<(), OfferError> {
+    fn admit_offer(&mut self, now: Instant, bytes: usize) -> Result<(), OfferError> {
         let in_window = self.window_start.is_some_and(|start| now < start + OFFER_WINDOW);
         if !in_window {
             self.window_start = Some(now);
             self.offers_in_window = 0;
+            self.bytes_in_window = 0;
         }
         self.offers_in_window += 1;
-        if self.offers_in_window > OFFERS_PER_WINDOW_MAX { Err(OfferError::TooMany) } else { Ok(()) }
+        self.bytes_in_window = self.bytes_in_window.saturating_add(bytes);
+        if self.offers_in_window > OFFERS_PER_WINDOW_MAX || self.bytes_in_window > OFFER_BYTES_PER_WINDOW_MAX
+        {
+            return Err(OfferError::TooMany);
+        }
+        Ok(())
     }
 }
 
@@ -125,10 +138,12 @@ impl Room {
         session: SessionId,
         description: &SessionDescription,
     ) -> Result<(), OfferError> {
-        let Some(participant) = self.participants.get_mut(&session) else { return Ok(()) };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return Ok(());
+        };
         let connection = participant.connection();
         let negotiation = &mut participant.negotiation;
-        negotiation.admit_offer(cx.now)?;
+        negotiation.admit_offer(cx.now, description.sdp.len())?;
         let offer = Offer::parse(&description.sdp)?;
         let remote = (offer.ice.clone(), offer.fingerprint);
         let is_first = negotiation.remote.is_none();
@@ -165,23 +180,32 @@ impl Room {
 
     /// Tells the media plane what a participant sends, if that has changed.
     pub fn send_receive_plan(&mut self, cx: &mut Context, session: SessionId, is_first: bool) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         let negotiation = &mut participant.negotiation;
         let plan = negotiation.receive_plan();
         if negotiation.has_begun() && (is_first || plan != negotiation.plan) {
             negotiation.plan = plan.clone();
-            cx.media(MediaCommand::SetReceivePlan { connection: participant.connection(), plan });
+            cx.media(MediaCommand::SetReceivePlan {
+                connection: participant.connection(),
+                plan,
+            });
         }
     }
 
     fn send_answer(&mut self, cx: &mut Context, session: SessionId, offer: &Offer, id: u32) {
-        let Some(participant) = self.participants.get(&session) else { return };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
         let negotiation = &participant.negotiation;
         let mut mid_to_track_id = HashMap::new();
         let mut sections = Vec::new();
         for section in &offer.sections {
-            let mut answer =
-                SectionAnswer { receives: section.sends && participant.permission.can_publish, sends: None };
+            let mut answer = SectionAnswer {
+                receives: section.sends && participant.permission.can_publish,
+                sends: None,
+            };
             if let Some(Slot::Busy(track)) = negotiation.slots.get(&section.mid)
                 && let Some(outgoing) = self.outgoing(session, *track)
             {
@@ -204,14 +228,25 @@ impl Room {
         self.send(
             cx,
             session,
-            Message::Answer(SessionDescription { r#type: "answer".to_owned(), sdp, id, mid_to_track_id }),
+            Message::Answer(SessionDescription {
+                r#type: "answer".to_owned(),
+                sdp,
+                id,
+                mid_to_track_id,
+            }),
         );
         self.settle_slots(session);
     }
 
     /// How a section announces a track that goes out on it.
     fn outgoing(&self, session: SessionId, track: TrackId) -> Option<OutgoingTrack> {
-        let bound = self.participants.get(&session)?.subscriptions.get(&track)?.bound.as_ref()?;
+        let bound = self
+            .participants
+            .get(&session)?
+            .subscriptions
+            .get(&track)?
+            .bound
+            .as_ref()?;
         let track = self.tracks.get(&track)?;
         Some(OutgoingTrack {
             stream_id: self.stream_id(track),
@@ -223,27 +258,47 @@ impl Room {
 
     fn opus_parameters(&self, session: SessionId) -> OpusParameters {
         let has = |track: &TrackId, feature: AudioTrackFeature| {
-            self.tracks.get(track).is_some_and(|track| track.info.audio_features.contains(&feature.into()))
+            self.tracks
+                .get(track)
+                .is_some_and(|track| track.info.audio_features.contains(&feature.into()))
         };
         let Some(participant) = self.participants.get(&session) else {
-            return OpusParameters { stereo: false, dtx: true, sends_stereo: false };
+            return OpusParameters {
+                stereo: false,
+                dtx: true,
+                sends_stereo: false,
+            };
         };
         let published = &participant.negotiation.publishing;
-        let bound = participant.subscriptions.iter().filter(|(_, subscription)| subscription.bound.is_some());
+        let bound = participant
+            .subscriptions
+            .iter()
+            .filter(|(_, subscription)| subscription.bound.is_some());
         OpusParameters {
-            stereo: published.values().any(|track| has(track, AudioTrackFeature::TfStereo)),
-            dtx: !published.values().any(|track| has(track, AudioTrackFeature::TfNoDtx)),
-            sends_stereo: bound.map(|(track, _)| track).any(|track| has(track, AudioTrackFeature::TfStereo)),
+            stereo: published
+                .values()
+                .any(|track| has(track, AudioTrackFeature::TfStereo)),
+            dtx: !published
+                .values()
+                .any(|track| has(track, AudioTrackFeature::TfNoDtx)),
+            sends_stereo: bound
+                .map(|(track, _)| track)
+                .any(|track| has(track, AudioTrackFeature::TfStereo)),
         }
     }
 
     /// Our candidates once more as messages, for clients that wait for the last one to be `final`. Some read `sdpMid`
     /// and `sdpMLineIndex` without asking whether they are there.
     fn send_candidates(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get(&session) else { return };
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
         let negotiation = &participant.negotiation;
-        let Some((place, section)) =
-            negotiation.sections.iter().enumerate().find(|(_, section)| !section.is_refused)
+        let Some((place, section)) = negotiation
+            .sections
+            .iter()
+            .enumerate()
+            .find(|(_, section)| !section.is_refused)
         else {
             return;
         };

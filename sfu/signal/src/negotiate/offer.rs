@@ -118,7 +118,8 @@ pub(crate) struct Msid {
 
 impl Offer {
     pub fn parse(sdp: &str) -> Result<Self, OfferError> {
-        if sdp.len() > OFFER_BYTES_MAX || sdp.bytes().filter(|byte| *byte == b'\n').count() > OFFER_LINES_MAX {
+        if sdp.len() > OFFER_BYTES_MAX || sdp.bytes().filter(|byte| *byte == b'\n').count() > OFFER_LINES_MAX
+        {
             return Err(OfferError::TooLong);
         }
         if sdp.lines().filter(|line| line.starts_with("m=")).count() > MEDIA_SECTIONS_MAX {
@@ -145,11 +146,20 @@ impl Offer {
             sections.push(section);
         }
         // The first section that is alive speaks for the transport of the whole BUNDLE (RFC 9143, section 7.2).
-        let place = sections.iter().position(|section| !section.is_refused).ok_or(OfferError::Nothing)?;
-        let tagged = description.media_descriptions.get(place).ok_or(OfferError::Nothing)?;
+        let place = sections
+            .iter()
+            .position(|section| !section.is_refused)
+            .ok_or(OfferError::Nothing)?;
+        let tagged = description
+            .media_descriptions
+            .get(place)
+            .ok_or(OfferError::Nothing)?;
         let transport = |key: &'static str| {
             attribute(tagged, key).or_else(|| {
-                let own = description.attributes.iter().find(|attribute| attribute.key == key);
+                let own = description
+                    .attributes
+                    .iter()
+                    .find(|attribute| attribute.key == key);
                 own.and_then(|attribute| attribute.value.as_deref())
             })
         };
@@ -170,12 +180,21 @@ impl Offer {
             .filter(|attribute| attribute.key == "fingerprint")
             .find_map(|attribute| parse_fingerprint(attribute.value.as_deref()?))
             .ok_or(OfferError::Fingerprint)?;
-        Ok(Offer { ice, fingerprint, extensions: space.ids(), sections })
+        Ok(Offer {
+            ice,
+            fingerprint,
+            extensions: space.ids(),
+            sections,
+        })
     }
 }
 
 impl Section {
-    fn read(media: &MediaDescription, bundle: &HashSet<&str>, space: &mut ExtensionSpace) -> Result<Self, OfferError> {
+    fn read(
+        media: &MediaDescription,
+        bundle: &HashSet<&str>,
+        space: &mut ExtensionSpace,
+    ) -> Result<Self, OfferError> {
         let name = &media.media_name;
         let mid = attribute(media, "mid").and_then(token).ok_or(OfferError::Mid)?;
         let protocol = name.protos.join("/");
@@ -189,7 +208,9 @@ impl Section {
             SectionKind::Audio | SectionKind::Video => {
                 protocol.ends_with("/SAVPF") && media.has_attribute("rtcp-mux")
             }
-            SectionKind::Data => protocol.ends_with("/SCTP") && name.formats.iter().any(|f| f == "webrtc-datachannel"),
+            SectionKind::Data => {
+                protocol.ends_with("/SCTP") && name.formats.iter().any(|f| f == "webrtc-datachannel")
+            }
             SectionKind::Other => false,
         };
         let is_stopped = name.port.value == 0 && !media.has_attribute("bundle-only");
@@ -218,9 +239,13 @@ impl Section {
         section.lacks_codec = section.codec.is_none();
         section.is_refused = section.lacks_codec;
         for attribute in &media.attributes {
-            let Some(value) = attribute.value.as_deref() else { continue };
+            let Some(value) = attribute.value.as_deref() else {
+                continue;
+            };
             match attribute.key.as_str() {
-                "extmap" => section.extensions.extend(Extmap::parse(value).and_then(|extmap| space.admit(extmap))),
+                "extmap" => section
+                    .extensions
+                    .extend(Extmap::parse(value).and_then(|extmap| space.admit(extmap))),
                 "msid" if section.msid.is_none() => section.msid = Msid::parse(value),
                 "simulcast" => section.rids = parse_simulcast(value)?,
                 "ssrc" => section.read_ssrc(value),
@@ -229,17 +254,24 @@ impl Section {
             }
         }
         let retransmissions = &section.retransmissions;
-        section.ssrcs.retain(|ssrc| !retransmissions.iter().any(|(_, rtx)| rtx == ssrc));
+        section
+            .ssrcs
+            .retain(|ssrc| !retransmissions.iter().any(|(_, rtx)| rtx == ssrc));
         Ok(section)
     }
 
     fn read_ssrc(&mut self, value: &str) {
         let mut words = value.splitn(2, ' ');
-        let Some(ssrc) = words.next().and_then(|word| word.parse().ok()) else { return };
+        let Some(ssrc) = words.next().and_then(|word| word.parse().ok()) else {
+            return;
+        };
         if !self.ssrcs.contains(&ssrc) && self.ssrcs.len() < SSRCS_PER_SECTION_MAX {
             self.ssrcs.push(ssrc);
         }
-        if let (None, Some(msid)) = (&self.msid, words.next().and_then(|rest| rest.strip_prefix("msid:"))) {
+        if let (None, Some(msid)) = (
+            &self.msid,
+            words.next().and_then(|rest| rest.strip_prefix("msid:")),
+        ) {
             self.msid = Msid::parse(msid);
         }
     }
@@ -247,8 +279,10 @@ impl Section {
     fn read_ssrc_group(&mut self, value: &str) {
         let mut words = value.split_whitespace();
         let semantics = words.next();
-        let ssrcs: Vec<u32> =
-            words.take(SSRCS_PER_SECTION_MAX).filter_map(|word| word.parse().ok()).collect();
+        let ssrcs: Vec<u32> = words
+            .take(SSRCS_PER_SECTION_MAX)
+            .filter_map(|word| word.parse().ok())
+            .collect();
         match (semantics, ssrcs.as_slice()) {
             (Some("FID"), [ssrc, rtx]) if self.retransmissions.len() < SSRCS_PER_SECTION_MAX => {
                 self.retransmissions.push((*ssrc, *rtx));
@@ -260,23 +294,47 @@ impl Section {
 
     /// Its layers, and how their packets are recognised. One without rid when it is not simulcast.
     pub fn layers(&self) -> Vec<LayerSource> {
-        let rtx_of = |ssrc: u32| self.retransmissions.iter().find(|(own, _)| *own == ssrc).map(|(_, rtx)| *rtx);
+        let rtx_of = |ssrc: u32| {
+            self.retransmissions
+                .iter()
+                .find(|(own, _)| *own == ssrc)
+                .map(|(_, rtx)| *rtx)
+        };
         if !self.rids.is_empty() {
             return ordered(&self.rids)
                 .into_iter()
                 .zip(0..)
-                .map(|(rid, place)| LayerSource { layer: Layer(place), rid: Some(rid), ssrc: None, rtx_ssrc: None })
+                .map(|(rid, place)| LayerSource {
+                    layer: Layer(place),
+                    rid: Some(rid),
+                    ssrc: None,
+                    rtx_ssrc: None,
+                })
                 .collect();
         }
         let one = self.ssrcs.first().copied();
-        let by_ssrc = if self.simulcast_ssrcs.is_empty() { Vec::from_iter(one) } else { self.simulcast_ssrcs.clone() };
+        let by_ssrc = if self.simulcast_ssrcs.is_empty() {
+            Vec::from_iter(one)
+        } else {
+            self.simulcast_ssrcs.clone()
+        };
         if by_ssrc.is_empty() {
-            return vec![LayerSource { layer: Layer(0), rid: None, ssrc: None, rtx_ssrc: None }];
+            return vec![LayerSource {
+                layer: Layer(0),
+                rid: None,
+                ssrc: None,
+                rtx_ssrc: None,
+            }];
         }
         by_ssrc
             .into_iter()
             .zip(0..)
-            .map(|(ssrc, place)| LayerSource { layer: Layer(place), rid: None, ssrc: Some(ssrc), rtx_ssrc: rtx_of(ssrc) })
+            .map(|(ssrc, place)| LayerSource {
+                layer: Layer(place),
+                rid: None,
+                ssrc: Some(ssrc),
+                rtx_ssrc: rtx_of(ssrc),
+            })
             .collect()
     }
 }
@@ -297,7 +355,10 @@ impl Msid {
     fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_whitespace();
         let stream = words.next()?.to_owned();
-        Some(Msid { stream, track: words.next().unwrap_or_default().to_owned() })
+        Some(Msid {
+            stream,
+            track: words.next().unwrap_or_default().to_owned(),
+        })
     }
 }
 
@@ -307,13 +368,18 @@ fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
 
 /// A short token (RFC 8866, `token`), as mids and rids are.
 fn token(text: &str) -> Option<Mid> {
-    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&byte));
+    let is_token = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`{|}~".contains(&byte));
     if is_token { Mid::from(text).ok() } else { None }
 }
 
 fn is_ice_text(text: &str, length_min: usize) -> bool {
     (length_min..=256).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
 fn parse_fingerprint(value: &str) -> Option<Fingerprint> {
@@ -324,7 +390,9 @@ fn parse_fingerprint(value: &str) -> Option<Fingerprint> {
     let mut fingerprint = [0; 32];
     let mut pairs = bytes.trim().split(':');
     for byte in &mut fingerprint {
-        let pair = pairs.next().filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
+        let pair = pairs
+            .next()
+            .filter(|pair| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit()))?;
         *byte = u8::from_str_radix(pair, 16).ok()?;
     }
     pairs.next().is_none().then_some(Fingerprint(fingerprint))
@@ -338,17 +406,29 @@ fn find_codec(media: &MediaDescription, kind: SectionKind) -> Option<SectionCode
         _ => return None,
     };
     let values = |key: &'static str| {
-        let own = media.attributes.iter().filter(move |attribute| attribute.key == key);
+        let own = media
+            .attributes
+            .iter()
+            .filter(move |attribute| attribute.key == key);
         own.filter_map(|attribute| attribute.value.as_deref()?.split_once(' '))
     };
     let is_mapped = |payload_type: &str, encoding: &str| {
-        values("rtpmap").any(|(own, value)| own == payload_type && value.trim().eq_ignore_ascii_case(encoding))
+        values("rtpmap")
+            .any(|(own, value)| own == payload_type && value.trim().eq_ignore_ascii_case(encoding))
     };
-    let format = media.media_name.formats.iter().find(|format| is_mapped(format, encoding))?;
+    let format = media
+        .media_name
+        .formats
+        .iter()
+        .find(|format| is_mapped(format, encoding))?;
     let payload_type = parse_payload_type(format)?;
     let rtx = values("fmtp").find(|(rtx, parameters)| {
-        let apt = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("apt="));
-        apt == Some(format) && is_mapped(rtx, "rtx/90000") && media.media_name.formats.iter().any(|format| format == rtx)
+        let apt = parameters
+            .split(';')
+            .find_map(|parameter| parameter.trim().strip_prefix("apt="));
+        apt == Some(format)
+            && is_mapped(rtx, "rtx/90000")
+            && media.media_name.formats.iter().any(|format| format == rtx)
     });
     let mut feedback = Feedback::default();
     for (_, value) in values("rtcp-fb").filter(|(own, _)| own == format || *own == "*") {
@@ -362,7 +442,12 @@ fn find_codec(media: &MediaDescription, kind: SectionKind) -> Option<SectionCode
         }
     }
     let rtx_payload_type = rtx.and_then(|(rtx, _)| parse_payload_type(rtx));
-    Some(SectionCodec { codec, payload_type, rtx_payload_type, feedback })
+    Some(SectionCodec {
+        codec,
+        payload_type,
+        rtx_payload_type,
+        feedback,
+    })
 }
 
 fn parse_payload_type(text: &str) -> Option<u8> {
@@ -375,7 +460,9 @@ fn parse_simulcast(value: &str) -> Result<Vec<Rid>, OfferError> {
     while let Some(direction) = words.next() {
         let Some(streams) = words.next() else { break };
         if direction == "send" {
-            let rids = streams.split(';').filter_map(|alternatives| alternatives.split(',').next());
+            let rids = streams
+                .split(';')
+                .filter_map(|alternatives| alternatives.split(',').next());
             let mut read: Vec<Rid> = Vec::new();
             for rid in rids.take(LAYERS_MAX) {
                 let rid = token(rid.trim_start_matches('~')).ok_or(OfferError::Rid)?;

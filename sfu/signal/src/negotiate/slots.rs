@@ -43,7 +43,8 @@ impl Negotiation {
     }
 
     fn in_state(&self, kind: SectionKind, slot: Slot) -> impl Iterator<Item = &Section> {
-        self.receiving(kind).filter(move |section| self.slots.get(&section.mid) == Some(&slot))
+        self.receiving(kind)
+            .filter(move |section| self.slots.get(&section.mid) == Some(&slot))
     }
 
     /// Usable slots of a kind, those first on which the client only receives, then in the offer's order.
@@ -56,23 +57,37 @@ impl Negotiation {
     /// The client offers this kind, but never with a codec that we forward.
     fn lacks_codec(&self, kind: SectionKind) -> bool {
         self.receiving(kind).next().is_none()
-            && self.sections.iter().any(|section| section.kind == kind && section.receives && section.lacks_codec)
+            && self
+                .sections
+                .iter()
+                .any(|section| section.kind == kind && section.receives && section.lacks_codec)
     }
 }
 
 impl Room {
     /// After an offer: new sections become slots, vanished ones give their track back.
     pub fn update_slots(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         let negotiation = &mut participant.negotiation;
-        let audios: Vec<Mid> = negotiation.receiving(SectionKind::Audio).map(|section| section.mid).collect();
-        let videos: Vec<Mid> = negotiation.receiving(SectionKind::Video).map(|section| section.mid).collect();
+        let audios: Vec<Mid> = negotiation
+            .receiving(SectionKind::Audio)
+            .map(|section| section.mid)
+            .collect();
+        let videos: Vec<Mid> = negotiation
+            .receiving(SectionKind::Video)
+            .map(|section| section.mid)
+            .collect();
         let mut before = std::mem::take(&mut negotiation.slots);
         for mid in audios.iter().chain(&videos) {
-            negotiation.slots.insert(*mid, before.remove(mid).unwrap_or(Slot::Free));
+            negotiation
+                .slots
+                .insert(*mid, before.remove(mid).unwrap_or(Slot::Free));
         }
         let required = negotiation.requirement;
-        if required.is_some_and(|required| audios.len() >= required.audios && videos.len() >= required.videos) {
+        if required.is_some_and(|required| audios.len() >= required.audios && videos.len() >= required.videos)
+        {
             negotiation.requirement = None;
             cx.timers.cancel(Timer::Requirement(self.key, session));
         }
@@ -94,7 +109,9 @@ impl Room {
 
     /// After an answer: what it answered `inactive` can be used again.
     pub fn settle_slots(&mut self, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         for slot in participant.negotiation.slots.values_mut() {
             if *slot == Slot::Draining {
                 *slot = Slot::Free;
@@ -106,7 +123,9 @@ impl Room {
     pub fn require_sections(&mut self, cx: &mut Context, session: SessionId) {
         let waiting =
             [SectionKind::Audio, SectionKind::Video].map(|kind| (kind, self.waiting(session, kind).len()));
-        let Some(participant) = self.participants.get_mut(&session) else { return };
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
         let negotiation = &mut participant.negotiation;
         if !negotiation.has_begun() || negotiation.requirement.is_some() {
             return;
@@ -128,8 +147,12 @@ impl Room {
             audios: negotiation.receiving(SectionKind::Audio).count() + audios,
             videos: negotiation.receiving(SectionKind::Video).count() + videos,
         });
-        cx.timers.set(Timer::Requirement(self.key, session), cx.now + REQUIREMENT_WAIT);
-        let message = MediaSectionsRequirement { num_audios: audios as u32, num_videos: videos as u32 };
+        cx.timers
+            .set(Timer::Requirement(self.key, session), cx.now + REQUIREMENT_WAIT);
+        let message = MediaSectionsRequirement {
+            num_audios: audios as u32,
+            num_videos: videos as u32,
+        };
         self.send(cx, session, Message::MediaSectionsRequirement(message));
     }
 

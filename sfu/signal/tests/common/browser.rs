@@ -6,8 +6,8 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, ClientInfo, ConnectionSettings, JoinRequest, ParticipantInfo, SessionDescription, TrackInfo,
-    TrackSource, TrackType,
+    AddTrackRequest, ClientInfo, ConnectionSettings, JoinRequest, ParticipantInfo, SessionDescription,
+    TrackInfo, TrackSource, TrackType,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,7 +66,8 @@ pub struct Browser {
     pub is_closed: bool,
     /// It answers `media_sections_requirement`.
     pub is_obedient: bool,
-    pub last_answer: String,
+    /// It cannot decode VP8.
+    pub lacks_vp8: bool,
 }
 
 impl Browser {
@@ -75,8 +76,17 @@ impl Browser {
             session: None,
             sid: String::new(),
             identity: identity.into(),
-            ufrag: format!("uf{}", identity.chars().filter(char::is_ascii_alphanumeric).collect::<String>()),
-            settings: ConnectionSettings { auto_subscribe: true, ..Default::default() },
+            ufrag: format!(
+                "uf{}",
+                identity
+                    .chars()
+                    .filter(char::is_ascii_alphanumeric)
+                    .collect::<String>()
+            ),
+            settings: ConnectionSettings {
+                auto_subscribe: true,
+                ..Default::default()
+            },
             protocol: 17,
             brings: Vec::new(),
             offers_at_join: true,
@@ -90,7 +100,7 @@ impl Browser {
             announced: BTreeMap::new(),
             is_closed: false,
             is_obedient: true,
-            last_answer: String::new(),
+            lacks_vp8: false,
         };
         for kind in [TrackType::Audio, TrackType::Video] {
             browser.add_slots(kind, 3);
@@ -102,7 +112,15 @@ impl Browser {
     fn add(&mut self, kind: TrackType, used: Use, is_simulcast: bool) {
         let mid = self.list.len().to_string();
         let direction = "inactive".into();
-        self.list.push(Section { mid, kind, is_simulcast, used, direction, msid: None, ssrc: 0 });
+        self.list.push(Section {
+            mid,
+            kind,
+            is_simulcast,
+            used,
+            direction,
+            msid: None,
+            ssrc: 0,
+        });
     }
 
     pub fn add_slots(&mut self, kind: TrackType, count: usize) {
@@ -114,11 +132,18 @@ impl Browser {
     }
 
     pub fn slots(&self) -> usize {
-        self.list.iter().filter(|section| section.used == Use::Slot).count()
+        self.list
+            .iter()
+            .filter(|section| section.used == Use::Slot)
+            .count()
     }
 
     pub fn stop_section(&mut self, mid: &str) {
-        self.list.iter_mut().find(|section| section.mid == mid).unwrap().used = Use::Stopped;
+        self.list
+            .iter_mut()
+            .find(|section| section.mid == mid)
+            .unwrap()
+            .used = Use::Stopped;
     }
 
     pub fn add_sender(&mut self, kind: TrackType, track: &str) {
@@ -127,8 +152,17 @@ impl Browser {
     }
 
     pub fn remove_sender(&mut self, track_sid: &str) {
-        let cid = self.announced.iter().find(|(_, info)| info.sid == track_sid).unwrap().0.clone();
-        let section = self.list.iter_mut().find(|section| section.used == Use::Sender { track: cid.clone() });
+        let cid = self
+            .announced
+            .iter()
+            .find(|(_, info)| info.sid == track_sid)
+            .unwrap()
+            .0
+            .clone();
+        let section = self
+            .list
+            .iter_mut()
+            .find(|section| section.used == Use::Sender { track: cid.clone() });
         section.unwrap().used = Use::Stopped;
     }
 
@@ -142,12 +176,20 @@ impl Browser {
 
     pub fn mid_of(&self, track_sid: &str) -> String {
         let own = &self.known[&self.sid];
-        own.tracks.iter().find(|track| track.sid == track_sid).unwrap().mid.clone()
+        own.tracks
+            .iter()
+            .find(|track| track.sid == track_sid)
+            .unwrap()
+            .mid
+            .clone()
     }
 
     pub fn join_request(&mut self) -> JoinRequest {
         JoinRequest {
-            client_info: Some(ClientInfo { protocol: self.protocol, ..Default::default() }),
+            client_info: Some(ClientInfo {
+                protocol: self.protocol,
+                ..Default::default()
+            }),
             connection_settings: Some(self.settings),
             add_track_requests: self.brings.clone(),
             publisher_offer: self.offers_at_join.then(|| self.next_description()),
@@ -158,7 +200,12 @@ impl Browser {
     pub fn next_description(&mut self) -> SessionDescription {
         let id = self.next_offer;
         self.next_offer += 1;
-        SessionDescription { r#type: "offer".into(), sdp: self.offer_text(), id, ..Default::default() }
+        SessionDescription {
+            r#type: "offer".into(),
+            sdp: self.offer_text(),
+            id,
+            ..Default::default()
+        }
     }
 
     pub fn offer(&mut self) {
@@ -174,7 +221,11 @@ impl Browser {
         let mids: Vec<&str> = self.list.iter().map(|section| section.mid.as_str()).collect();
         let mut text = String::new();
         for line in head.lines() {
-            let line = if line.starts_with("a=group:") { format!("a=group:BUNDLE {}", mids.join(" ")) } else { line.into() };
+            let line = if line.starts_with("a=group:") {
+                format!("a=group:BUNDLE {}", mids.join(" "))
+            } else {
+                line.into()
+            };
             text += &format!("{line}\r\n");
         }
         for (place, section) in self.list.iter().enumerate() {
@@ -187,8 +238,21 @@ impl Browser {
                 (TrackType::Video, true, false) => blocks[8],
                 (TrackType::Data, ..) => blocks[9],
             };
+            let block = if self.lacks_vp8 {
+                block.replace("VP8/", "VPx/")
+            } else {
+                block.to_owned()
+            };
             for (number, line) in block.lines().enumerate() {
-                text += &self.line(place, section, if number == 0 { format!("m={line}") } else { line.to_owned() });
+                text += &self.line(
+                    place,
+                    section,
+                    if number == 0 {
+                        format!("m={line}")
+                    } else {
+                        line.to_owned()
+                    },
+                );
             }
         }
         text
@@ -198,7 +262,11 @@ impl Browser {
         let Some((key, _)) = line.split_once(':') else {
             let is_direction = matches!(line.as_str(), "a=recvonly" | "a=sendonly");
             let stopped = is_direction && section.used == Use::Stopped;
-            return if stopped { "a=inactive\r\n".into() } else { format!("{line}\r\n") };
+            return if stopped {
+                "a=inactive\r\n".into()
+            } else {
+                format!("{line}\r\n")
+            };
         };
         let track = match &section.used {
             Use::Sender { track } => track.as_str(),
@@ -226,9 +294,21 @@ impl Browser {
             .iter()
             .filter_map(|section| {
                 let (publisher_sid, track_sid) = section.msid.clone()?;
-                let source = self.known.get(&publisher_sid)?.tracks.iter().find(|track| track.sid == track_sid)?.source();
+                let source = self
+                    .known
+                    .get(&publisher_sid)?
+                    .tracks
+                    .iter()
+                    .find(|track| track.sid == track_sid)?
+                    .source();
                 let (mid, ssrc) = (section.mid.clone(), section.ssrc);
-                Some(Heard { publisher_sid, track_sid, source, mid, ssrc })
+                Some(Heard {
+                    publisher_sid,
+                    track_sid,
+                    source,
+                    mid,
+                    ssrc,
+                })
             })
             .collect()
     }
@@ -260,7 +340,10 @@ impl Browser {
             }
             Message::Answer(answer) => self.apply(answer),
             Message::Offer(_) => panic!("the server never offers"),
-            _ => assert!(!self.inbox.is_empty() || matches!(message, Message::Leave(_)), "join comes first"),
+            _ => assert!(
+                !self.inbox.is_empty() || matches!(message, Message::Leave(_)),
+                "join comes first"
+            ),
         }
         self.inbox.push(message);
     }
@@ -270,7 +353,8 @@ impl Browser {
         if let Some(before) = self.known.get(&info.sid) {
             assert!(info.version > before.version, "a change without a new version");
         }
-        self.known.retain(|sid, known| known.identity != info.identity || *sid == info.sid);
+        self.known
+            .retain(|sid, known| known.identity != info.identity || *sid == info.sid);
         if info.state() == State::Disconnected {
             self.known.remove(&info.sid);
             self.gone.insert(info.sid.clone());
@@ -280,25 +364,36 @@ impl Browser {
     }
 
     fn apply(&mut self, answer: &SessionDescription) {
-        assert!(answer.id < self.next_offer && self.answered.insert(answer.id), "one answer per offer");
+        assert!(
+            answer.id < self.next_offer && self.answered.insert(answer.id),
+            "one answer per offer"
+        );
         assert_eq!(answer.r#type, "answer");
-        self.last_answer = answer.sdp.clone();
         let blocks: Vec<&str> = answer.sdp.split("\r\nm=").skip(1).collect();
         let mut fmtps: BTreeMap<&str, &str> = BTreeMap::new();
         let mut mapped = BTreeMap::new();
         for (section, block) in self.list.iter_mut().zip(&blocks) {
             let value = |key: &str| block.lines().find_map(|line| line.strip_prefix(key));
-            assert_eq!(value("a=mid:"), Some(section.mid.as_str()), "sections keep their order");
+            assert_eq!(
+                value("a=mid:"),
+                Some(section.mid.as_str()),
+                "sections keep their order"
+            );
             for line in block.lines().filter_map(|line| line.strip_prefix("a=fmtp:")) {
                 let (payload_type, parameters) = line.split_once(' ').unwrap();
                 let before = fmtps.insert(payload_type, parameters);
-                assert!(before.is_none_or(|before| before == parameters), "one fmtp per payload type");
+                assert!(
+                    before.is_none_or(|before| before == parameters),
+                    "one fmtp per payload type"
+                );
             }
             if section.kind == TrackType::Data {
                 continue;
             }
             let directions = ["sendrecv", "sendonly", "recvonly", "inactive"];
-            let direction = directions.into_iter().find(|d| block.lines().any(|line| line == format!("a={d}")));
+            let direction = directions
+                .into_iter()
+                .find(|d| block.lines().any(|line| line == format!("a={d}")));
             let direction = direction.expect("a section has a direction");
             let msid = value("a=msid:").map(|msid| {
                 let (stream, track) = msid.split_once(' ').unwrap();
@@ -306,24 +401,50 @@ impl Browser {
                 assert!(participant.starts_with("PA_") && own == track && track.starts_with("TR_"));
                 (participant.to_owned(), track.to_owned())
             });
-            assert_eq!(msid.is_some(), direction.starts_with("send"), "a msid where something is sent, and only there");
+            assert_eq!(
+                msid.is_some(),
+                direction.starts_with("send"),
+                "a msid where something is sent, and only there"
+            );
             if let Some((participant, track)) = &msid {
-                let known = self.known.get(participant).expect("the participant is known before its track is mapped");
-                assert!(known.tracks.iter().any(|info| info.sid == *track), "the track is known before it is mapped");
+                let known = self
+                    .known
+                    .get(participant)
+                    .expect("the participant is known before its track is mapped");
+                assert!(
+                    known.tracks.iter().any(|info| info.sid == *track),
+                    "the track is known before it is mapped"
+                );
                 mapped.insert(section.mid.clone(), track.clone());
                 let is_new = section.msid != msid;
                 let was_silent = section.msid.is_none();
-                assert!(!is_new || was_silent, "a slot is answered inactive before it carries another track");
+                assert!(
+                    !is_new || was_silent,
+                    "a slot is answered inactive before it carries another track"
+                );
             }
-            section.ssrc = value("a=ssrc:").map_or(0, |line| line.split(' ').next().unwrap().parse().unwrap());
+            section.ssrc =
+                value("a=ssrc:").map_or(0, |line| line.split(' ').next().unwrap().parse().unwrap());
             section.direction = direction.into();
             section.msid = msid;
         }
         assert!(blocks.len() <= self.list.len(), "no section is added");
-        assert_eq!(answer.mid_to_track_id.clone().into_iter().collect::<BTreeMap<_, _>>(), mapped);
+        assert_eq!(
+            answer
+                .mid_to_track_id
+                .clone()
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
+            mapped
+        );
     }
 
     pub fn direction(&self, mid: &str) -> &str {
-        &self.list.iter().find(|section| section.mid == mid).unwrap().direction
+        &self
+            .list
+            .iter()
+            .find(|section| section.mid == mid)
+            .unwrap()
+            .direction
     }
 }

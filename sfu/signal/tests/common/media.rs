@@ -30,30 +30,66 @@ impl Media {
     pub fn take(&mut self, command: MediaCommand) {
         self.commands.push(command.clone());
         match command {
-            MediaCommand::OpenConnection { connection, local, remote, .. } => {
+            MediaCommand::OpenConnection {
+                connection,
+                local,
+                remote,
+                ..
+            } => {
                 assert!(local.password.len() >= 24 && remote.password.len() >= 22);
                 assert!(self.ufrags.insert(local.ufrag), "an ICE ufrag was used twice");
-                assert!(self.connections.insert(connection, Connection::default()).is_none(), "opened twice");
+                assert!(
+                    self.connections
+                        .insert(connection, Connection::default())
+                        .is_none(),
+                    "opened twice"
+                );
             }
             MediaCommand::SetReceivePlan { connection, plan } => {
                 for section in &plan.sections {
                     assert!((1..=LAYERS_MAX).contains(&section.layers.len()));
                 }
-                self.connections.get_mut(&connection).expect("a plan for no connection").plan = plan;
+                self.connections
+                    .get_mut(&connection)
+                    .expect("a plan for no connection")
+                    .plan = plan;
                 let live = self.live();
                 self.down.retain(|_, down| live.contains(&down.track));
             }
-            MediaCommand::Subscribe { connection, track, down_track, plan, want } => {
-                assert!(self.connections.contains_key(&connection), "a subscription without a connection");
-                assert!(self.live().contains(&track), "a subscription to a track that nobody sends");
+            MediaCommand::Subscribe {
+                connection,
+                track,
+                down_track,
+                plan,
+                want,
+            } => {
+                assert!(
+                    self.connections.contains_key(&connection),
+                    "a subscription without a connection"
+                );
+                assert!(
+                    self.live().contains(&track),
+                    "a subscription to a track that nobody sends"
+                );
                 assert!(self.used.insert(down_track), "a down track id was used twice");
                 for other in self.down.values().filter(|down| down.connection == connection) {
                     assert_ne!(other.plan.ssrc, plan.ssrc);
                     assert_ne!(other.plan.mid, plan.mid, "two tracks on one section");
                     assert_ne!(other.track, track, "one track twice");
                 }
-                assert!(!self.sends_itself(connection, track), "somebody gets its own track");
-                self.down.insert(down_track, Down { connection, track, plan, want });
+                assert!(
+                    !self.sends_itself(connection, track),
+                    "somebody gets its own track"
+                );
+                self.down.insert(
+                    down_track,
+                    Down {
+                        connection,
+                        track,
+                        plan,
+                        want,
+                    },
+                );
             }
             MediaCommand::Unsubscribe { down_track } => {
                 assert!(self.used.contains(&down_track));
@@ -72,15 +108,23 @@ impl Media {
     pub fn forget(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
         let live = self.live();
-        self.down.retain(|_, down| down.connection != connection && live.contains(&down.track));
+        self.down
+            .retain(|_, down| down.connection != connection && live.contains(&down.track));
     }
 
     fn live(&self) -> BTreeSet<TrackId> {
-        self.connections.values().flat_map(|own| own.plan.sections.iter().map(|section| section.track)).collect()
+        self.connections
+            .values()
+            .flat_map(|own| own.plan.sections.iter().map(|section| section.track))
+            .collect()
     }
 
     fn sends_itself(&self, connection: ConnectionId, track: TrackId) -> bool {
-        self.connections[&connection].plan.sections.iter().any(|section| section.track == track)
+        self.connections[&connection]
+            .plan
+            .sections
+            .iter()
+            .any(|section| section.track == track)
     }
 
     pub fn unconnected(&mut self) -> Vec<ConnectionId> {
@@ -94,12 +138,17 @@ impl Media {
     }
 
     pub fn sends(&self, connection: ConnectionId, ssrc: u32) -> bool {
-        self.down.values().any(|down| down.connection == connection && down.plan.ssrc == ssrc)
+        self.down
+            .values()
+            .any(|down| down.connection == connection && down.plan.ssrc == ssrc)
     }
 
     pub fn track_at(&self, connection: ConnectionId, mid: &str) -> Option<TrackId> {
         let plan = &self.connections.get(&connection)?.plan;
-        plan.sections.iter().find(|section| section.mid.as_str() == mid).map(|section| section.track)
+        plan.sections
+            .iter()
+            .find(|section| section.mid.as_str() == mid)
+            .map(|section| section.track)
     }
 
     pub fn plan(&self, connection: ConnectionId) -> &ReceivePlan {
@@ -107,7 +156,10 @@ impl Media {
     }
 
     pub fn want(&self, connection: ConnectionId, track: TrackId) -> Option<Want> {
-        self.down.values().find(|down| down.connection == connection && down.track == track).map(|down| down.want)
+        self.down
+            .values()
+            .find(|down| down.connection == connection && down.track == track)
+            .map(|down| down.want)
     }
 
     pub fn connections(&self) -> usize {

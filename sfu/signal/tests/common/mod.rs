@@ -47,12 +47,18 @@ pub fn config(start: Instant) -> SignalConfig {
         departure_timeout_s: 20,
         max_participants: 0,
         participants_max_on_node: 1_000,
-        candidates: vec!["192.0.2.1:7882".parse().unwrap(), "[2001:db8::1]:7882".parse().unwrap()],
+        candidates: vec![
+            "192.0.2.1:7882".parse().unwrap(),
+            "[2001:db8::1]:7882".parse().unwrap(),
+        ],
         fingerprint: format!("sha-256 {}", ["AB"; 32].join(":")),
         node_id: "ND_test".into(),
         region: String::new(),
         keys: keys(),
-        wall: WallClock { at: start, unix_ms: START_UNIX_S * 1000 },
+        wall: WallClock {
+            at: start,
+            unix_ms: START_UNIX_S * 1000,
+        },
     }
 }
 
@@ -65,13 +71,22 @@ pub fn claims(identity: &str) -> Claims {
         attributes: BTreeMap::new(),
         kind: Kind::Standard,
         expires_at_unix_s: START_UNIX_S + 3600,
-        video: VideoGrant { room_join: true, room: "standup".into(), ..VideoGrant::default() },
+        video: VideoGrant {
+            room_join: true,
+            room: "standup".into(),
+            ..VideoGrant::default()
+        },
     }
 }
 
 /// A join as `livekit-client` makes it.
 pub fn attempt(claims: Claims, browser: &mut Browser) -> JoinAttempt {
-    JoinAttempt { claims, request: Some(browser.join_request()), publish: None, user_agent: None }
+    JoinAttempt {
+        claims,
+        request: Some(browser.join_request()),
+        publish: None,
+        user_agent: None,
+    }
 }
 
 impl Default for Town {
@@ -82,6 +97,7 @@ impl Default for Town {
 
 impl Town {
     pub fn new(change: impl FnOnce(&mut SignalConfig)) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "virtual time starts at some moment")]
         let start = Instant::now();
         let mut config = config(start);
         change(&mut config);
@@ -96,12 +112,25 @@ impl Town {
         }
     }
 
+    /// A town where media connects only when the test says so.
+    pub fn unconnected() -> Self {
+        Town {
+            connects: false,
+            ..Town::default()
+        }
+    }
+
     /// Joins with an ordinary token.
     pub fn join(&mut self, name: &str) {
         self.join_as(name, claims(name), Browser::new(name)).unwrap();
     }
 
-    pub fn join_as(&mut self, name: &str, claims: Claims, mut browser: Browser) -> Result<SessionId, JoinRefusal> {
+    pub fn join_as(
+        &mut self,
+        name: &str,
+        claims: Claims,
+        mut browser: Browser,
+    ) -> Result<SessionId, JoinRefusal> {
         let attempt = attempt(claims, &mut browser);
         self.join_with(name, attempt, browser)
     }
@@ -114,7 +143,11 @@ impl Town {
     ) -> Result<SessionId, JoinRefusal> {
         let checked = self.signalling.check_join(&attempt);
         let joined = self.signalling.handle_join(self.now, attempt);
-        assert_eq!(checked.err(), joined.err(), "validation says what the join will get");
+        assert_eq!(
+            checked.err(),
+            joined.err(),
+            "validation says what the join will get"
+        );
         let session = joined?;
         browser.session = Some(session);
         self.people.insert(name.to_owned(), browser);
@@ -144,16 +177,23 @@ impl Town {
             }
             let mut asks = Vec::new();
             for browser in self.people.values_mut().filter(|browser| !browser.is_closed) {
-                asks.extend(browser.outbox.drain(..).map(|ask| (browser.session.unwrap(), ask)));
+                asks.extend(
+                    browser
+                        .outbox
+                        .drain(..)
+                        .map(|ask| (browser.session.unwrap(), ask)),
+                );
             }
             for (session, ask) in asks {
                 moved = true;
-                self.signalling.handle_request(self.now, session, SignalRequest { message: Some(ask) });
+                self.signalling
+                    .handle_request(self.now, session, SignalRequest { message: Some(ask) });
             }
             if self.connects {
                 for connection in self.media.unconnected() {
                     moved = true;
-                    self.signalling.handle_media(self.now, MediaEvent::Connected { connection });
+                    self.signalling
+                        .handle_media(self.now, MediaEvent::Connected { connection });
                 }
             }
             if !moved {
@@ -234,7 +274,11 @@ impl Town {
         browser.add_sender(kind_of(source), &cid);
         browser.offer();
         self.settle();
-        self.browser(name).published(&cid).expect("the track was refused").sid.clone()
+        self.browser(name)
+            .published(&cid)
+            .expect("the track was refused")
+            .sid
+            .clone()
     }
 
     /// Stops sending and offers again.
@@ -249,20 +293,27 @@ impl Town {
     pub fn hears(&self, name: &str, publisher: &str, source: TrackSource) -> bool {
         let sid = &self.people[publisher].sid;
         let heard = self.people[name].heard();
-        let is_mapped = heard.iter().any(|heard| heard.publisher_sid == *sid && heard.source == source);
+        let is_mapped = heard
+            .iter()
+            .any(|heard| heard.publisher_sid == *sid && heard.source == source);
         let connection = self.connection(name);
         let flows = heard
             .iter()
             .filter(|heard| heard.publisher_sid == *sid && heard.source == source)
             .all(|heard| self.media.sends(connection, heard.ssrc));
-        assert!(!is_mapped || flows, "an answer maps a track that the media plane does not send");
+        assert!(
+            !is_mapped || flows,
+            "an answer maps a track that the media plane does not send"
+        );
         is_mapped
     }
 
     /// The media plane's name for a track.
     pub fn track(&self, publisher: &str, track_sid: &str) -> TrackId {
         let mid = self.people[publisher].mid_of(track_sid);
-        self.media.track_at(self.connection(publisher), &mid).expect("the track is not received")
+        self.media
+            .track_at(self.connection(publisher), &mid)
+            .expect("the track is not received")
     }
 
     pub fn commands(&self) -> &[MediaCommand] {
@@ -282,10 +333,19 @@ pub fn add_track(cid: &str, source: TrackSource) -> AddTrackRequest {
     use livekit_protocol::{SimulcastCodec, VideoLayer, VideoQuality, encryption};
     let kind = kind_of(source);
     let layers: Vec<VideoLayer> = if kind == TrackType::Video {
-        [(VideoQuality::Low, 320, 180), (VideoQuality::Medium, 640, 360), (VideoQuality::High, 1280, 720)]
-            .into_iter()
-            .map(|(quality, width, height)| VideoLayer { quality: quality.into(), width, height, ..Default::default() })
-            .collect()
+        [
+            (VideoQuality::Low, 320, 180),
+            (VideoQuality::Medium, 640, 360),
+            (VideoQuality::High, 1280, 720),
+        ]
+        .into_iter()
+        .map(|(quality, width, height)| VideoLayer {
+            quality: quality.into(),
+            width,
+            height,
+            ..Default::default()
+        })
+        .collect()
     } else {
         Vec::new()
     };
@@ -298,7 +358,11 @@ pub fn add_track(cid: &str, source: TrackSource) -> AddTrackRequest {
         height: if kind == TrackType::Video { 720 } else { 0 },
         encryption: encryption::Type::Gcm.into(),
         simulcast_codecs: if kind == TrackType::Video {
-            vec![SimulcastCodec { codec: "vp8".into(), cid: cid.into(), ..Default::default() }]
+            vec![SimulcastCodec {
+                codec: "vp8".into(),
+                cid: cid.into(),
+                ..Default::default()
+            }]
         } else {
             Vec::new()
         },
@@ -311,10 +375,14 @@ pub fn add_track(cid: &str, source: TrackSource) -> AddTrackRequest {
 #[macro_export]
 macro_rules! last {
     ($town:expr, $name:expr, $sort:ident) => {
-        $town.people[$name].inbox.iter().rev().find_map(|message| match message {
-            livekit_protocol::signal_response::Message::$sort(content) => Some(content.clone()),
-            _ => None,
-        })
+        $town.people[$name]
+            .inbox
+            .iter()
+            .rev()
+            .find_map(|message| match message {
+                livekit_protocol::signal_response::Message::$sort(content) => Some(content.clone()),
+                _ => None,
+            })
     };
 }
 
@@ -336,7 +404,9 @@ pub fn info_of(town: &Town, name: &str, sid: &str) -> Option<livekit_protocol::P
 }
 
 pub fn tracks_of(town: &Town, name: &str, sid: &str) -> Vec<TrackInfo> {
-    info_of(town, name, sid).map(|info| info.tracks).unwrap_or_default()
+    info_of(town, name, sid)
+        .map(|info| info.tracks)
+        .unwrap_or_default()
 }
 
 pub fn is_leave(message: &Message) -> bool {
