@@ -4,8 +4,8 @@
 use anyhow::{Context, ensure};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use hanse_sfu_core::command::{
-    Codec, ExtensionIds, Fingerprint, IceCredentials, LayerSource, MediaCommand, Peer, ReceivePlan, ReceiveSection,
-    SendPlan, Want,
+    Codec, ExtensionIds, Fingerprint, IceCredentials, LayerSource, MediaCommand, Peer, ReceivePlan,
+    ReceiveSection, SendPlan, Want,
 };
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Layer, Mid, ShardId, TrackId};
 use hanse_sfu_core::rtp::HeaderTemplate;
@@ -81,7 +81,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&lines)?);
         return Ok(());
     }
-    println!("subscribers  ns/packet  seal ns  ratio  of it ingress  allocations/packet  instructions/packet");
+    println!(
+        "subscribers  ns/packet  seal ns  ratio  of it ingress  allocations/packet  instructions/packet"
+    );
     for line in &lines {
         println!(
             "{:>11}  {:>9.0}  {:>7.0}  {:>5.2}  {:>13.0}  {:>18.2}  {:>19}",
@@ -91,7 +93,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             line.ratio,
             line.ingress_ns,
             line.allocations_per_packet,
-            line.instructions_per_packet.map_or("valgrind missing".into(), |count| format!("{count:.0}")),
+            line.instructions_per_packet
+                .map_or("valgrind missing".into(), |count| format!("{count:.0}")),
         );
     }
     if let [_, ten, _, thousand] = &lines[..] {
@@ -150,7 +153,9 @@ fn cpu() -> Duration {
 
 /// The bare seal of one packet by the same library, in place.
 fn seal_floor() -> anyhow::Result<f64> {
-    let key = UnboundKey::new(&AES_128_GCM, &[7; 16]).ok().context("the library refused a key")?;
+    let key = UnboundKey::new(&AES_128_GCM, &[7; 16])
+        .ok()
+        .context("the library refused a key")?;
     let key = LessSafeKey::new(key);
     let mut payload = vec![1; PAYLOAD];
     let rounds = 20_000_u32;
@@ -174,17 +179,27 @@ fn instructions(subscribers: usize) -> anyhow::Result<Option<f64>> {
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg("--toggle-collect=*Bench*forward_prepared*")
             .arg(std::env::current_exe()?)
-            .args(["packet-path", "--only-forward", &subscribers.to_string(), &frames.to_string()])
+            .args([
+                "packet-path",
+                "--only-forward",
+                &subscribers.to_string(),
+                &frames.to_string(),
+            ])
             .output();
         let Ok(run) = run else { return Ok(None) };
         let text = String::from_utf8_lossy(&run.stderr).into_owned();
         ensure!(run.status.success(), "valgrind failed: {text}");
-        let collected = text.lines().find_map(|line| line.split_once("Collected :")).context("no count")?;
+        let collected = text
+            .lines()
+            .find_map(|line| line.split_once("Collected :"))
+            .context("no count")?;
         Ok(Some(collected.1.trim().parse()?))
     };
     let (short, long) = (150, 150 + (2_000 / (subscribers * FRAME)).max(2));
     let packets = ((long - short) * FRAME * subscribers) as f64;
-    Ok(count(long)?.zip(count(short)?).map(|(long, short)| (long - short) / packets))
+    Ok(count(long)?
+        .zip(count(short)?)
+        .map(|(long, short)| (long - short) / packets))
 }
 
 struct Bench {
@@ -211,13 +226,22 @@ fn fingerprint(number: usize) -> Fingerprint {
 impl Bench {
     fn new(subscribers: usize) -> anyhow::Result<Self> {
         let now = Instant::now();
-        let config = ShardConfig { id: ShardId(0), shards: 1, seed: [1; 32] };
+        let config = ShardConfig {
+            id: ShardId(0),
+            shards: 1,
+            seed: [1; 32],
+        };
         let mut shard = Shard::new(now, config, Box::new(ReadyKeys));
         for number in 0..=subscribers {
             connect(&mut shard, now, number);
         }
         let mid = Mid::from("0").ok().context("mid")?;
-        let layers = vec![LayerSource { layer: Layer(0), rid: None, ssrc: Some(77), rtx_ssrc: None }];
+        let layers = vec![LayerSource {
+            layer: Layer(0),
+            rid: None,
+            ssrc: Some(77),
+            rtx_ssrc: None,
+        }];
         let section = ReceiveSection {
             mid,
             track: TrackId(1),
@@ -226,8 +250,14 @@ impl Bench {
             rtx_payload_type: Some(97),
             layers,
         };
-        let plan = ReceivePlan { extensions: EXTENSIONS, sections: vec![section] };
-        let plan = MediaCommand::SetReceivePlan { connection: ConnectionId(0), plan };
+        let plan = ReceivePlan {
+            extensions: EXTENSIONS,
+            sections: vec![section],
+        };
+        let plan = MediaCommand::SetReceivePlan {
+            connection: ConnectionId(0),
+            plan,
+        };
         shard.handle_command(now, ShardCommand::Media(plan));
         for number in 1..=subscribers {
             let plan = SendPlan {
@@ -244,7 +274,10 @@ impl Bench {
                 track: TrackId(1),
                 down_track: DownTrackId(number as u64),
                 plan,
-                want: Want { enabled: true, layer_max: Layer(2) },
+                want: Want {
+                    enabled: true,
+                    layer_max: Layer(2),
+                },
             };
             shard.handle_command(now, ShardCommand::Media(subscribe));
         }
@@ -269,7 +302,10 @@ impl Bench {
             packet.resize(64 + PAYLOAD + TAG, 0);
             let marker = place + 1 == FRAME;
             let timestamp = self.frame.wrapping_mul(3000);
-            let header = self.template.write(packet, marker, self.sequence as u16, timestamp, 0).context("header")?;
+            let header = self
+                .template
+                .write(packet, marker, self.sequence as u16, timestamp, 0)
+                .context("header")?;
             // RFC 7741: X and S, then I, L and T; a 15-bit picture id, TL0PICIDX, TID.
             let picture = (self.frame as u16 & 0x7fff | 0x8000).to_be_bytes();
             let start = if place == 0 { 0x90 } else { 0x80 };
@@ -290,7 +326,10 @@ impl Bench {
     fn forward_frame(&mut self) -> anyhow::Result<(Duration, Duration)> {
         self.prepare()?;
         let (sent, total, ingress) = self.forward_prepared();
-        ensure!(sent == self.subscribers * FRAME, "{sent} datagrams instead of one for each subscriber");
+        ensure!(
+            sent == self.subscribers * FRAME,
+            "{sent} datagrams instead of one for each subscriber"
+        );
         Ok((total, ingress))
     }
 
@@ -310,15 +349,25 @@ impl Bench {
 fn drain(shard: &mut Shard, now: Instant) -> usize {
     let mut sent = 0;
     while let Some(batch) = shard.poll_batch(now) {
-        sent += batch.trains.iter().map(|train| train.len.div_ceil(train.segment)).sum::<usize>();
+        sent += batch
+            .trains
+            .iter()
+            .map(|train| train.len.div_ceil(train.segment))
+            .sum::<usize>();
         black_box(batch.bytes);
     }
     sent
 }
 
 fn connect(shard: &mut Shard, now: Instant, number: usize) {
-    let local = IceCredentials { ufrag: format!("sfu{number}"), password: "a-password-of-the-sfu-0".into() };
-    let remote = IceCredentials { ufrag: format!("peer{number}"), password: "not-needed-by-a-lite-side".into() };
+    let local = IceCredentials {
+        ufrag: format!("sfu{number}"),
+        password: "a-password-of-the-sfu-0".into(),
+    };
+    let remote = IceCredentials {
+        ufrag: format!("peer{number}"),
+        password: "not-needed-by-a-lite-side".into(),
+    };
     let mut request = check(&format!("sfu{number}:peer{number}"), &local.password, true);
     let open = MediaCommand::OpenConnection {
         connection: ConnectionId(number as u64),

@@ -66,7 +66,10 @@ impl SendArena {
 
     /// What is to be sent.
     pub fn batch(&self) -> Batch<'_> {
-        Batch { bytes: self.bytes.get(..self.len).unwrap_or_default(), trains: &self.trains }
+        Batch {
+            bytes: self.bytes.get(..self.len).unwrap_or_default(),
+            trains: &self.trains,
+        }
     }
 
     /// Lets `write` build one datagram of at most `room` bytes in place; it returns the length, or `None` to give up.
@@ -85,7 +88,9 @@ impl SendArena {
         if self.bytes.len() < end {
             self.bytes.resize(end.max(ARENA_BATCH + 64 * 1024), 0);
         }
-        let Some(len) = self.bytes.get_mut(start..end).and_then(write) else { return false };
+        let Some(len) = self.bytes.get_mut(start..end).and_then(write) else {
+            return false;
+        };
         self.len = start + len;
         if let Some(train) = self.trains.last_mut()
             && train.destination == destination
@@ -96,7 +101,12 @@ impl SendArena {
         {
             train.len += len;
         } else {
-            self.trains.push(Train { destination, start, len, segment: len.max(1) });
+            self.trains.push(Train {
+                destination,
+                start,
+                len,
+                segment: len.max(1),
+            });
         }
         true
     }
@@ -114,8 +124,13 @@ impl Batch<'_> {
     /// Every datagram of the batch by itself, in sending order.
     pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
         self.trains.iter().flat_map(|train| {
-            let bytes = self.bytes.get(train.start..train.start + train.len).unwrap_or_default();
-            bytes.chunks(train.segment).map(|datagram| (train.destination, datagram))
+            let bytes = self
+                .bytes
+                .get(train.start..train.start + train.len)
+                .unwrap_or_default();
+            bytes
+                .chunks(train.segment)
+                .map(|datagram| (train.destination, datagram))
         })
     }
 }
@@ -135,7 +150,11 @@ mod tests {
             assert!(arena.push_datagram(to(port), &vec![port as u8; len]));
         }
         let batch = arena.batch();
-        let shapes: Vec<_> = batch.trains.iter().map(|train| (train.destination.port(), train.len, train.segment)).collect();
+        let shapes: Vec<_> = batch
+            .trains
+            .iter()
+            .map(|train| (train.destination.port(), train.len, train.segment))
+            .collect();
         assert_eq!(shapes, [(1, 260, 100), (1, 60, 60), (2, 60, 60), (2, 80, 80)]);
         let sizes: Vec<_> = batch.datagrams().map(|(_, datagram)| datagram.len()).collect();
         assert_eq!(sizes, [100, 100, 60, 60, 60, 80]);
@@ -153,7 +172,9 @@ mod tests {
     #[test]
     fn an_arena_that_nobody_drains_stops_growing() {
         let mut arena = SendArena::default();
-        let taken = (0..10_000).filter(|_| arena.push_datagram(to(1), &[0; 1000])).count();
+        let taken = (0..10_000)
+            .filter(|_| arena.push_datagram(to(1), &[0; 1000]))
+            .count();
         assert_eq!(taken, ARENA_MAX / 1000);
         arena.clear();
         assert!(arena.push_datagram(to(1), &[0; 1000]));

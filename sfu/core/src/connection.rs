@@ -189,7 +189,11 @@ impl Connection {
             downlink: Downlink::default(),
             sent: RateMeter::default(),
             loss: LossCounters::default(),
-            due: Due { receiver_reports: now, sender_reports: now, quality: now + crate::QUALITY_INTERVAL },
+            due: Due {
+                receiver_reports: now,
+                sender_reports: now,
+                quality: now + crate::QUALITY_INTERVAL,
+            },
         }
     }
 
@@ -211,7 +215,11 @@ impl Connection {
             })
             .collect();
         let sections = &self.sections;
-        self.streams.retain(|stream| sections.iter().any(|section| section.track == stream.source.track));
+        self.streams.retain(|stream| {
+            sections
+                .iter()
+                .any(|section| section.track == stream.source.track)
+        });
     }
 
     /// Whose packet is this, by what was negotiated? Used once per SSRC; afterwards the SSRC is enough.
@@ -222,7 +230,11 @@ impl Connection {
                 payload_type if Some(payload_type) == section.rtx_payload_type => true,
                 _ => return None,
             };
-            let rid = if rtx { extensions.repaired_rid } else { extensions.rid };
+            let rid = if rtx {
+                extensions.repaired_rid
+            } else {
+                extensions.rid
+            };
             let layer = match extensions.mid {
                 Some(mid) if mid != section.mid.as_str() => return None,
                 Some(_) => section.layers.iter().find(|layer| match &layer.rid {
@@ -234,13 +246,21 @@ impl Connection {
                     .iter()
                     .find(|layer| (if rtx { layer.rtx_ssrc } else { layer.ssrc }) == Some(header.ssrc)),
             }?;
-            Some(Source { track: section.track, layer: layer.layer, rtx, payload_type: header.payload_type })
+            Some(Source {
+                track: section.track,
+                layer: layer.layer,
+                rtx,
+                payload_type: header.payload_type,
+            })
         })
     }
 
     /// The down track behind an outgoing SSRC.
     pub fn down_track(&self, ssrc: u32) -> Option<DownTrackId> {
-        self.sends.iter().find(|(sent, _)| *sent == ssrc).map(|(_, down_track)| *down_track)
+        self.sends
+            .iter()
+            .find(|(sent, _)| *sent == ssrc)
+            .map(|(_, down_track)| *down_track)
     }
 }
 

@@ -111,9 +111,15 @@ impl DownTrack {
         want: Want,
         rtx_start: u16,
     ) -> Self {
-        let rtx = plan.rtx_ssrc.zip(plan.rtx_payload_type).map(|(ssrc, payload_type)| {
-            (ssrc, HeaderTemplate::new(ssrc, payload_type, &plan.extensions, Some(&plan.mid)))
-        });
+        let rtx = plan
+            .rtx_ssrc
+            .zip(plan.rtx_payload_type)
+            .map(|(ssrc, payload_type)| {
+                (
+                    ssrc,
+                    HeaderTemplate::new(ssrc, payload_type, &plan.extensions, Some(&plan.mid)),
+                )
+            });
         DownTrack {
             id,
             connection,
@@ -128,7 +134,12 @@ impl DownTrack {
             latest: None,
             history: Vec::new(),
             header: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, None),
-            header_with_mid: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, Some(&plan.mid)),
+            header_with_mid: HeaderTemplate::new(
+                plan.ssrc,
+                plan.payload_type,
+                &plan.extensions,
+                Some(&plan.mid),
+            ),
             rtx,
             rtx_sequence: u64::from(rtx_start),
             mid_needed: true,
@@ -199,11 +210,23 @@ impl DownTrack {
         }
         let sequence = facts.sequence.wrapping_add(self.sequence_offset);
         let timestamp = facts.timestamp.wrapping_add(self.timestamp_offset);
-        let numbers = facts.vp8.as_ref().map(|descriptor| self.numbers.rewrite(descriptor)).unwrap_or_default();
+        let numbers = facts
+            .vp8
+            .as_ref()
+            .map(|descriptor| self.numbers.rewrite(descriptor))
+            .unwrap_or_default();
         if self.latest.is_none_or(|latest| sequence > latest.sequence) {
-            self.latest = Some(Latest { sequence, timestamp, at: now });
+            self.latest = Some(Latest {
+                sequence,
+                timestamp,
+                at: now,
+            });
         }
-        Some(Outgoing { sequence, timestamp: timestamp as u32, numbers })
+        Some(Outgoing {
+            sequence,
+            timestamp: timestamp as u32,
+            numbers,
+        })
     }
 
     /// Up when that is closer to the target, down when the current layer is above it, anything at the very start.
@@ -250,23 +273,41 @@ impl DownTrack {
     /// Builds and seals one packet in `out` (payload + [`OVERHEAD_MAX`] bytes of room); `None` if it is not for this
     /// subscriber.
     #[inline]
-    #[expect(clippy::too_many_arguments, reason = "what one packet needs, taken apart so that borrows stay disjoint")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what one packet needs, taken apart so that borrows stay disjoint"
+    )]
     pub fn forward(
         &mut self,
         now: Instant,
         abs_send_time: u32,
         session: &SrtpSession,
-        Packet { position, facts, payload }: Packet<'_>,
+        Packet {
+            position,
+            facts,
+            payload,
+        }: Packet<'_>,
         target: Layer,
         translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
         out: &mut [u8],
     ) -> Option<usize> {
         let outgoing = self.choose(now, facts, target, translate)?;
-        let template = if self.mid_needed { &self.header_with_mid } else { &self.header };
-        let header =
-            template.write(out, facts.marker, outgoing.sequence as u16, outgoing.timestamp, abs_send_time)?;
+        let template = if self.mid_needed {
+            &self.header_with_mid
+        } else {
+            &self.header
+        };
+        let header = template.write(
+            out,
+            facts.marker,
+            outgoing.sequence as u16,
+            outgoing.timestamp,
+            abs_send_time,
+        )?;
         let len = header + write_payload(facts, payload, outgoing.numbers, out.get_mut(header..)?)? + TAG;
-        session.seal(out.get_mut(..len)?, header, self.plan.ssrc, outgoing.sequence).ok()?;
+        session
+            .seal(out.get_mut(..len)?, header, self.plan.ssrc, outgoing.sequence)
+            .ok()?;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add((len - header - TAG) as u32);
         if self.rtx.is_some() {
@@ -279,9 +320,20 @@ impl DownTrack {
         if self.history.is_empty() {
             self.history = vec![None; HISTORY];
         }
-        let Outgoing { sequence, timestamp, numbers } = outgoing;
+        let Outgoing {
+            sequence,
+            timestamp,
+            numbers,
+        } = outgoing;
         if let Some(slot) = self.history.get_mut(sequence as usize % HISTORY) {
-            *slot = Some(Sent { sequence, position, timestamp, numbers, repeats: 0, repeated_at_ms: 0 });
+            *slot = Some(Sent {
+                sequence,
+                position,
+                timestamp,
+                numbers,
+                repeats: 0,
+                repeated_at_ms: 0,
+            });
         }
     }
 
@@ -290,7 +342,10 @@ impl DownTrack {
         let latest = self.latest?;
         let age = (latest.sequence as u16).wrapping_sub(number);
         let sequence = latest.sequence.checked_sub(u64::from(age))?;
-        let spacing = self.rtt.map_or(REPEAT_SPACING_MAX, |rtt| rtt.min(REPEAT_SPACING_MAX)).as_millis() as u32;
+        let spacing = self
+            .rtt
+            .map_or(REPEAT_SPACING_MAX, |rtt| rtt.min(REPEAT_SPACING_MAX))
+            .as_millis() as u32;
         let sent = self.history.get_mut(sequence as usize % HISTORY)?.as_mut()?;
         let too_soon = sent.repeats > 0 && now_ms.wrapping_sub(sent.repeated_at_ms) < spacing;
         if sent.sequence != sequence || sent.repeats >= REPEATS_MAX || too_soon {
@@ -298,7 +353,12 @@ impl DownTrack {
         }
         sent.repeats += 1;
         sent.repeated_at_ms = now_ms;
-        Some(Repair { number, position: sent.position, timestamp: sent.timestamp, numbers: sent.numbers })
+        Some(Repair {
+            number,
+            position: sent.position,
+            timestamp: sent.timestamp,
+            numbers: sent.numbers,
+        })
     }
 
     /// Builds and seals a retransmission (RFC 4588, section 4) in `out`.
@@ -312,7 +372,13 @@ impl DownTrack {
     ) -> Option<usize> {
         let (ssrc, template) = self.rtx.as_ref()?;
         let sequence = self.rtx_sequence;
-        let header = template.write(out, facts.marker, sequence as u16, repair.timestamp, abs_send_time)?;
+        let header = template.write(
+            out,
+            facts.marker,
+            sequence as u16,
+            repair.timestamp,
+            abs_send_time,
+        )?;
         *out.get_mut(header..)?.first_chunk_mut()? = repair.number.to_be_bytes();
         let body = header + 2;
         let len = body + write_payload(facts, payload, repair.numbers, out.get_mut(body..)?)? + TAG;
@@ -352,13 +418,20 @@ pub struct Repair {
 
 /// Copies a payload behind a header; the descriptor gets the down track's numbers, the rest is never touched.
 #[inline]
-fn write_payload(facts: &PacketFacts, payload: &[u8], numbers: Vp8Rewritten, out: &mut [u8]) -> Option<usize> {
+fn write_payload(
+    facts: &PacketFacts,
+    payload: &[u8],
+    numbers: Vp8Rewritten,
+    out: &mut [u8],
+) -> Option<usize> {
     let (descriptor, rest) = match &facts.vp8 {
-        Some(descriptor) => {
-            (vp8::write(payload, descriptor, numbers, out)?, payload.get(descriptor.len..)?)
-        }
+        Some(descriptor) => (
+            vp8::write(payload, descriptor, numbers, out)?,
+            payload.get(descriptor.len..)?,
+        ),
         None => (0, payload),
     };
-    out.get_mut(descriptor..descriptor + rest.len())?.copy_from_slice(rest);
+    out.get_mut(descriptor..descriptor + rest.len())?
+        .copy_from_slice(rest);
     Some(descriptor + rest.len())
 }

@@ -36,10 +36,16 @@ impl Downlink {
     pub fn on_estimate(&mut self, now: Instant, estimate_bps: u64, sent_bps: u64) {
         let too_small =
             sent_bps > JUDGED_FROM_BPS && estimate_bps < sent_bps.saturating_mul(BELOW_PERCENT) / 100;
-        self.below = if too_small { self.below.saturating_add(1) } else { 0 };
+        self.below = if too_small {
+            self.below.saturating_add(1)
+        } else {
+            0
+        };
         if self.below >= BELOW_TO_ACT {
             if self.limit_bps.is_none() {
-                let after = self.trial_after.map_or(TRIAL_AFTER, |last| (last * 2).min(TRIAL_AFTER_MAX));
+                let after = self
+                    .trial_after
+                    .map_or(TRIAL_AFTER, |last| (last * 2).min(TRIAL_AFTER_MAX));
                 self.trial_after = Some(after);
                 self.trial_at = Some(now + after);
             }
@@ -55,7 +61,9 @@ impl Downlink {
             self.limit_bps = None;
             self.below = 0;
         } else if self.limit_bps.is_none()
-            && self.trial_at.is_some_and(|at| now.saturating_duration_since(at) > TRIAL_AFTER_MAX)
+            && self
+                .trial_at
+                .is_some_and(|at| now.saturating_duration_since(at) > TRIAL_AFTER_MAX)
         {
             *self = Downlink::default(); // the trial has succeeded
         }
@@ -88,7 +96,10 @@ pub fn share(limit_bps: u64, claims: &mut [Claim]) {
         left = left.saturating_sub(rate(claim, 0));
     }
     for step in 1..crate::ids::LAYERS_MAX as u8 {
-        for claim in claims.iter_mut().filter(|claim| claim.wanted.0 >= step && claim.granted.0 + 1 == step) {
+        for claim in claims
+            .iter_mut()
+            .filter(|claim| claim.wanted.0 >= step && claim.granted.0 + 1 == step)
+        {
             let more = rate(claim, step).saturating_sub(rate(claim, step - 1));
             if rate(claim, step) == 0 || more <= left {
                 left -= more.min(left);
@@ -104,7 +115,11 @@ mod tests {
     use super::*;
 
     fn claim(wanted: u8) -> Claim {
-        Claim { layers_bps: [150_000, 450_000, 1_700_000], wanted: Layer(wanted), granted: Layer(0) }
+        Claim {
+            layers_bps: [150_000, 450_000, 1_700_000],
+            wanted: Layer(wanted),
+            granted: Layer(0),
+        }
     }
 
     #[test]

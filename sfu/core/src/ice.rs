@@ -50,13 +50,21 @@ impl Check {
         let provider = AwsLcRsProvider::new();
         addressed
             && intact
-            && MessageIntegrity::check(&mut self.message, local.password.as_bytes(), provider.crypto()).is_ok()
+            && MessageIntegrity::check(&mut self.message, local.password.as_bytes(), provider.crypto())
+                .is_ok()
     }
 
     /// The peer wants media on this pair from now on. What stands behind the integrity is not the peer's word.
     pub fn nominates(&self) -> bool {
-        let protected = self.message.attributes.0.iter().take_while(|it| it.typ != ATTR_MESSAGE_INTEGRITY);
-        protected.into_iter().any(|attribute| attribute.typ == ATTR_USE_CANDIDATE)
+        let protected = self
+            .message
+            .attributes
+            .0
+            .iter()
+            .take_while(|it| it.typ != ATTR_MESSAGE_INTEGRITY);
+        protected
+            .into_iter()
+            .any(|attribute| attribute.typ == ATTR_USE_CANDIDATE)
     }
 
     /// The success response.
@@ -67,7 +75,10 @@ impl Check {
             .build(&[
                 Box::new(self.message.transaction_id),
                 Box::new(BINDING_SUCCESS),
-                Box::new(XorMappedAddress { ip: source.ip(), port: source.port() }),
+                Box::new(XorMappedAddress {
+                    ip: source.ip(),
+                    port: source.port(),
+                }),
                 Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
                     local.password.clone(),
                     provider.crypto(),
@@ -86,7 +97,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn credentials(ufrag: &str, password: &str) -> IceCredentials {
-        IceCredentials { ufrag: ufrag.into(), password: password.into() }
+        IceCredentials {
+            ufrag: ufrag.into(),
+            password: password.into(),
+        }
     }
 
     #[test]
@@ -102,10 +116,16 @@ mod tests {
         response.unmarshal_binary(&raw).unwrap();
         assert_eq!(response.typ, BINDING_SUCCESS);
         let mut address = XorMappedAddress::default();
-        address.get_from_as(&response, rtc_stun::attributes::ATTR_XORMAPPED_ADDRESS).unwrap();
+        address
+            .get_from_as(&response, rtc_stun::attributes::ATTR_XORMAPPED_ADDRESS)
+            .unwrap();
         assert_eq!(SocketAddr::new(address.ip, address.port), source);
 
-        for (username, password) in [("ours:them", "guess"), ("ours:other", "our-password"), ("x:them", "our-password")] {
+        for (username, password) in [
+            ("ours:them", "guess"),
+            ("ours:other", "our-password"),
+            ("x:them", "our-password"),
+        ] {
             let mut check = Check::parse(&simulation::check(username, password, false)).unwrap();
             assert!(!check.is_authentic(&ours, &theirs), "{username} with {password}");
             assert!(!check.nominates());

@@ -30,9 +30,9 @@ pub mod rtp;
 pub mod secure;
 mod sequence;
 pub mod shard;
-pub mod srtp;
 #[cfg(any(test, feature = "simulation"))]
 pub mod simulation;
+pub mod srtp;
 #[cfg(feature = "debug-tap")]
 pub mod tap;
 mod track;

@@ -65,7 +65,9 @@ impl Placement {
     /// Takes a command of the signalling.
     pub fn handle_command(&mut self, _now: Instant, mut command: MediaCommand) {
         match &mut command {
-            MediaCommand::OpenConnection { connection, local, .. } => {
+            MediaCommand::OpenConnection {
+                connection, local, ..
+            } => {
                 let ufrag = local.ufrag.clone();
                 let seat = Seat {
                     ufrag,
@@ -79,15 +81,22 @@ impl Placement {
             }
             MediaCommand::SetReceivePlan { connection, plan } => {
                 let connection = *connection;
-                let Some(seat) = self.seats.get_mut(&connection) else { return };
+                let Some(seat) = self.seats.get_mut(&connection) else {
+                    return;
+                };
                 // A track belongs to the connection that first announced it, whatever shard that is on.
                 let published = &self.tracks;
-                plan.sections.retain(|section| published.get(&section.track).is_none_or(|it| it.by == connection));
+                plan.sections
+                    .retain(|section| published.get(&section.track).is_none_or(|it| it.by == connection));
                 let tracks: BTreeSet<_> = plan.sections.iter().map(|section| section.track).collect();
                 let ended: Vec<_> = seat.tracks.difference(&tracks).copied().collect();
                 seat.tracks = tracks;
                 for section in &plan.sections {
-                    let layers = section.layers.iter().map(|layer| usize::from(layer.layer.0) + 1).max();
+                    let layers = section
+                        .layers
+                        .iter()
+                        .map(|layer| usize::from(layer.layer.0) + 1)
+                        .max();
                     self.tracks.entry(section.track).or_insert_with(|| Published {
                         by: connection,
                         codec: section.codec,
@@ -98,9 +107,16 @@ impl Placement {
                 self.pass_on(connection, command);
                 self.end_tracks(ended);
             }
-            MediaCommand::Subscribe { connection, track, down_track, .. } => {
+            MediaCommand::Subscribe {
+                connection,
+                track,
+                down_track,
+                ..
+            } => {
                 let (connection, track) = (*connection, *track);
-                let Some(seat) = self.seats.get_mut(&connection) else { return };
+                let Some(seat) = self.seats.get_mut(&connection) else {
+                    return;
+                };
                 seat.down_tracks.insert(*down_track);
                 self.down_tracks.insert(*down_track, (connection, track));
                 // The track's shard must be known before it can be mirrored, so a subscription waits for both.
@@ -112,22 +128,37 @@ impl Placement {
                 }
             }
             MediaCommand::Unsubscribe { down_track } => {
-                let Some((connection, track)) = self.down_tracks.remove(down_track) else { return };
+                let Some((connection, track)) = self.down_tracks.remove(down_track) else {
+                    return;
+                };
                 let by = self.tracks.get(&track).map(|track| track.by);
                 for seat in [Some(connection), by].into_iter().flatten() {
-                    let Some(seat) = self.seats.get_mut(&seat) else { continue };
+                    let Some(seat) = self.seats.get_mut(&seat) else {
+                        continue;
+                    };
                     seat.waiting.retain(|waiting| !subscribes(waiting, *down_track));
                     seat.down_tracks.remove(down_track);
                 }
                 self.pass_on(connection, command);
             }
-            MediaCommand::SetWant { down_track, want: new } => {
-                let Some(&(connection, track)) = self.down_tracks.get(down_track) else { return };
+            MediaCommand::SetWant {
+                down_track,
+                want: new,
+            } => {
+                let Some(&(connection, track)) = self.down_tracks.get(down_track) else {
+                    return;
+                };
                 // The subscription may still wait for the track's publisher; then it starts with the new wish.
                 let by = self.tracks.get(&track).map(|track| track.by);
-                let waiting = by.and_then(|by| self.seats.get_mut(&by)).map(|seat| &mut seat.waiting);
+                let waiting = by
+                    .and_then(|by| self.seats.get_mut(&by))
+                    .map(|seat| &mut seat.waiting);
                 for waiting in waiting.into_iter().flatten() {
-                    if let MediaCommand::Subscribe { down_track: waiting, want, .. } = waiting
+                    if let MediaCommand::Subscribe {
+                        down_track: waiting,
+                        want,
+                        ..
+                    } = waiting
                         && waiting == down_track
                     {
                         *want = *new;
@@ -151,12 +182,18 @@ impl Placement {
     pub fn handle_event(&mut self, now: Instant, from: ShardId, event: ShardEvent) {
         match event {
             ShardEvent::Claimed(connection) => {
-                let Some(seat) = self.seats.get_mut(&connection) else { return };
+                let Some(seat) = self.seats.get_mut(&connection) else {
+                    return;
+                };
                 let owner = *seat.owner.get_or_insert(from);
                 let ufrag = seat.ufrag.clone();
                 let waiting = std::mem::take(&mut seat.waiting);
                 for shard in (0..self.shards).map(ShardId).filter(|shard| *shard != owner) {
-                    let command = ShardCommand::Yield { connection, ufrag: ufrag.clone(), owner };
+                    let command = ShardCommand::Yield {
+                        connection,
+                        ufrag: ufrag.clone(),
+                        owner,
+                    };
                     self.outputs.push_back(PlacementOutput::Shard(shard, command));
                 }
                 for command in waiting {
@@ -193,7 +230,9 @@ impl Placement {
     }
 
     fn remove_seat(&mut self, connection: ConnectionId) {
-        let Some(seat) = self.seats.remove(&connection) else { return };
+        let Some(seat) = self.seats.remove(&connection) else {
+            return;
+        };
         self.tell_all(MediaCommand::CloseConnection { connection });
         self.end_tracks(seat.tracks);
         for down_track in seat.down_tracks {
@@ -203,7 +242,10 @@ impl Placement {
 
     fn tell_all(&mut self, command: MediaCommand) {
         for shard in (0..self.shards).map(ShardId) {
-            self.outputs.push_back(PlacementOutput::Shard(shard, ShardCommand::Media(command.clone())));
+            self.outputs.push_back(PlacementOutput::Shard(
+                shard,
+                ShardCommand::Media(command.clone()),
+            ));
         }
     }
 
@@ -217,31 +259,53 @@ impl Placement {
 
     /// To the connection's shard, or into its queue until it has one.
     fn pass_on(&mut self, connection: ConnectionId, command: MediaCommand) {
-        let Some(owner) = self.owner(connection) else { return self.wait(connection, command) };
+        let Some(owner) = self.owner(connection) else {
+            return self.wait(connection, command);
+        };
         if let MediaCommand::Subscribe { track, .. } = &command {
             self.mirror(*track, owner);
         }
-        self.outputs.push_back(PlacementOutput::Shard(owner, ShardCommand::Media(command)));
+        self.outputs
+            .push_back(PlacementOutput::Shard(owner, ShardCommand::Media(command)));
     }
 
     /// Makes a track available on a shard.
     fn mirror(&mut self, track: TrackId, to: ShardId) {
-        let Some(owner) = self.tracks.get(&track).and_then(|published| self.owner(published.by)) else { return };
-        let Some(published) = self.tracks.get_mut(&track) else { return };
+        let Some(owner) = self
+            .tracks
+            .get(&track)
+            .and_then(|published| self.owner(published.by))
+        else {
+            return;
+        };
+        let Some(published) = self.tracks.get_mut(&track) else {
+            return;
+        };
         if owner == to || !published.mirrored.insert(to) {
             return;
         }
         let Published { codec, layers, .. } = *published;
-        let mirror = ShardCommand::Mirror { track, codec, layers, owner };
+        let mirror = ShardCommand::Mirror {
+            track,
+            codec,
+            layers,
+            owner,
+        };
         self.outputs.push_back(PlacementOutput::Shard(to, mirror));
-        self.outputs.push_back(PlacementOutput::Shard(owner, ShardCommand::Feed { track, to }));
+        self.outputs
+            .push_back(PlacementOutput::Shard(owner, ShardCommand::Feed { track, to }));
     }
 
     fn end_tracks(&mut self, ended: impl IntoIterator<Item = TrackId>) {
         for track in ended {
-            let mirrored = self.tracks.remove(&track).map(|track| track.mirrored).unwrap_or_default();
+            let mirrored = self
+                .tracks
+                .remove(&track)
+                .map(|track| track.mirrored)
+                .unwrap_or_default();
             for shard in mirrored {
-                self.outputs.push_back(PlacementOutput::Shard(shard, ShardCommand::EndMirror { track }));
+                self.outputs
+                    .push_back(PlacementOutput::Shard(shard, ShardCommand::EndMirror { track }));
             }
         }
     }

@@ -46,7 +46,12 @@ pub struct PacketRing {
 impl PacketRing {
     /// An empty ring of `slots` (a power of two, so that positions may wrap).
     pub fn new(slots: usize) -> Self {
-        PacketRing { slots: slots.next_power_of_two(), bytes: Vec::new(), facts: Vec::new(), next: 0 }
+        PacketRing {
+            slots: slots.next_power_of_two(),
+            bytes: Vec::new(),
+            facts: Vec::new(),
+            next: 0,
+        }
     }
 
     /// Keeps a packet; `None` if the payload is larger than [`SLOT`].
@@ -77,15 +82,24 @@ impl PacketRing {
         }
         let slot = self.slot(position);
         let (facts, len) = self.facts.get(slot)?.as_ref()?;
-        Some((facts, self.bytes.get(slot * SLOT..slot * SLOT + usize::from(*len))?))
+        Some((
+            facts,
+            self.bytes.get(slot * SLOT..slot * SLOT + usize::from(*len))?,
+        ))
     }
 
     /// Packets of the same layer that were sent after the one at `position` but arrived before it, in order of arrival.
     pub fn overtakers(&self, position: RingPosition) -> impl Iterator<Item = RingPosition> {
-        let of = self.read(position).map(|(facts, _)| (facts.layer, facts.sequence));
-        let before = (1..self.slots as RingPosition).rev().map(move |age| position.wrapping_sub(age));
+        let of = self
+            .read(position)
+            .map(|(facts, _)| (facts.layer, facts.sequence));
+        let before = (1..self.slots as RingPosition)
+            .rev()
+            .map(move |age| position.wrapping_sub(age));
         before.filter(move |earlier| {
-            let Some(((layer, sequence), (earlier, _))) = of.zip(self.read(*earlier)) else { return false };
+            let Some(((layer, sequence), (earlier, _))) = of.zip(self.read(*earlier)) else {
+                return false;
+            };
             earlier.layer == layer && earlier.sequence > sequence
         })
     }
@@ -100,7 +114,14 @@ mod tests {
     use super::*;
 
     fn facts(sequence: u64) -> PacketFacts {
-        PacketFacts { layer: Layer(0), sequence, timestamp: 0, marker: false, entry: true, vp8: None }
+        PacketFacts {
+            layer: Layer(0),
+            sequence,
+            timestamp: 0,
+            marker: false,
+            entry: true,
+            vp8: None,
+        }
     }
 
     #[test]

@@ -75,8 +75,12 @@ impl RtpHeader {
     /// Reads the extensions that `ids` names. Unknown ones are passed over; a malformed block ends the reading.
     pub fn extensions<'a>(&self, packet: &'a [u8], ids: &ExtensionIds) -> Extensions<'a> {
         let mut found = Extensions::default();
-        let Some((profile, start, end)) = self.extension else { return found };
-        let Some(mut rest) = packet.get(start..end) else { return found };
+        let Some((profile, start, end)) = self.extension else {
+            return found;
+        };
+        let Some(mut rest) = packet.get(start..end) else {
+            return found;
+        };
         let one_byte = match profile {
             0xBEDE => true,
             0x1000..=0x100F => false,
@@ -90,13 +94,17 @@ impl RtpHeader {
             let (id, len, tail) = if one_byte {
                 (first >> 4, usize::from(first & 0x0f) + 1, tail)
             } else {
-                let Some((&len, tail)) = tail.split_first() else { return found };
+                let Some((&len, tail)) = tail.split_first() else {
+                    return found;
+                };
                 (first, usize::from(len), tail)
             };
             if one_byte && id == 15 {
                 return found; // RFC 8285, section 4.2: stop here
             }
-            let Some((data, tail)) = tail.split_at_checked(len) else { return found };
+            let Some((data, tail)) = tail.split_at_checked(len) else {
+                return found;
+            };
             found.note(id, data, ids);
             rest = tail;
         }
@@ -122,7 +130,11 @@ pub struct Extensions<'a> {
 impl<'a> Extensions<'a> {
     fn note(&mut self, id: u8, data: &'a [u8], ids: &ExtensionIds) {
         let id = Some(id);
-        let text = || std::str::from_utf8(data).ok().filter(|text| text.len() <= 16 && !text.is_empty());
+        let text = || {
+            std::str::from_utf8(data)
+                .ok()
+                .filter(|text| text.len() <= 16 && !text.is_empty())
+        };
         if id == ids.transport_cc {
             self.transport_cc = u16_at(data, 0);
         } else if id == ids.audio_level {
@@ -179,7 +191,11 @@ impl HeaderTemplate {
         let len = header.len();
         let mut bytes = [0; TEMPLATE_MAX];
         bytes.iter_mut().zip(header).for_each(|(to, from)| *to = from);
-        HeaderTemplate { bytes, len, abs_send_time_at }
+        HeaderTemplate {
+            bytes,
+            len,
+            abs_send_time_at,
+        }
     }
 
     /// Writes the header of one packet to the start of `out` and returns its length; `None` if `out` is too short.
@@ -235,7 +251,10 @@ mod tests {
         let mut out = [0; 100];
         let len = template.write(&mut out, true, 0xfffe, 77, 0x00ab_cdef).unwrap();
         let header = RtpHeader::parse(&out[..len]).unwrap();
-        assert_eq!((header.ssrc, header.payload_type, header.sequence), (0xdead_beef, 96, 0xfffe));
+        assert_eq!(
+            (header.ssrc, header.payload_type, header.sequence),
+            (0xdead_beef, 96, 0xfffe)
+        );
         assert_eq!((header.timestamp, header.marker, header.len), (77, true, len));
         let extensions = header.extensions(&out[..len], &IDS);
         assert_eq!(extensions.mid, Some("12"));
@@ -247,13 +266,21 @@ mod tests {
     fn a_template_without_negotiated_extensions_is_a_bare_header() {
         let template = HeaderTemplate::new(1, 96, &ExtensionIds::default(), Some(&Mid::from("0").unwrap()));
         assert_eq!(template.write(&mut [0; 100], false, 0, 0, 0), Some(FIXED_HEADER));
-        assert_eq!(template.write(&mut [0; 39], false, 0, 0, 0), None, "no room for the constant-size copy");
+        assert_eq!(
+            template.write(&mut [0; 39], false, 0, 0, 0),
+            None,
+            "no room for the constant-size copy"
+        );
     }
 
     #[test]
     fn both_forms_of_extension_headers_are_read() {
-        let one = [0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xBE, 0xDE, 0, 2, 0x10, b'7', 0x51, 1, 2, 0x40, 0x83, 0];
-        let two = [0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 3, 1, 1, b'7', 5, 2, 1, 2, 4, 1, 0x83, 0, 0];
+        let one = [
+            0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xBE, 0xDE, 0, 2, 0x10, b'7', 0x51, 1, 2, 0x40, 0x83, 0,
+        ];
+        let two = [
+            0x90, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 3, 1, 1, b'7', 5, 2, 1, 2, 4, 1, 0x83, 0, 0,
+        ];
         for packet in [&one[..], &two[..]] {
             let header = RtpHeader::parse(packet).unwrap();
             let extensions = header.extensions(packet, &IDS);

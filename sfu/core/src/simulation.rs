@@ -23,7 +23,9 @@ struct Ready {
 
 impl SecureTransports for ReadyKeys {
     fn accept(&mut self, _now: Instant, expected: Fingerprint) -> Box<dyn SecureTransport> {
-        Box::new(Ready { keys: Some(server_keys(expected)) })
+        Box::new(Ready {
+            keys: Some(server_keys(expected)),
+        })
     }
 }
 
@@ -43,9 +45,20 @@ impl SecureTransport for Ready {
 
 fn server_keys(Fingerprint(bytes): Fingerprint) -> SrtpKeys {
     let (mut remote_key, mut local_key) = ([1; 16], [2; 16]);
-    remote_key.iter_mut().zip(bytes).for_each(|(key, byte)| *key ^= byte);
-    local_key.iter_mut().zip(bytes).for_each(|(key, byte)| *key ^= byte);
-    SrtpKeys { remote_key, remote_salt: [3; 12], local_key, local_salt: [4; 12] }
+    remote_key
+        .iter_mut()
+        .zip(bytes)
+        .for_each(|(key, byte)| *key ^= byte);
+    local_key
+        .iter_mut()
+        .zip(bytes)
+        .for_each(|(key, byte)| *key ^= byte);
+    SrtpKeys {
+        remote_key,
+        remote_salt: [3; 12],
+        local_key,
+        local_salt: [4; 12],
+    }
 }
 
 /// The peer's side of the session that [`ReadyKeys`] makes.
@@ -69,15 +82,20 @@ pub const HANDSHAKE: &[u8] = &[22];
 pub fn check(username: &str, password: &str, nominate: bool) -> Vec<u8> {
     let provider = AwsLcRsProvider::new();
     let mut message = Message::new();
-    let mut parts: Vec<Box<dyn Setter>> =
-        vec![Box::new(BINDING_REQUEST), Box::new(TextAttribute::new(ATTR_USERNAME, username.into()))];
+    let mut parts: Vec<Box<dyn Setter>> = vec![
+        Box::new(BINDING_REQUEST),
+        Box::new(TextAttribute::new(ATTR_USERNAME, username.into())),
+    ];
     if nominate {
-        parts.push(Box::new(RawAttribute { typ: ATTR_USE_CANDIDATE, length: 0, value: Vec::new() }));
+        parts.push(Box::new(RawAttribute {
+            typ: ATTR_USE_CANDIDATE,
+            length: 0,
+            value: Vec::new(),
+        }));
     }
-    parts.push(Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
-        password.to_owned(),
-        provider.crypto(),
-    )));
+    parts.push(Box::new(
+        MessageIntegrity::new_short_term_integrity_with_provider(password.to_owned(), provider.crypto()),
+    ));
     parts.push(Box::new(FINGERPRINT));
     message.build(&parts).map(|()| message.raw).unwrap_or_default()
 }

@@ -33,7 +33,10 @@ impl SessionKey {
     fn derive(master_key: &[u8; 16], master_salt: &[u8; 12]) -> Result<Self, SrtpError> {
         let block = |label: u8| -> Result<[u8; 16], SrtpError> {
             let mut block = [0; 16];
-            block.iter_mut().zip(master_salt).for_each(|(to, from)| *to = *from);
+            block
+                .iter_mut()
+                .zip(master_salt)
+                .for_each(|(to, from)| *to = *from);
             if let Some(byte) = block.get_mut(7) {
                 *byte ^= label;
             }
@@ -45,7 +48,10 @@ impl SessionKey {
         };
         let key = UnboundKey::new(&AES_128_GCM, &block(0)?).map_err(|_| SrtpError::Keys)?;
         let salt = *block(2)?.first_chunk().ok_or(SrtpError::Keys)?;
-        Ok(SessionKey { key: LessSafeKey::new(key), salt })
+        Ok(SessionKey {
+            key: LessSafeKey::new(key),
+            salt,
+        })
     }
 
     /// RFC 7714, section 8.1: 00 00 SSRC ROC SEQ, exclusive-or salt.
@@ -54,7 +60,9 @@ impl SessionKey {
         let mut iv = [0; 12];
         iv[2..6].copy_from_slice(&ssrc.to_be_bytes());
         iv[6..12].copy_from_slice(&(index << 16).to_be_bytes()[..6]);
-        iv.iter_mut().zip(self.salt).for_each(|(byte, salt)| *byte ^= salt);
+        iv.iter_mut()
+            .zip(self.salt)
+            .for_each(|(byte, salt)| *byte ^= salt);
         Nonce::assume_unique_for_key(iv)
     }
 }
@@ -73,8 +81,15 @@ impl SrtpSession {
         let provider = AwsLcRsProvider::new();
         let control = |key: &[u8; 16], salt: &[u8; 12], protect| {
             let replay = protect_replay(protect);
-            Context::new(key, salt, ProtectionProfile::AeadAes128Gcm, None, replay, provider.crypto())
-                .map_err(|_| SrtpError::Keys)
+            Context::new(
+                key,
+                salt,
+                ProtectionProfile::AeadAes128Gcm,
+                None,
+                replay,
+                provider.crypto(),
+            )
+            .map_err(|_| SrtpError::Keys)
         };
         Ok(SrtpSession {
             remote: SessionKey::derive(&keys.remote_key, &keys.remote_salt)?,
@@ -88,7 +103,9 @@ impl SrtpSession {
     /// length of header and payload together. On failure the bytes are unusable.
     #[inline]
     pub fn open(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) -> Result<usize, SrtpError> {
-        let (header, payload) = packet.split_at_mut_checked(header).ok_or(SrtpError::NotAuthentic)?;
+        let (header, payload) = packet
+            .split_at_mut_checked(header)
+            .ok_or(SrtpError::NotAuthentic)?;
         let nonce = self.remote.nonce(ssrc, index);
         let opened = self
             .remote
@@ -103,7 +120,9 @@ impl SrtpSession {
     /// The caller never seals two different packets under one (`ssrc`, `index`): GCM would break.
     #[inline]
     pub fn seal(&self, packet: &mut [u8], header: usize, ssrc: u32, index: u64) -> Result<(), SrtpError> {
-        let (rest, room) = packet.split_last_chunk_mut::<TAG>().ok_or(SrtpError::NotAuthentic)?;
+        let (rest, room) = packet
+            .split_last_chunk_mut::<TAG>()
+            .ok_or(SrtpError::NotAuthentic)?;
         let (header, payload) = rest.split_at_mut_checked(header).ok_or(SrtpError::NotAuthentic)?;
         let nonce = self.local.nonce(ssrc, index);
         let tag = self
@@ -111,18 +130,24 @@ impl SrtpSession {
             .key
             .seal_in_place_separate_tag(nonce, Aad::from(&*header), payload)
             .map_err(|_| SrtpError::Keys)?;
-        room.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        room.iter_mut()
+            .zip(tag.as_ref())
+            .for_each(|(to, from)| *to = *from);
         Ok(())
     }
 
     /// Opens a control packet (RFC 3711, section 3.4). Replays are refused.
     pub fn open_control(&mut self, packet: &[u8]) -> Result<bytes::BytesMut, SrtpError> {
-        self.remote_control.decrypt_rtcp(packet).map_err(|_| SrtpError::NotAuthentic)
+        self.remote_control
+            .decrypt_rtcp(packet)
+            .map_err(|_| SrtpError::NotAuthentic)
     }
 
     /// Seals a control packet.
     pub fn seal_control(&mut self, packet: &[u8]) -> Result<bytes::BytesMut, SrtpError> {
-        self.local_control.encrypt_rtcp(packet).map_err(|_| SrtpError::Keys)
+        self.local_control
+            .encrypt_rtcp(packet)
+            .map_err(|_| SrtpError::Keys)
     }
 }
 
@@ -136,7 +161,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys() -> (SrtpKeys, SrtpKeys) {
-        let ours = SrtpKeys { remote_key: [1; 16], remote_salt: [2; 12], local_key: [3; 16], local_salt: [4; 12] };
+        let ours = SrtpKeys {
+            remote_key: [1; 16],
+            remote_salt: [2; 12],
+            local_key: [3; 16],
+            local_salt: [4; 12],
+        };
         let theirs = SrtpKeys {
             remote_key: ours.local_key,
             remote_salt: ours.local_salt,
@@ -148,7 +178,15 @@ mod tests {
 
     fn oracle(key: &[u8; 16], salt: &[u8; 12]) -> Context {
         let provider = AwsLcRsProvider::new();
-        Context::new(key, salt, ProtectionProfile::AeadAes128Gcm, None, None, provider.crypto()).unwrap()
+        Context::new(
+            key,
+            salt,
+            ProtectionProfile::AeadAes128Gcm,
+            None,
+            None,
+            provider.crypto(),
+        )
+        .unwrap()
     }
 
     fn packet(sequence: u16, payload: &[u8]) -> Vec<u8> {
@@ -186,22 +224,34 @@ mod tests {
     #[test]
     fn a_forged_packet_and_a_wrong_rollover_counter_are_refused() {
         let (ours, theirs) = keys();
-        let (session, peer) = (SrtpSession::new(&ours).unwrap(), SrtpSession::new(&theirs).unwrap());
+        let (session, peer) = (
+            SrtpSession::new(&ours).unwrap(),
+            SrtpSession::new(&theirs).unwrap(),
+        );
         let mut sealed = packet(1, b"hello");
         sealed.extend([0; TAG]);
         session.seal(&mut sealed, 12, 7, 1).unwrap();
         let mut forged = sealed.clone();
         forged[13] ^= 1;
         assert_eq!(peer.open(&mut forged, 12, 7, 1), Err(SrtpError::NotAuthentic));
-        assert_eq!(peer.open(&mut sealed.clone(), 12, 7, 65_537), Err(SrtpError::NotAuthentic));
-        assert_eq!(peer.open(&mut sealed[..20].to_vec(), 12, 7, 1), Err(SrtpError::NotAuthentic));
+        assert_eq!(
+            peer.open(&mut sealed.clone(), 12, 7, 65_537),
+            Err(SrtpError::NotAuthentic)
+        );
+        assert_eq!(
+            peer.open(&mut sealed[..20].to_vec(), 12, 7, 1),
+            Err(SrtpError::NotAuthentic)
+        );
         assert_eq!(peer.open(&mut sealed, 12, 7, 1), Ok(17));
     }
 
     #[test]
     fn a_control_packet_is_opened_once() {
         let (ours, theirs) = keys();
-        let (mut session, mut peer) = (SrtpSession::new(&ours).unwrap(), SrtpSession::new(&theirs).unwrap());
+        let (mut session, mut peer) = (
+            SrtpSession::new(&ours).unwrap(),
+            SrtpSession::new(&theirs).unwrap(),
+        );
         let report = [0x80, 201, 0, 1, 0, 0, 0, 7];
         let sealed = session.seal_control(&report).unwrap();
         assert_eq!(&peer.open_control(&sealed).unwrap()[..], &report);

@@ -51,7 +51,11 @@ impl RateMeter {
         let elapsed = now.saturating_duration_since(since);
         if elapsed >= RATE_WINDOW {
             let rate = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
-            self.rate = if self.rate == 0 { rate } else { (self.rate + rate) / 2 };
+            self.rate = if self.rate == 0 {
+                rate
+            } else {
+                (self.rate + rate) / 2
+            };
             self.bytes = 0;
             self.since = Some(now);
         }
@@ -83,7 +87,9 @@ impl KeyFrameSeeker {
 
     /// Whether to ask now.
     pub fn poll(&mut self, now: Instant) -> bool {
-        let spaced = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= KEY_FRAME_SPACING);
+        let spaced = self
+            .asked
+            .is_none_or(|asked| now.saturating_duration_since(asked) >= KEY_FRAME_SPACING);
         let ask = self.wanted && spaced;
         if ask {
             self.asked = Some(now);
@@ -116,7 +122,8 @@ pub struct LayerState {
 impl LayerState {
     /// Whether packets have come lately.
     fn flows(&self, now: Instant) -> bool {
-        self.arrived.is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENCE)
+        self.arrived
+            .is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENCE)
     }
 
     /// Takes a sender report (RFC 3550, section 6.4.1).
@@ -138,7 +145,10 @@ pub struct Reach {
 
 impl Default for Reach {
     fn default() -> Self {
-        Reach { layers: [Layer(0), Layer(1), Layer(2)], flowing: false }
+        Reach {
+            layers: [Layer(0), Layer(1), Layer(2)],
+            flowing: false,
+        }
     }
 }
 
@@ -146,7 +156,10 @@ impl Reach {
     /// What to send to a subscriber that wants `target`.
     #[inline]
     pub fn of(&self, target: Layer) -> Layer {
-        self.layers.get(usize::from(target.0)).copied().unwrap_or(Layer(LAYERS_MAX as u8 - 1))
+        self.layers
+            .get(usize::from(target.0))
+            .copied()
+            .unwrap_or(Layer(LAYERS_MAX as u8 - 1))
     }
 }
 
@@ -199,12 +212,18 @@ pub struct Track {
 impl Track {
     /// A track that nobody sends or receives yet.
     pub fn new(id: TrackId, codec: Codec, origin: Origin, layers: usize) -> Self {
-        let slots = if codec.is_video() { VIDEO_SLOTS } else { AUDIO_SLOTS };
+        let slots = if codec.is_video() {
+            VIDEO_SLOTS
+        } else {
+            AUDIO_SLOTS
+        };
         Track {
             id,
             codec,
             origin,
-            layers: (0..layers.clamp(1, LAYERS_MAX)).map(|_| LayerState::default()).collect(),
+            layers: (0..layers.clamp(1, LAYERS_MAX))
+                .map(|_| LayerState::default())
+                .collect(),
             ring: PacketRing::new(slots),
             down_tracks: Vec::new(),
             fresh: Vec::new(),
@@ -227,7 +246,9 @@ impl Track {
             layer.nack.on_recovered(now, sequence);
         } else {
             layer.nack.on_packet(now, sequence);
-            layer.nack.on_timestamp(now, incoming.timestamp, self.codec.clock_rate_hz());
+            layer
+                .nack
+                .on_timestamp(now, incoming.timestamp, self.codec.clock_rate_hz());
         }
         if !layer.seen.accept(sequence) {
             return None;
@@ -286,12 +307,20 @@ impl Track {
 
     /// Looks again which layers flow. Due whenever one begins, and every now and then because one may have stopped.
     pub fn review(&mut self, now: Instant) {
-        let flowing = |layer: &u8| self.layers.get(usize::from(*layer)).is_some_and(|state| state.flows(now));
+        let flowing = |layer: &u8| {
+            self.layers
+                .get(usize::from(*layer))
+                .is_some_and(|state| state.flows(now))
+        };
         let count = self.layers.len() as u8;
         self.reach.flowing = (0..count).any(|layer| flowing(&layer));
         for (target, reach) in (0..).zip(self.reach.layers.iter_mut()) {
             let top = target.min(count - 1);
-            let layer = (0..=top).rev().find(flowing).or_else(|| (top..count).find(flowing)).unwrap_or(top);
+            let layer = (0..=top)
+                .rev()
+                .find(flowing)
+                .or_else(|| (top..count).find(flowing))
+                .unwrap_or(top);
             *reach = Layer(layer);
         }
     }
@@ -304,8 +333,12 @@ impl Track {
             return;
         }
         for index in 0..self.down_tracks.len() {
-            let Some(down_track) = self.down_tracks.get(index) else { continue };
-            let Some(target) = down_track.target().filter(|_| ready(down_track.connection)) else { continue };
+            let Some(down_track) = self.down_tracks.get(index) else {
+                continue;
+            };
+            let Some(target) = down_track.target().filter(|_| ready(down_track.connection)) else {
+                continue;
+            };
             let target = self.reach.of(target);
             if down_track.current() != Some(target)
                 && let Some(layer) = self.layers.get_mut(usize::from(target.0))
@@ -317,8 +350,12 @@ impl Track {
 
     /// A subscriber asks for a key frame of what it receives.
     pub fn want_key_frame(&mut self, down_track: usize) {
-        let Some(down_track) = self.down_tracks.get(down_track) else { return };
-        let layer = down_track.current().or_else(|| down_track.target().map(|target| self.reach.of(target)));
+        let Some(down_track) = self.down_tracks.get(down_track) else {
+            return;
+        };
+        let layer = down_track
+            .current()
+            .or_else(|| down_track.target().map(|target| self.reach.of(target)));
         if let Some(layer) = layer.and_then(|layer| self.layers.get_mut(usize::from(layer.0))) {
             layer.seeker.want();
         }

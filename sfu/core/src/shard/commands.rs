@@ -14,8 +14,17 @@ impl Shard {
     pub fn handle_command(&mut self, now: Instant, command: ShardCommand) {
         match command {
             ShardCommand::Media(command) => self.handle_media(now, command),
-            ShardCommand::Yield { connection, ufrag, owner } => self.yield_to(connection, ufrag, owner),
-            ShardCommand::Mirror { track, codec, layers, owner } => self.mirror(track, codec, layers, owner),
+            ShardCommand::Yield {
+                connection,
+                ufrag,
+                owner,
+            } => self.yield_to(connection, ufrag, owner),
+            ShardCommand::Mirror {
+                track,
+                codec,
+                layers,
+                owner,
+            } => self.mirror(track, codec, layers, owner),
             ShardCommand::Feed { track, to } => self.feed(track, to),
             ShardCommand::EndMirror { track } => self.remove_track(track),
         }
@@ -23,29 +32,47 @@ impl Shard {
 
     fn handle_media(&mut self, now: Instant, command: MediaCommand) {
         match command {
-            MediaCommand::OpenConnection { connection, peer, local, remote, fingerprint } => {
+            MediaCommand::OpenConnection {
+                connection,
+                peer,
+                local,
+                remote,
+                fingerprint,
+            } => {
                 match peer {
                     Peer::Client => {}
                     Peer::Relay(relay) => relay.impossible(),
                 }
                 if self.connections.len() >= CONNECTIONS_MAX || self.ufrags.contains_key(&local.ufrag) {
-                    self.event(MediaEvent::Ended { connection, end: ConnectionEnd::IceTimeout });
+                    self.event(MediaEvent::Ended {
+                        connection,
+                        end: ConnectionEnd::IceTimeout,
+                    });
                     return;
                 }
                 let ufrag = local.ufrag.clone();
                 let key =
-                    self.connections.insert(Connection::new(now, connection, local, remote, fingerprint));
+                    self.connections
+                        .insert(Connection::new(now, connection, local, remote, fingerprint));
                 self.connection_keys.insert(connection, key);
                 self.ufrags.insert(ufrag, key);
                 self.next_tick.get_or_insert(now + TICK);
             }
             MediaCommand::SetReceivePlan { connection, plan } => self.set_receive_plan(connection, &plan),
-            MediaCommand::Subscribe { connection, track, down_track, plan, want } => {
+            MediaCommand::Subscribe {
+                connection,
+                track,
+                down_track,
+                plan,
+                want,
+            } => {
                 self.subscribe(now, connection, track, down_track, plan, want);
             }
             MediaCommand::Unsubscribe { down_track } => self.remove_down_track(down_track),
             MediaCommand::SetWant { down_track, want } => {
-                let Some(&(key, place)) = self.down_track_keys.get(&down_track) else { return };
+                let Some(&(key, place)) = self.down_track_keys.get(&down_track) else {
+                    return;
+                };
                 let down_tracks = self.tracks.get_mut(key).map(|track| &mut track.down_tracks);
                 if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
                     down_track.set_want(want);
@@ -53,14 +80,17 @@ impl Shard {
                 self.seek_key_frames(now, key);
             }
             MediaCommand::RequestKeyFrame { track } => {
-                let Some(&key) = self.track_keys.get(&track) else { return };
+                let Some(&key) = self.track_keys.get(&track) else {
+                    return;
+                };
                 if let Some(track) = self.tracks.get_mut(key) {
                     track.want_all_key_frames(now);
                 }
                 self.ask_for_key_frames(now, key);
             }
             MediaCommand::CloseConnection { connection } => {
-                self.foreign_ufrags.retain(|_, (foreign, _)| *foreign != connection);
+                self.foreign_ufrags
+                    .retain(|_, (foreign, _)| *foreign != connection);
                 if let Some(&key) = self.connection_keys.get(&connection) {
                     self.forget(key, None);
                 }
@@ -69,20 +99,29 @@ impl Shard {
     }
 
     fn set_receive_plan(&mut self, connection: ConnectionId, plan: &ReceivePlan) {
-        let Some(&key) = self.connection_keys.get(&connection) else { return };
+        let Some(&key) = self.connection_keys.get(&connection) else {
+            return;
+        };
         for section in &plan.sections {
             if !self.track_keys.contains_key(&section.track) {
                 let track = Track::new(
                     section.track,
                     section.codec,
                     Origin::Connection(key),
-                    section.layers.iter().map(|layer| usize::from(layer.layer.0) + 1).max().unwrap_or(1),
+                    section
+                        .layers
+                        .iter()
+                        .map(|layer| usize::from(layer.layer.0) + 1)
+                        .max()
+                        .unwrap_or(1),
                 );
                 let track_key = self.tracks.insert(track);
                 self.track_keys.insert(section.track, track_key);
             }
         }
-        let Some(state) = self.connections.get_mut(key) else { return };
+        let Some(state) = self.connections.get_mut(key) else {
+            return;
+        };
         let before: Vec<TrackId> = state.sections.iter().map(|section| section.track_id).collect();
         let tracks = &self.tracks;
         let track_keys = &self.track_keys;
@@ -107,20 +146,33 @@ impl Shard {
         plan: SendPlan,
         want: Want,
     ) {
-        let Some(&connection_key) = self.connection_keys.get(&connection) else { return };
-        let Some(&key) = self.track_keys.get(&track) else { return };
+        let Some(&connection_key) = self.connection_keys.get(&connection) else {
+            return;
+        };
+        let Some(&key) = self.track_keys.get(&track) else {
+            return;
+        };
         // Nobody gets their own, whatever the control side believes.
         if self.publisher(key) == Some(connection_key) || self.down_track_keys.contains_key(&down_track) {
             return;
         }
-        let (Some(connection), Some(track)) = (self.connections.get_mut(connection_key), self.tracks.get_mut(key))
+        let (Some(connection), Some(track)) =
+            (self.connections.get_mut(connection_key), self.tracks.get_mut(key))
         else {
             return;
         };
         connection.sends.push((plan.ssrc, down_track));
         let rtx_start = self.random.random_range(0..0x8000);
-        self.down_track_keys.insert(down_track, (key, track.down_tracks.len()));
-        track.down_tracks.push(DownTrack::new(down_track, connection_key, track.codec, plan, want, rtx_start));
+        self.down_track_keys
+            .insert(down_track, (key, track.down_tracks.len()));
+        track.down_tracks.push(DownTrack::new(
+            down_track,
+            connection_key,
+            track.codec,
+            plan,
+            want,
+            rtx_start,
+        ));
         self.seek_key_frames(now, key);
     }
 

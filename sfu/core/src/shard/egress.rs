@@ -50,27 +50,62 @@ impl Shard {
                     return;
                 }
                 self.cursor.down_track += 1;
-                let Some(target) = down_track.target().map(|target| track.reach.of(target)) else { continue };
-                let Some(connection) = self.connections.get_mut(down_track.connection) else { continue };
-                let Connection { wire: Wire { session: Some(session), address: Some(address), .. }, sent, .. } = connection
+                let Some(target) = down_track.target().map(|target| track.reach.of(target)) else {
+                    continue;
+                };
+                let Some(connection) = self.connections.get_mut(down_track.connection) else {
+                    continue;
+                };
+                let Connection {
+                    wire:
+                        Wire {
+                            session: Some(session),
+                            address: Some(address),
+                            ..
+                        },
+                    sent,
+                    ..
+                } = connection
                 else {
                     continue;
                 };
                 let started = down_track.has_started();
                 let mut send = |down_track: &mut DownTrack, position| {
-                    let Some((facts, payload)) = track.ring.read(position) else { return };
+                    let Some((facts, payload)) = track.ring.read(position) else {
+                        return;
+                    };
                     let layers = &track.layers;
                     let forwarded = self.arena.push(*address, payload.len() + OVERHEAD_MAX, |out| {
-                        let translate = |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
-                        let packet = Packet { position, facts, payload };
-                        let len = down_track.forward(now, abs_send_time, session, packet, target, translate, out)?;
+                        let translate =
+                            |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
+                        let packet = Packet {
+                            position,
+                            facts,
+                            payload,
+                        };
+                        let len = down_track.forward(
+                            now,
+                            abs_send_time,
+                            session,
+                            packet,
+                            target,
+                            translate,
+                            out,
+                        )?;
                         sent.add(len);
                         Some(len)
                     });
                     self.counters.packets_forwarded += u64::from(forwarded);
                     #[cfg(feature = "debug-tap")]
                     if forwarded {
-                        crate::tap::tap(&mut self.tapped, track.id, track.codec, down_track, facts, payload);
+                        crate::tap::tap(
+                            &mut self.tapped,
+                            track.id,
+                            track.codec,
+                            down_track,
+                            facts,
+                            payload,
+                        );
                     }
                 };
                 for &position in fresh {
@@ -78,23 +113,43 @@ impl Shard {
                     send(down_track, position);
                     if down_track.current() != before {
                         // The key frame's first packet was late: the rest of it has arrived already.
-                        track.ring.overtakers(position).for_each(|overtaker| send(down_track, overtaker));
+                        track
+                            .ring
+                            .overtakers(position)
+                            .for_each(|overtaker| send(down_track, overtaker));
                     }
                 }
                 if !started && down_track.has_started() {
                     let down_track = down_track.id;
-                    self.events.push_back(ShardEvent::Media(MediaEvent::FirstForwarded { down_track }));
+                    self.events
+                        .push_back(ShardEvent::Media(MediaEvent::FirstForwarded { down_track }));
                 }
             }
-            let forwarded = self.cursor.packets.min(track.fresh.len());
-            track.fresh.drain(..forwarded);
-            track.queued = !track.fresh.is_empty();
-            let queued = track.queued;
-            self.cursor = Cursor::default();
-            self.pending.pop_front();
-            if queued {
-                self.pending.push_back(key);
-            }
+            self.end_pass();
+        }
+    }
+
+    /// Ends the pass over the first pending track; packets that came meanwhile wait for the next.
+    fn end_pass(&mut self) {
+        let Cursor { packets, .. } = std::mem::take(&mut self.cursor);
+        let Some(key) = self.pending.pop_front() else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
+        track.fresh.drain(..packets.min(track.fresh.len()));
+        track.queued = !track.fresh.is_empty();
+        if track.queued {
+            self.pending.push_back(key);
+        }
+    }
+
+    /// Before a list of down tracks changes: gives up a pass that waits for the shell to take datagrams, instead of
+    /// starting it over. Who got a packet already would get it sealed a second time under the same number.
+    pub(super) fn abandon_pass(&mut self) {
+        if self.cursor.down_track > 0 {
+            self.end_pass();
         }
     }
 
@@ -102,14 +157,32 @@ impl Shard {
     pub(super) fn repair(&mut self, now: Instant, down_track: DownTrackId, number: u16) {
         let abs_send_time = self.abs_send_time(now);
         let now_ms = now.saturating_duration_since(self.started).as_millis() as u32;
-        let Some(&(key, place)) = self.down_track_keys.get(&down_track) else { return };
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        let Some(down_track) = track.down_tracks.get_mut(place) else { return };
-        let Some(connection) = self.connections.get_mut(down_track.connection) else { return };
-        let (Some(session), Some(address)) = (&connection.wire.session, connection.wire.address) else { return };
-        let Some(repair) = down_track.missing(now_ms, number) else { return };
-        let Some((facts, payload)) = track.ring.read(repair.position) else { return };
-        let packet = Packet { position: repair.position, facts, payload };
+        let Some(&(key, place)) = self.down_track_keys.get(&down_track) else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
+        let Some(down_track) = track.down_tracks.get_mut(place) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(down_track.connection) else {
+            return;
+        };
+        let (Some(session), Some(address)) = (&connection.wire.session, connection.wire.address) else {
+            return;
+        };
+        let Some(repair) = down_track.missing(now_ms, number) else {
+            return;
+        };
+        let Some((facts, payload)) = track.ring.read(repair.position) else {
+            return;
+        };
+        let packet = Packet {
+            position: repair.position,
+            facts,
+            payload,
+        };
         let repaired = self.arena.push(address, payload.len() + OVERHEAD_MAX, |out| {
             let len = down_track.repair(repair, abs_send_time, session, packet, out)?;
             connection.sent.add(len);
@@ -120,14 +193,18 @@ impl Shard {
 
     /// Sends the key-frame requests that are wanted and due: to the publisher by PLI, or to the shard that has it.
     pub(super) fn ask_for_key_frames(&mut self, now: Instant, key: usize) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
         let (id, origin) = (track.id, track.origin);
         for (layer, state) in (0..).map(Layer).zip(track.layers.iter_mut()) {
             match origin {
                 Origin::Connection(publisher) => {
                     // Before its first packet the layer has no SSRC; the wish stays.
                     let Some(ssrc) = state.ssrc else { continue };
-                    let Some(connection) = self.connections.get_mut(publisher) else { return };
+                    let Some(connection) = self.connections.get_mut(publisher) else {
+                        return;
+                    };
                     if connection.wire.is_ready() && state.seeker.poll(now) {
                         rtcp::pli(FEEDBACK_SSRC, ssrc, &mut connection.wire.control);
                         connection.wire.flush(&mut self.arena);
@@ -135,7 +212,8 @@ impl Shard {
                 }
                 Origin::Shard(owner) => {
                     if state.seeker.poll(now) {
-                        self.neighbours.push_back((owner, NeighbourMessage::KeyFrame { track: id, layer }));
+                        self.neighbours
+                            .push_back((owner, NeighbourMessage::KeyFrame { track: id, layer }));
                     }
                 }
             }

@@ -13,7 +13,14 @@ impl Shard {
         let Some(&key) = self.addresses.get(&source) else {
             return self.hand_over(source, None, datagram).then_some(());
         };
-        let compound = self.connections.get_mut(key)?.wire.session.as_mut()?.open_control(datagram).ok()?;
+        let compound = self
+            .connections
+            .get_mut(key)?
+            .wire
+            .session
+            .as_mut()?
+            .open_control(datagram)
+            .ok()?;
         let mut facts = std::mem::take(&mut self.facts);
         rtcp::parse(&compound, &mut |fact| facts.push(fact));
         let mut key_frames = arrayvec::ArrayVec::<u32, STREAMS_ASKED_MAX>::new();
@@ -24,7 +31,9 @@ impl Shard {
                 Feedback::Nack { media_ssrc, pair } => {
                     let down_track = self.connections.get(key).and_then(|it| it.down_track(media_ssrc));
                     for number in down_track.iter().flat_map(|_| pair.numbers()) {
-                        down_track.into_iter().for_each(|down_track| self.repair(now, down_track, number));
+                        down_track
+                            .into_iter()
+                            .for_each(|down_track| self.repair(now, down_track, number));
                     }
                 }
                 Feedback::Pli { media_ssrc } | Feedback::Fir { media_ssrc } => {
@@ -50,22 +59,45 @@ impl Shard {
     }
 
     fn on_sender_report(&mut self, now: Instant, key: usize, report: SenderReport) {
-        let Some((track, layer)) = self.incoming_layer(key, report.ssrc) else { return };
-        let Some(track) = self.tracks.get_mut(track) else { return };
-        let Some(state) = track.layers.get_mut(usize::from(layer.0)) else { return };
+        let Some((track, layer)) = self.incoming_layer(key, report.ssrc) else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(track) else {
+            return;
+        };
+        let Some(state) = track.layers.get_mut(usize::from(layer.0)) else {
+            return;
+        };
         state.on_sender_report(now, report.ntp, report.rtp);
         for to in &track.mirrors {
             let SenderReport { ntp, rtp, .. } = report;
-            self.neighbours.push_back((*to, NeighbourMessage::SenderReport { track: track.id, layer, ntp, rtp }));
+            self.neighbours.push_back((
+                *to,
+                NeighbourMessage::SenderReport {
+                    track: track.id,
+                    layer,
+                    ntp,
+                    rtp,
+                },
+            ));
         }
     }
 
     fn on_report(&mut self, now: Instant, key: usize, block: ReportBlock) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(down_track) = connection.down_track(block.ssrc) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Some(down_track) = connection.down_track(block.ssrc) else {
+            return;
+        };
         let (sum, count) = connection.loss.reported;
-        connection.loss.reported = (sum.saturating_add(u32::from(block.fraction_lost)), count.saturating_add(1));
-        let Some(&(track, place)) = self.down_track_keys.get(&down_track) else { return };
+        connection.loss.reported = (
+            sum.saturating_add(u32::from(block.fraction_lost)),
+            count.saturating_add(1),
+        );
+        let Some(&(track, place)) = self.down_track_keys.get(&down_track) else {
+            return;
+        };
         let down_tracks = self.tracks.get_mut(track).map(|track| &mut track.down_tracks);
         if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
             down_track.on_receiver_report(now, block.lsr, block.dlsr);
@@ -73,8 +105,12 @@ impl Shard {
     }
 
     fn on_key_frame_wanted(&mut self, now: Instant, key: usize, ssrc: u32) {
-        let Some(down_track) = self.connections.get(key).and_then(|it| it.down_track(ssrc)) else { return };
-        let Some(&(track, place)) = self.down_track_keys.get(&down_track) else { return };
+        let Some(down_track) = self.connections.get(key).and_then(|it| it.down_track(ssrc)) else {
+            return;
+        };
+        let Some(&(track, place)) = self.down_track_keys.get(&down_track) else {
+            return;
+        };
         if let Some(track) = self.tracks.get_mut(track) {
             track.want_key_frame(place);
         }

@@ -49,7 +49,9 @@ impl Shard {
     fn handle_check(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Option<()> {
         let mut check = Check::parse(datagram)?;
         let Some(&key) = self.ufrags.get(check.local_ufrag()) else {
-            return self.hand_over(source, Some(check.local_ufrag()), datagram).then_some(());
+            return self
+                .hand_over(source, Some(check.local_ufrag()), datagram)
+                .then_some(());
         };
         let connection = self.connections.get_mut(key)?;
         if !check.is_authentic(&connection.local, &connection.remote) {
@@ -62,7 +64,9 @@ impl Shard {
         connection.checked = Some(now);
         if !connection.addresses.contains(&source) {
             if connection.addresses.is_full() {
-                let oldest = connection.addresses.remove(0);
+                // The oldest, but never the one that is in use.
+                let in_use = connection.addresses.first() == connection.wire.address.as_ref();
+                let oldest = connection.addresses.remove(usize::from(in_use));
                 release(&mut self.addresses, oldest, key);
             }
             connection.addresses.push(source);
@@ -79,30 +83,50 @@ impl Shard {
 
     fn handle_secure(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Option<()> {
         let key = self.sender(source, datagram)?;
-        self.connections.get_mut(key)?.secure.as_mut()?.handle_datagram(now, datagram);
+        self.connections
+            .get_mut(key)?
+            .secure
+            .as_mut()?
+            .handle_datagram(now, datagram);
         self.drain_secure(now, key);
         Some(())
     }
 
     /// Takes what DTLS has to say and to send.
     pub(super) fn drain_secure(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(secure) = &mut connection.secure else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let Some(secure) = &mut connection.secure else {
+            return;
+        };
         while let Some(datagram) = secure.poll_transmit(now) {
             if let Some(address) = connection.wire.address {
                 self.arena.push_datagram(address, &datagram);
             }
         }
-        while let Some(event) = self.connections.get_mut(key).and_then(|it| it.secure.as_mut()?.poll_event()) {
+        while let Some(event) = self
+            .connections
+            .get_mut(key)
+            .and_then(|it| it.secure.as_mut()?.poll_event())
+        {
             match event {
                 SecureEvent::Keys(keys) => {
-                    let Some(connection) = self.connections.get_mut(key) else { return };
+                    let Some(connection) = self.connections.get_mut(key) else {
+                        return;
+                    };
                     let Ok(session) = SrtpSession::new(&keys) else {
                         return self.forget(key, Some(ConnectionEnd::DtlsFailed));
                     };
                     connection.wire.session = Some(session);
-                    let connected = MediaEvent::Connected { connection: connection.id };
-                    let sends: Vec<_> = connection.sends.iter().map(|(_, down_track)| *down_track).collect();
+                    let connected = MediaEvent::Connected {
+                        connection: connection.id,
+                    };
+                    let sends: Vec<_> = connection
+                        .sends
+                        .iter()
+                        .map(|(_, down_track)| *down_track)
+                        .collect();
                     self.event(connected);
                     for down_track in sends {
                         if let Some(&(track, _)) = self.down_track_keys.get(&down_track) {
@@ -124,7 +148,10 @@ impl Shard {
         let connection = self.connections.get_mut(key)?;
         let session = connection.wire.session.as_ref()?;
         let header = RtpHeader::parse(datagram)?;
-        let known = connection.streams.iter().position(|stream| stream.ssrc == header.ssrc);
+        let known = connection
+            .streams
+            .iter()
+            .position(|stream| stream.ssrc == header.ssrc);
         let stream = known.and_then(|at| connection.streams.get(at));
         let extensions = header.extensions(datagram, &connection.extensions);
         // Believe nothing before it is known whose stream this is.
@@ -146,7 +173,12 @@ impl Shard {
             Some(at) => at,
             None if connection.streams.len() < STREAMS_MAX => {
                 let replay = Default::default();
-                connection.streams.push(Stream { ssrc: header.ssrc, source: origin, index, replay });
+                connection.streams.push(Stream {
+                    ssrc: header.ssrc,
+                    source: origin,
+                    index,
+                    replay,
+                });
                 connection.streams.len() - 1
             }
             None => return None,
@@ -166,9 +198,19 @@ impl Shard {
             repaired: origin.rtx,
             payload,
         };
-        let incoming = if origin.rtx { original(incoming) } else { Some(incoming) };
+        let incoming = if origin.rtx {
+            original(incoming)
+        } else {
+            Some(incoming)
+        };
         if let Some(incoming) = incoming {
-            self.keep(now, origin.track, (!origin.rtx).then_some(header.ssrc), audio_level, incoming);
+            self.keep(
+                now,
+                origin.track,
+                (!origin.rtx).then_some(header.ssrc),
+                audio_level,
+                incoming,
+            );
         }
         Some(())
     }
@@ -181,14 +223,18 @@ impl Shard {
         audio_level: Option<u8>,
         incoming: Incoming<'_>,
     ) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
         if let Some(level) = audio_level {
             track.loudness.on_level(now, level, AUDIO_PACKET_MS);
         }
         if let (Some(ssrc), Some(layer)) = (ssrc, track.layers.get_mut(usize::from(incoming.layer.0))) {
             layer.ssrc = Some(ssrc);
         }
-        let Some(facts) = track.take(now, incoming) else { return };
+        let Some(facts) = track.take(now, incoming) else {
+            return;
+        };
         if !track.flowing {
             track.flowing = true;
             let flowing = MediaEvent::TrackFlowing { track: track.id };
@@ -211,7 +257,12 @@ impl Shard {
 
     /// The publisher's layer behind one of its SSRCs.
     pub(super) fn incoming_layer(&self, key: usize, ssrc: u32) -> Option<(usize, Layer)> {
-        let stream = self.connections.get(key)?.streams.iter().find(|stream| stream.ssrc == ssrc)?;
+        let stream = self
+            .connections
+            .get(key)?
+            .streams
+            .iter()
+            .find(|stream| stream.ssrc == ssrc)?;
         (!stream.source.rtx).then_some((stream.source.track, stream.source.layer))
     }
 }

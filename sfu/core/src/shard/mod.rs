@@ -178,7 +178,11 @@ impl Shard {
             connections: self.connections.len(),
             tracks: self.tracks.len(),
             down_tracks: self.down_track_keys.len(),
-            streams: self.connections.iter().map(|(_, connection)| connection.streams.len()).sum(),
+            streams: self
+                .connections
+                .iter()
+                .map(|(_, connection)| connection.streams.len())
+                .sum(),
             addresses: self.addresses.len(),
             foreign: self.foreign_ufrags.len() + self.foreign_addresses.len(),
         }
@@ -197,7 +201,9 @@ impl Shard {
     /// Forgets a connection and all that hangs on it. `end` is what the control side hears, if it has not said so
     /// itself.
     fn forget(&mut self, key: usize, end: Option<ConnectionEnd>) {
-        let Some(connection) = self.connections.try_remove(key) else { return };
+        let Some(connection) = self.connections.try_remove(key) else {
+            return;
+        };
         self.connection_keys.remove(&connection.id);
         self.ufrags.remove(&connection.local.ufrag);
         for address in &connection.addresses {
@@ -210,7 +216,10 @@ impl Shard {
             self.remove_track(section.track_id);
         }
         if let Some(end) = end {
-            self.event(MediaEvent::Ended { connection: connection.id, end });
+            self.event(MediaEvent::Ended {
+                connection: connection.id,
+                end,
+            });
         }
         if self.connections.is_empty() {
             self.next_tick = None;
@@ -218,8 +227,13 @@ impl Shard {
     }
 
     fn remove_track(&mut self, track: TrackId) {
-        let Some(key) = self.track_keys.remove(&track) else { return };
-        let Some(track) = self.tracks.try_remove(key) else { return };
+        self.abandon_pass();
+        let Some(key) = self.track_keys.remove(&track) else {
+            return;
+        };
+        let Some(track) = self.tracks.try_remove(key) else {
+            return;
+        };
         for down_track in &track.down_tracks {
             self.down_track_keys.remove(&down_track.id);
             if let Some(subscriber) = self.connections.get_mut(down_track.connection) {
@@ -227,12 +241,16 @@ impl Shard {
             }
         }
         self.pending.retain(|pending| *pending != key);
-        self.cursor = egress::Cursor::default();
     }
 
     fn remove_down_track(&mut self, down_track: DownTrackId) {
-        let Some((key, place)) = self.down_track_keys.remove(&down_track) else { return };
-        let Some(track) = self.tracks.get_mut(key) else { return };
+        self.abandon_pass();
+        let Some((key, place)) = self.down_track_keys.remove(&down_track) else {
+            return;
+        };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
         if place >= track.down_tracks.len() {
             return;
         }
@@ -243,7 +261,6 @@ impl Shard {
         if let Some(subscriber) = self.connections.get_mut(removed.connection) {
             subscriber.sends.retain(|(_, id)| *id != down_track);
         }
-        self.cursor = egress::Cursor::default();
     }
 
     /// The connection that publishes a track, if it lives on this shard.

@@ -105,22 +105,39 @@ impl Shard {
                 self.foreign_addresses.remove(&source);
                 self.handle_own_datagram(now, source, &mut datagram);
             }
-            NeighbourMessage::Packet { track, facts, payload } => {
-                let Some(&key) = self.track_keys.get(&track) else { return };
-                let Some(track) = self.tracks.get_mut(key) else { return };
+            NeighbourMessage::Packet {
+                track,
+                facts,
+                payload,
+            } => {
+                let Some(&key) = self.track_keys.get(&track) else {
+                    return;
+                };
+                let Some(track) = self.tracks.get_mut(key) else {
+                    return;
+                };
                 if track.take_mirrored(now, facts, &payload) {
                     self.queue(key);
                 }
             }
-            NeighbourMessage::SenderReport { track, layer, ntp, rtp } => {
-                let Some(&key) = self.track_keys.get(&track) else { return };
+            NeighbourMessage::SenderReport {
+                track,
+                layer,
+                ntp,
+                rtp,
+            } => {
+                let Some(&key) = self.track_keys.get(&track) else {
+                    return;
+                };
                 let layers = self.tracks.get_mut(key).map(|track| &mut track.layers);
                 if let Some(layer) = layers.and_then(|layers| layers.get_mut(usize::from(layer.0))) {
                     layer.on_sender_report(now, ntp, rtp);
                 }
             }
             NeighbourMessage::KeyFrame { track, layer } => {
-                let Some(&key) = self.track_keys.get(&track) else { return };
+                let Some(&key) = self.track_keys.get(&track) else {
+                    return;
+                };
                 let layers = self.tracks.get_mut(key).map(|track| &mut track.layers);
                 if let Some(layer) = layers.and_then(|layers| layers.get_mut(usize::from(layer.0))) {
                     layer.seeker.want();
@@ -143,7 +160,13 @@ impl Shard {
             }
             self.foreign_addresses.insert(source, owner);
         }
-        self.neighbours.push_back((owner, NeighbourMessage::Datagram { source, datagram: datagram.to_vec() }));
+        self.neighbours.push_back((
+            owner,
+            NeighbourMessage::Datagram {
+                source,
+                datagram: datagram.to_vec(),
+            },
+        ));
         true
     }
 
@@ -156,13 +179,18 @@ impl Shard {
 
     pub(super) fn mirror(&mut self, track: TrackId, codec: Codec, layers: usize, owner: ShardId) {
         if owner != self.id && !self.track_keys.contains_key(&track) {
-            let key = self.tracks.insert(Track::new(track, codec, Origin::Shard(owner), layers));
+            let key = self
+                .tracks
+                .insert(Track::new(track, codec, Origin::Shard(owner), layers));
             self.track_keys.insert(track, key);
         }
     }
 
     pub(super) fn feed(&mut self, track: TrackId, to: ShardId) {
-        let track = self.track_keys.get(&track).and_then(|&key| self.tracks.get_mut(key));
+        let track = self
+            .track_keys
+            .get(&track)
+            .and_then(|&key| self.tracks.get_mut(key));
         if let Some(track) = track
             && to != self.id
             && !track.mirrors.contains(&to)
@@ -175,7 +203,11 @@ impl Shard {
     pub(super) fn copy_to_mirrors(&mut self, key: usize, facts: PacketFacts, payload: &[u8]) {
         let Some(track) = self.tracks.get(key) else { return };
         for to in &track.mirrors {
-            let message = NeighbourMessage::Packet { track: track.id, facts, payload: payload.to_vec() };
+            let message = NeighbourMessage::Packet {
+                track: track.id,
+                facts,
+                payload: payload.to_vec(),
+            };
             self.neighbours.push_back((*to, message));
         }
     }

@@ -27,7 +27,9 @@ const SENDER_REPORT_AGE_MAX: Duration = Duration::from_secs(30);
 impl Shard {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Some(due) = self.next_tick.filter(|due| now >= *due) else { return };
+        let Some(due) = self.next_tick.filter(|due| now >= *due) else {
+            return;
+        };
         self.next_tick = Some((due + TICK).max(now + TICK / 2));
         let mut keys = std::mem::take(&mut self.keys);
         keys.extend(self.tracks.iter().map(|(key, _)| key));
@@ -42,13 +44,18 @@ impl Shard {
     }
 
     fn tick_track(&mut self, now: Instant, key: usize) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
         track.review(now);
         for layer in &mut track.layers {
             layer.rate.tick(now);
         }
         if let Some(level) = track.loudness.poll_window(now) {
-            let level = MediaEvent::AudioLevel { track: track.id, level };
+            let level = MediaEvent::AudioLevel {
+                track: track.id,
+                level,
+            };
             self.event(level);
         }
         self.ask_for_packets(now, key);
@@ -57,9 +64,19 @@ impl Shard {
 
     /// NACKs for what is missing of a track (RFC 4585, section 6.2.1).
     fn ask_for_packets(&mut self, now: Instant, key: usize) {
-        let Some(track) = self.tracks.get_mut(key) else { return };
-        let Origin::Connection(publisher) = track.origin else { return };
-        let Some(connection) = self.connections.get_mut(publisher).filter(|it| it.wire.is_ready()) else { return };
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
+        let Origin::Connection(publisher) = track.origin else {
+            return;
+        };
+        let Some(connection) = self
+            .connections
+            .get_mut(publisher)
+            .filter(|it| it.wire.is_ready())
+        else {
+            return;
+        };
         for layer in &mut track.layers {
             let Some(ssrc) = layer.ssrc else { continue };
             let mut numbers = ArrayVec::<u16, MISSING_MAX>::new();
@@ -74,7 +91,9 @@ impl Shard {
     }
 
     fn tick_connection(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         let Some(checked) = connection.checked else { return };
         if now.saturating_duration_since(checked) > crate::ICE_TIMEOUT {
             return self.forget(key, Some(ConnectionEnd::IceTimeout));
@@ -85,12 +104,17 @@ impl Shard {
             secure.handle_timeout(now);
             self.drain_secure(now, key);
         }
-        let Some(connection) = self.connections.get_mut(key).filter(|it| it.wire.is_ready()) else { return };
+        let Some(connection) = self.connections.get_mut(key).filter(|it| it.wire.is_ready()) else {
+            return;
+        };
         connection.sent.tick(now);
         connection.downlink.tick(now);
         if let Some(stream) = connection.streams.first() {
             let media_ssrc = stream.ssrc;
-            while connection.twcc.poll_feedback(now, FEEDBACK_SSRC, media_ssrc, &mut connection.wire.control) {
+            while connection
+                .twcc
+                .poll_feedback(now, FEEDBACK_SSRC, media_ssrc, &mut connection.wire.control)
+            {
                 connection.wire.flush_full(&mut self.arena);
             }
         }
@@ -108,10 +132,14 @@ impl Shard {
 
     /// Receiver reports about everything that a publisher sends.
     fn report_reception(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         let mut blocks = ArrayVec::<ReportBlock, 31>::new();
         for section in &connection.sections {
-            let Some(track) = self.tracks.get_mut(section.track) else { continue };
+            let Some(track) = self.tracks.get_mut(section.track) else {
+                continue;
+            };
             for layer in &mut track.layers {
                 let Some(ssrc) = layer.ssrc else { continue };
                 let stats = layer.nack.report();
@@ -147,17 +175,30 @@ impl Shard {
     /// Sender reports about everything that a subscriber gets: the publisher's wall clock with the down track's
     /// timestamps, so that sound and picture stay together.
     fn report_sending(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         if now < connection.due.sender_reports {
             return;
         }
         let mut next = SENDER_REPORTS;
         for (ssrc, down_track) in &connection.sends {
-            let Some(&(track, place)) = self.down_track_keys.get(down_track) else { continue };
-            let Some(track) = self.tracks.get_mut(track) else { continue };
-            let Some(down_track) = track.down_tracks.get_mut(place) else { continue };
-            let (Some(layer), Some(offset)) = (down_track.current(), down_track.timestamp_offset()) else { continue };
-            let report = track.layers.get(usize::from(layer.0)).and_then(|layer| layer.report);
+            let Some(&(track, place)) = self.down_track_keys.get(down_track) else {
+                continue;
+            };
+            let Some(track) = self.tracks.get_mut(track) else {
+                continue;
+            };
+            let Some(down_track) = track.down_tracks.get_mut(place) else {
+                continue;
+            };
+            let (Some(layer), Some(offset)) = (down_track.current(), down_track.timestamp_offset()) else {
+                continue;
+            };
+            let report = track
+                .layers
+                .get(usize::from(layer.0))
+                .and_then(|layer| layer.report);
             let Some((ntp, rtp, at)) = report else {
                 next = FIRST_SENDER_REPORTS;
                 continue;
@@ -173,7 +214,12 @@ impl Shard {
                 octets: down_track.octets,
             };
             rtcp::sender_report(report, &mut connection.wire.control);
-            rtcp::sdes_cname(*ssrc, &down_track.plan.cname, Some(&down_track.plan.mid), &mut connection.wire.control);
+            rtcp::sdes_cname(
+                *ssrc,
+                &down_track.plan.cname,
+                Some(&down_track.plan.mid),
+                &mut connection.wire.control,
+            );
             down_track.on_report_sent(now, ntp);
             connection.wire.flush_full(&mut self.arena);
         }
@@ -181,46 +227,71 @@ impl Shard {
     }
 
     fn report_quality(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         if now < connection.due.quality {
             return;
         }
         connection.due.quality = now + crate::QUALITY_INTERVAL;
-        let LossCounters { expected, received, reported: (sum, count) } = std::mem::take(&mut connection.loss);
+        let LossCounters {
+            expected,
+            received,
+            reported: (sum, count),
+        } = std::mem::take(&mut connection.loss);
         let up = expected.saturating_sub(received) * 1000;
         let quality = TransportQuality {
             loss_up_permille: up.checked_div(expected).map(|loss| loss as u16),
-            loss_down_permille: (u64::from(sum) * 1000).checked_div(u64::from(count) * 256).map(|loss| loss as u16),
+            loss_down_permille: (u64::from(sum) * 1000)
+                .checked_div(u64::from(count) * 256)
+                .map(|loss| loss as u16),
         };
-        let quality = MediaEvent::Quality { connection: connection.id, quality };
+        let quality = MediaEvent::Quality {
+            connection: connection.id,
+            quality,
+        };
         self.event(quality);
     }
 
     /// Shares what a subscriber's downlink carries among its video.
     pub(super) fn share_downlink(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get(key) else { return };
+        let Some(connection) = self.connections.get(key) else {
+            return;
+        };
         let limit = connection.downlink.limit_bps();
         let mut claims = ArrayVec::<(usize, usize), CLAIMS_MAX>::new();
         let mut wishes = ArrayVec::<Claim, CLAIMS_MAX>::new();
         let mut audio = 0;
         for (_, down_track) in &connection.sends {
-            let Some(&(track_key, place)) = self.down_track_keys.get(down_track) else { continue };
-            let Some(track) = self.tracks.get_mut(track_key) else { continue };
+            let Some(&(track_key, place)) = self.down_track_keys.get(down_track) else {
+                continue;
+            };
+            let Some(track) = self.tracks.get_mut(track_key) else {
+                continue;
+            };
             let mut layers_bps = [0; LAYERS_MAX];
             for (rate, layer) in layers_bps.iter_mut().zip(&track.layers) {
                 *rate = layer.rate.bits_per_second();
             }
             let is_video = track.codec.is_video();
-            let Some(down_track) = track.down_tracks.get_mut(place) else { continue };
+            let Some(down_track) = track.down_tracks.get_mut(place) else {
+                continue;
+            };
             if limit.is_none() || !is_video {
                 down_track.set_budget(None);
             }
-            let Some(wanted) = down_track.wanted() else { continue };
+            let Some(wanted) = down_track.wanted() else {
+                continue;
+            };
             if !is_video {
                 audio += layers_bps[0];
             } else if !claims.is_full() {
                 claims.push((track_key, place));
-                wishes.push(Claim { layers_bps, wanted, granted: Layer(0) });
+                wishes.push(Claim {
+                    layers_bps,
+                    wanted,
+                    granted: Layer(0),
+                });
             }
         }
         let Some(limit) = limit else { return };
