@@ -35,12 +35,11 @@ export async function startHanse({ autoCreate = true } = {}) {
   const http = `http://127.0.0.1:${httpPort}`;
   const lastWords = () => log.split("\n").slice(-LOG_LINES).join("\n");
 
-  const started = until("hanse is ready", async () => (await fetch(http)).status === 200);
-  const failed = Promise.race([ended, new Promise((_, fail) => server.once("error", fail))]);
-  await Promise.race([
-    started,
-    failed.then((code) => Promise.reject(new Error(`hanse ended with ${code} instead of starting:\n${lastWords()}`))),
-  ]);
+  let failure;
+  server.once("error", (error) => (failure = error));
+  server.once("exit", (code) => (failure ??= new Error(`hanse ended with ${code} instead of starting:\n${lastWords()}`)));
+  await until("hanse is ready", async () => failure || (await fetch(http)).status === 200);
+  if (failure) throw failure;
 
   return {
     http,

@@ -117,7 +117,8 @@ function listen(next: Room): void {
 
 /** Publishes a test picture, by default as one layer; more `layers` (widths) make it simulcast. */
 async function publishPicture(source: "camera" | "screen", picture: PictureSource, layers: number[] = []): Promise<string> {
-  const encoding = (width: number) => ({ maxBitrate: Math.max(120_000, width * 700), maxFramerate: picture.fps });
+  // Little, because the picture is flat: all layers fit into what a browser's bandwidth estimate begins with.
+  const encoding = (width: number) => ({ maxBitrate: Math.max(60_000, width * 300), maxFramerate: picture.fps });
   const presets = layers.map((width) => {
     const height = Math.round((width * picture.height) / picture.width);
     return new VideoPreset(width, height, encoding(width).maxBitrate, picture.fps);

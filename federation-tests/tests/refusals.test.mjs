@@ -9,9 +9,13 @@ import { people, world } from "../harness/world.mjs";
 const here = world({ autoCreate: false });
 const ROOM = "meeting";
 
+/** The smallest `join_request`: a WrappedJoinRequest with an empty JoinRequest in it (livekit_rtc.proto), as base64url. */
+const EMPTY_JOIN_REQUEST = "EgA=";
+
 /** Status and text of the `validate` path, which answers as an upgrade would. */
 async function validate(token) {
-  const reply = await fetch(`${here.hanse.http}/rtc/validate?access_token=${token}`);
+  const query = new URLSearchParams({ access_token: token, join_request: EMPTY_JOIN_REQUEST });
+  const reply = await fetch(`${here.hanse.http}/rtc/v1/validate?${query}`);
   return { status: reply.status, text: await reply.text(), cors: reply.headers.get("access-control-allow-origin") };
 }
 

@@ -30,8 +30,8 @@ export interface Tile {
   microphone: boolean;
   speaking: boolean;
   weak: boolean;
-  /** Media arrives that our key does not open. */
-  undecipherable: boolean;
+  /** Whether their media and our choice of encryption go together; if not, `sealed` cannot be opened, `open` should not be. */
+  mismatch: "none" | "sealed" | "open";
   video: VideoTrack | null;
 }
 
@@ -126,19 +126,25 @@ export class Call {
       this.close(problem);
       return;
     }
-    await Promise.all([this.switch("microphone", true), this.switch("camera", true)]);
+    const problems = await Promise.all([this.start("microphone", true), this.start("camera", true)]);
+    this.complain(problems.filter((each) => each !== null).join(" ") || null);
   }
 
   /** Turns a device on or off. */
   async switch(device: Device, on: boolean): Promise<void> {
+    this.complain(await this.start(device, on));
+  }
+
+  private async start(device: Device, on: boolean): Promise<string | null> {
     const me = this.room?.localParticipant;
-    if (!me || this.busy[device]) return;
+    if (!me || this.busy[device]) return null;
     this.busy = { ...this.busy, [device]: true };
     this.refresh();
     try {
       await SWITCH[device](me, on);
+      return null;
     } catch (error) {
-      this.set({ ...this.state, problem: deviceProblem(device, error) });
+      return deviceProblem(device, error);
     } finally {
       this.busy = { ...this.busy, [device]: false };
       this.refresh();
@@ -156,6 +162,10 @@ export class Call {
 
   dismissProblem(): void {
     this.set({ ...this.state, problem: null });
+  }
+
+  private complain(problem: string | null): void {
+    if (problem !== null && this.room) this.set({ ...this.state, problem });
   }
 
   private async open(seat: Seat): Promise<Room> {
@@ -220,10 +230,8 @@ export class Call {
       microphone: who.isMicrophoneEnabled,
       speaking: who.isSpeaking,
       weak: who.connectionQuality === ConnectionQuality.Poor || who.connectionQuality === ConnectionQuality.Lost,
-      undecipherable:
-        this.undecipherable.has(who.identity) ||
-        (!who.isLocal && who.getTrackPublications().some((each) => each.isEncrypted !== encrypted)),
-    };
+      mismatch: who.isLocal ? "none" : this.mismatch(who, encrypted),
+    } as const;
     const picture = (source: Track.Source) => {
       const publication = who.getTrackPublication(source);
       return publication && !publication.isMuted ? (publication.videoTrack ?? null) : null;
@@ -236,6 +244,12 @@ export class Call {
     };
     const screen = picture(Track.Source.ScreenShare);
     return screen ? [person, { ...common, key: `${who.identity}/screen`, screen: true, video: screen }] : [person];
+  }
+
+  private mismatch(who: Participant, encrypted: boolean): Tile["mismatch"] {
+    const different = who.getTrackPublications().some((each) => each.isEncrypted !== encrypted);
+    if (different) return encrypted ? "open" : "sealed";
+    return this.undecipherable.has(who.identity) ? "sealed" : "none";
   }
 
   private set(state: CallState): void {
@@ -262,10 +276,13 @@ function nameOf(who: Participant): string {
   return who.name || who.identity;
 }
 
+/** The smallest `join_request`: a WrappedJoinRequest with an empty JoinRequest in it (livekit_rtc.proto), as base64url. */
+const EMPTY_JOIN_REQUEST = "EgA=";
+
 const validateSeat: SeatStatus = async (sfu, token) => {
   const url = new URL(sfu.replace(/^ws/, "http"));
-  url.pathname = `${url.pathname.replace(/\/$/, "")}/rtc/validate`;
-  url.searchParams.set("access_token", token);
+  url.pathname = `${url.pathname.replace(/\/$/, "")}/rtc/v1/validate`;
+  url.search = new URLSearchParams({ access_token: token, join_request: EMPTY_JOIN_REQUEST }).toString();
   try {
     return (await fetch(url)).status;
   } catch {

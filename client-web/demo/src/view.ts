@@ -185,7 +185,8 @@ function title(tile: Tile): string {
 }
 
 function remarks(tile: Tile): Child[] {
-  if (tile.undecipherable) return [remark("locked", "undecipherable", true)];
+  if (tile.mismatch === "sealed") return [remark("locked", "undecipherable", true)];
+  if (tile.mismatch === "open") return [remark("unlocked", "notSealed", true)];
   if (tile.screen) return [];
   return [
     ...(tile.weak ? [remark("weak", "weak")] : []),

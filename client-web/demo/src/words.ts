@@ -1,6 +1,6 @@
 // Everything the page says, in English and German. `{x}` is filled in by `say`.
 
-const en = {
+export const en = {
   title: "Hanse demo call",
   lead: "A video call through your own server. What you say and show is sealed in this browser.",
   yourName: "Your name",
@@ -62,7 +62,7 @@ const en = {
 
 export type Word = keyof typeof en;
 
-const de: Record<Word, string> = {
+export const de: Record<Word, string> = {
   title: "Hanse-Probeanruf",
   lead: "Ein Videoanruf über den eigenen Server. Was Sie sagen und zeigen, wird in diesem Browser versiegelt.",
   yourName: "Ihr Name",
@@ -122,8 +122,13 @@ const de: Record<Word, string> = {
   unexpected: "Etwas ist schiefgegangen: {detail}",
 };
 
-/** The page's language: German for German browsers, English for all others. */
-export const language: "de" | "en" = navigator.language.toLowerCase().startsWith("de") ? "de" : "en";
+/** German for those whose browser prefers it (a tag as in RFC 5646), English for everybody else. */
+export function languageOf(preferred: string): "de" | "en" {
+  return preferred.toLowerCase().split("-")[0] === "de" ? "de" : "en";
+}
+
+/** The page's language. */
+export const language = languageOf(globalThis.navigator?.language ?? "");
 
 const dictionary = language === "de" ? de : en;
 

@@ -3,8 +3,10 @@
 //! In: a command line, `hanse.toml`, environment variables, signals. Out: a running server, or a sentence that says why
 //! not. It only joins parts; what each part does is in its own crate.
 //!
-//! Where to look next: `settings.rs` for the tables of the configuration, `hanse_sfu::node` for the SFU.
+//! Where to look next: `settings.rs` for the tables of the configuration, `focus.rs` for how the focus reaches the SFU and
+//! homeservers, `hanse_sfu::node` for the SFU.
 
+mod focus;
 mod settings;
 
 use anyhow::{Context, Result, bail};
@@ -84,8 +86,10 @@ async fn run(settings: &Settings) -> Result<()> {
     // Before the node starts, so that a signal during the start is not lost.
     let asked_to_stop = shutdown::requested();
     tokio::pin!(asked_to_stop);
+    let focus = focus::routes(settings)?;
+    let beside = |sfu| focus.map(|routes| routes(sfu)).unwrap_or_default();
     let mut node = tokio::select! {
-        node = Node::start(&settings.http, &settings.sfu) => node?,
+        node = Node::start_beside(&settings.http, &settings.sfu, beside) => node?,
         signal = &mut asked_to_stop => {
             tracing::info!("stopped by {} before the start was complete", signal?);
             return Ok(());

@@ -1,6 +1,8 @@
 //! The tables of `hanse.toml`, in the order in which they are explained. Each is described where it is used.
 
 use anyhow::{Context, Result};
+use hanse_bridge::HomeserversConfig;
+use hanse_focus::FocusConfig;
 use hanse_runtime::config::{Document, Section, Table, example};
 use hanse_runtime::telemetry::LogConfig;
 use hanse_sfu::{HttpConfig, SfuConfig};
@@ -8,10 +10,12 @@ use std::path::Path;
 
 static HTTP: Table = HttpConfig::TABLE;
 static SFU: Table = SfuConfig::TABLE;
+static FOCUS: Table = FocusConfig::TABLE;
+static HOMESERVERS: Table = HomeserversConfig::TABLE;
 static LOG: Table = LogConfig::TABLE;
 
 /// All tables.
-static TABLES: [&Table; 3] = [&HTTP, &SFU, &LOG];
+static TABLES: [&Table; 5] = [&HTTP, &SFU, &FOCUS, &HOMESERVERS, &LOG];
 
 /// Everything that `hanse.toml` and the environment say, checked.
 pub struct Settings {
@@ -19,6 +23,10 @@ pub struct Settings {
     pub http: HttpConfig,
     /// `[sfu]`
     pub sfu: SfuConfig,
+    /// `[focus]`
+    pub focus: FocusConfig,
+    /// `[homeservers]`
+    pub homeservers: HomeserversConfig,
     /// `[log]`
     pub log: LogConfig,
     /// Every value and where it came from.
@@ -46,6 +54,8 @@ impl Settings {
         Ok(Settings {
             http: document.section()?,
             sfu: document.section()?,
+            focus: document.section()?,
+            homeservers: document.section()?,
             log: document.section()?,
             explanation: document.explain(),
         })

@@ -46,7 +46,7 @@ const NPM: SystemProgram = SystemProgram {
 const PYTHON: SystemProgram = SystemProgram {
     name: "python3",
     packages: &["python3", "python3-venv"],
-    purpose: "to call with the Python SDK",
+    purpose: "for clients and homeservers that are written in it",
 };
 
 /// Headless Chromium: `$CHROMIUM` when set, else the one on the path, installed first if need be.
@@ -167,7 +167,10 @@ pub fn python(place: &Place, requirements: &Path) -> Result<PathBuf> {
     if complete.is_file() && python.is_file() {
         return Ok(python);
     }
-    say("making a Python environment for the tests");
+    say(&format!(
+        "making a Python environment with {}",
+        wanted.trim().replace('\n', ", ")
+    ));
     if environment.exists() {
         fs::remove_dir_all(&environment)
             .with_context(|| format!("cannot remove the half-made {}", environment.display()))?;

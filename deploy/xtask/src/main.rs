@@ -57,6 +57,12 @@ enum Command {
         /// Let headless Chromium make the call, judge it, and stop everything
         #[arg(long)]
         check: bool,
+        /// Two organisations with a homeserver and a Hanse each, and Element Call for their users
+        #[arg(long)]
+        organisations: bool,
+        /// End the check of two organisations with its verdict as one line of JSON
+        #[arg(long, requires = "check", requires = "organisations")]
+        json: bool,
     },
 }
 
@@ -66,7 +72,12 @@ fn main() -> ExitCode {
         Command::Lint { only } => lint::run(&place, only),
         Command::Test { only } => test::run(&place, only),
         Command::Bench { arguments } => bench::run(&place, &arguments),
-        Command::Demo { check } => demo::run(&place, check),
+        Command::Demo {
+            check,
+            organisations: true,
+            json,
+        } => demo::organisations::run(&place, demo::organisations::Wish { check, json }),
+        Command::Demo { check, .. } => demo::run(&place, check),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

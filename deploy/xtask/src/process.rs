@@ -3,6 +3,7 @@
 use crate::place::Place;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -118,6 +119,22 @@ pub fn build(place: &Place, package: &str, options: &[&str]) -> Result<PathBuf> 
         bail!("{what} failed ({status}): the compiler's messages are above");
     }
     executable.with_context(|| format!("{what}: cargo named no executable"))
+}
+
+/// Builds `hanse` with the tap that copies forwarded frames to a file. It is moved aside at once: what lies at cargo's usual
+/// place must never be an executable with a tap.
+pub fn hanse_with_debug_tap(place: &Place) -> Result<PathBuf> {
+    let built = build(place, "hanse", &["--features", "debug-tap"])?;
+    let folder = built
+        .parent()
+        .and_then(Path::parent)
+        .context("cargo built hanse at the top of the file system")?;
+    let folder = folder.join("debug-tap");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let moved = folder.join("hanse");
+    fs::rename(&built, &moved)
+        .with_context(|| format!("cannot move {} to {}", built.display(), moved.display()))?;
+    Ok(moved)
 }
 
 /// What we read of cargo's `compiler-artifact` message (The Cargo Book, "External tools").

@@ -1,13 +1,13 @@
 //! `cargo xtask test`: installs what is missing, then runs every test in three parts. All parts run, also after one has
 //! failed.
 
+use crate::demo::organisations;
 use crate::install;
 use crate::parts;
 use crate::place::Place;
-use crate::process::{self, build, cargo};
-use anyhow::{Context, Result};
+use crate::process::{self, cargo, hanse_with_debug_tap};
+use anyhow::Result;
 use clap::ValueEnum;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,12 +64,15 @@ fn contract(place: &Place) -> Result<()> {
     install::node_packages(place, &folder)?;
     let chromium = install::chromium()?;
     let python = install::python(place, &folder.join("requirements.txt"))?;
+    let homeserver_python = organisations::homeserver_python(place)?;
+    organisations::build_page(place)?;
     let hanse = hanse_with_debug_tap(place)?;
     npm_test(
         &folder,
         &[
             ("HANSE_BIN", &hanse),
             ("HANSE_PYTHON", &python),
+            ("HANSE_HOMESERVER_PYTHON", &homeserver_python),
             ("CHROMIUM", &chromium),
         ],
     )
@@ -82,20 +85,4 @@ fn npm_test(folder: &Path, environment: &[(&str, &PathBuf)]) -> Result<()> {
         .envs(environment.iter().copied());
     let name = folder.file_name().unwrap_or_default().display();
     process::run(&format!("`npm test` in {name}"), &mut npm)
-}
-
-/// Builds `hanse` with the tap that copies forwarded frames to a file. It is moved aside at once: what lies at cargo's usual
-/// place must never be an executable with a tap.
-fn hanse_with_debug_tap(place: &Place) -> Result<PathBuf> {
-    let built = build(place, "hanse", &["--features", "debug-tap"])?;
-    let folder = built
-        .parent()
-        .and_then(Path::parent)
-        .context("cargo built hanse at the top of the file system")?;
-    let folder = folder.join("debug-tap");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let moved = folder.join("hanse");
-    fs::rename(&built, &moved)
-        .with_context(|| format!("cannot move {} to {}", built.display(), moved.display()))?;
-    Ok(moved)
 }

@@ -309,11 +309,12 @@ impl Bench {
             // RFC 7741: X and S, then I, L and T; a 15-bit picture id, TL0PICIDX, TID.
             let picture = (self.frame as u16 & 0x7fff | 0x8000).to_be_bytes();
             let start = if place == 0 { 0x90 } else { 0x80 };
-            let descriptor = [start, 0xe0, picture[0], picture[1], self.frame as u8, 0x20];
+            // The last byte is the payload's first: its P bit is clear in a key frame.
+            let delta = u8::from(self.frame != 0);
+            let descriptor = [start, 0xe0, picture[0], picture[1], self.frame as u8, 0x20, delta];
             let body = packet.get_mut(header..header + PAYLOAD).context("room")?;
             body.fill(0x55);
-            body[..6].copy_from_slice(&descriptor);
-            body[6] = u8::from(self.frame != 0);
+            *body.first_chunk_mut().context("room")? = descriptor;
             packet.truncate(header + PAYLOAD + TAG);
             self.publisher.seal(packet, header, 77, self.sequence)?;
             self.sequence += 1;

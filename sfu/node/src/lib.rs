@@ -24,4 +24,5 @@ mod tap;
 
 pub use config::{HttpConfig, SfuConfig};
 pub use handle::{Heard, SfuEvents, SfuHandle};
+pub use hanse_sfu_signal::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use node::{Node, StartError};

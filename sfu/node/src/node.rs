@@ -64,6 +64,20 @@ impl Node {
     ///
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(http: &HttpConfig, sfu: &SfuConfig) -> Result<Self, StartError> {
+        Self::start_beside(http, sfu, |_| axum::Router::new()).await
+    }
+
+    /// Like [`Node::start`], with further routes on the same port: `beside` makes them from the handle of the SFU. They
+    /// must not have a fallback of their own at the top.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start_beside(
+        http: &HttpConfig,
+        sfu: &SfuConfig,
+        beside: impl FnOnce(SfuHandle) -> axum::Router,
+    ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let listeners = listen(http)?;
@@ -117,7 +131,7 @@ impl Node {
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        let server = Server::start(listeners, &router(api));
+        let server = Server::start(listeners, &router(api).merge(beside(handle.clone())));
 
         if sfu.short_secret {
             tracing::warn!("an API secret has fewer than 32 characters; a longer one is harder to guess");

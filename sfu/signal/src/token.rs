@@ -49,6 +49,12 @@ impl ApiKeys {
         Ok(ApiKeys { keys })
     }
 
+    /// The key that signs: its id and its secret.
+    pub fn signing(&self) -> (&str, &str) {
+        // There is one: `new` refuses an empty list.
+        self.keys.first().map_or(("", ""), |(id, secret)| (id, secret))
+    }
+
     fn secret(&self, id: &str) -> Option<&str> {
         self.keys
             .iter()

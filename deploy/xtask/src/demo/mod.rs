@@ -4,6 +4,7 @@
 //! Everything runs on fixed ports of this machine, with a key and a secret made for this run. What is started dies with
 //! us, however we end ([`service`]).
 
+pub mod organisations;
 mod service;
 
 use crate::install;

@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use std::process::Command;
 
 /// The folders with web code, each with a `package.json`.
-pub const WEB_FOLDERS: [&str; 2] = ["client-web", "federation-tests"];
+pub const WEB_FOLDERS: [&str; 3] = ["client-web", "client-web/organisations", "federation-tests"];
 
 /// One group of rules that can be checked alone.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,0 +1,116 @@
+// One Synapse: its configuration, its start, and an account on it.
+import { createHmac, randomBytes } from "node:crypto";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { call, Account } from "./matrix.mjs";
+import { startProgram } from "./program.mjs";
+
+const LAUNCHER = fileURLToPath(new URL("homeserver.py", import.meta.url));
+
+/** A limit that nobody reaches: the calls of a test are closer together than those of people. */
+const NO_LIMIT = { per_second: 1000, burst_count: 1000 };
+
+/** @typedef {Awaited<ReturnType<typeof startHomeserver>>} Homeserver */
+
+/**
+ * Starts a Synapse with an empty SQLite database.
+ *
+ * `name`: its server name without the port. `folder` holds everything of it. `certificates` holds `ca.pem`, `NAME.pem` and
+ * `NAME.key`. `focus`: the address of the focus that its users are sent to. `started` is given the program at once.
+ */
+export async function startHomeserver({ name, python, folder, certificates, clientPort, federationPort, focus, started }) {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const secret = randomBytes(32).toString("hex");
+  const database = join(folder, "homeserver.db");
+  const file = async (path, text) => {
+    await writeFile(join(folder, path), text, { mode: 0o600 });
+    return join(folder, path);
+  };
+  // JSON is YAML.
+  const settings = {
+    server_name: `${name}:${federationPort}`,
+    public_baseurl: `http://127.0.0.1:${clientPort}/`,
+    pid_file: join(folder, "homeserver.pid"),
+    log_config: await file("log.yaml", JSON.stringify(logging(join(folder, "homeserver.log")))),
+    signing_key_path: await file("signing.key", `ed25519 a_1 ${randomBytes(32).toString("base64").replace("=", "")}\n`),
+    media_store_path: join(folder, "media"),
+    database: { name: "sqlite3", args: { database } },
+    listeners: [
+      listener(clientPort, { names: ["client"] }),
+      { ...listener(federationPort, { names: ["federation"] }), tls: true },
+    ],
+    tls_certificate_path: join(certificates, `${name}.pem`),
+    tls_private_key_path: join(certificates, `${name}.key`),
+    // The other homeserver is on this machine, too, and known to nobody else.
+    federation_custom_ca_list: [join(certificates, "ca.pem")],
+    ip_range_blacklist: [],
+    trusted_key_servers: [],
+    suppress_key_server_warning: true,
+    report_stats: false,
+    registration_shared_secret: secret,
+    macaroon_secret_key: randomBytes(32).toString("hex"),
+    form_secret: randomBytes(32).toString("hex"),
+    // Passwords guard nothing here.
+    bcrypt_rounds: 4,
+    // What calls need: where the focus is (MSC4143), members who leave by themselves (MSC4140), memberships that need no
+    // power (MSC4354), state after a gap (MSC4222), ringing (MSC4075).
+    matrix_rtc: { transports: [{ type: "livekit", livekit_service_url: focus }] },
+    max_event_delay_duration: "24h",
+    experimental_features: {
+      msc4143_enabled: true,
+      msc4354_enabled: true,
+      msc4222_enabled: true,
+      msc4075_enabled: true,
+    },
+    rc_message: NO_LIMIT,
+    rc_registration: NO_LIMIT,
+    rc_login: { address: NO_LIMIT, account: NO_LIMIT, failed_attempts: NO_LIMIT },
+    rc_joins: { local: NO_LIMIT, remote: NO_LIMIT },
+    rc_joins_per_room: NO_LIMIT,
+    rc_invites: { per_room: NO_LIMIT, per_user: NO_LIMIT, per_issuer: NO_LIMIT },
+    rc_delayed_event_mgmt: NO_LIMIT,
+    rc_federation: { window_size: 1000, sleep_limit: 1000, sleep_delay: 1, reject_limit: 10_000, concurrent: 50 },
+  };
+  const program = startProgram({
+    name: `the homeserver ${name}`,
+    command: python,
+    args: [LAUNCHER, "-c", await file("homeserver.yaml", JSON.stringify(settings, null, 2))],
+    log: join(folder, "output.log"),
+  });
+  started(program);
+  const url = `http://127.0.0.1:${clientPort}`;
+  await program.ready(async () => (await fetch(`${url}/health`)).ok);
+
+  return {
+    name: settings.server_name,
+    url,
+    database,
+    program,
+    /** Makes an account and signs it in. */
+    async register(user, password, displayName) {
+      const address = `${url}/_synapse/admin/v1/register`;
+      const { nonce } = await call(address);
+      const signed = [nonce, user, password, "notadmin"].join("\0");
+      const mac = createHmac("sha1", secret).update(signed).digest("hex");
+      const body = { nonce, username: user, password, displayname: displayName, admin: false, mac };
+      const made = await call(address, { body });
+      return new Account(url, made.user_id, made.access_token);
+    },
+  };
+}
+
+function listener(port, resource) {
+  return { port, bind_addresses: ["127.0.0.1"], type: "http", tls: false, resources: [resource] };
+}
+
+function logging(filename) {
+  const format = "%(asctime)s %(levelname)s %(name)s %(request)s %(message)s";
+  return {
+    version: 1,
+    formatters: { line: { format } },
+    handlers: { file: { class: "logging.FileHandler", formatter: "line", filename } },
+    root: { level: "INFO", handlers: ["file"] },
+    disable_existing_loggers: false,
+  };
+}

@@ -1,0 +1,133 @@
+// People in headless Chromium, each with a browser context of their own: they use Element Call as a person does.
+import { build } from "esbuild";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const PROBE = fileURLToPath(new URL("probe.ts", import.meta.url));
+
+/** A camera as Element Call asks for it. */
+const CAMERA = { width: 1280, height: 720, fps: 15 };
+
+/** How long a page may take, in milliseconds. A loaded machine is slow, not wrong. */
+const PATIENCE_MS = 60_000;
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // All pages share one screen: none of them is in the background, whatever the browser thinks.
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+  "--disable-background-timer-throttling",
+  "--autoplay-policy=no-user-gesture-required",
+  // Without devices Element Call would not ask for any; what they give is replaced (probe.ts).
+  "--use-fake-ui-for-media-stream",
+  "--use-fake-device-for-media-stream",
+];
+
+/** Kinds of console messages that are kept. */
+const SERIOUS = ["warning", "error"];
+
+const OLM = "m.olm.v1.curve25519-aes-sha2";
+
+/** @typedef {Awaited<ReturnType<typeof openBrowser>>} Browser */
+/** @typedef {Awaited<ReturnType<Browser["open"]>>} Person */
+
+export async function openBrowser() {
+  const bundle = await build({ entryPoints: [PROBE], bundle: true, write: false, format: "iife", target: "es2022", logLevel: "error" });
+  const scratch = await mkdtemp(join(tmpdir(), "hanse-people-"));
+  const browser = await chromium.launch({
+    executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium",
+    headless: true,
+    args: FLAGS,
+    downloadsPath: scratch,
+  });
+
+  return {
+    /**
+     * Opens a person's page and waits for Element Call's lobby. `signs`: what their camera and microphone show, `{ mark, hertz }`,
+     * and from whom no keys reach them, `{ withholdFrom }`.
+     */
+    async open(link, signs) {
+      const context = await browser.newContext({
+        locale: "en-GB",
+        viewport: { width: 1280, height: 800 },
+        reducedMotion: "reduce",
+        permissions: ["camera", "microphone"],
+      });
+      await context.addInitScript(`window.hanseSigns = ${JSON.stringify({ ...CAMERA, withholdFrom: [], ...signs })};`);
+      await context.addInitScript(bundle.outputFiles[0].text);
+      const page = await context.newPage();
+      const console = [];
+      // Element Call says a lot; what went wrong is what one wants to see.
+      page.on("console", (message) => {
+        if (SERIOUS.includes(message.type())) console.push(`${message.type()}: ${message.text()}`);
+      });
+      page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
+      const arrived = watchSync(page);
+      await page.goto(link);
+      const call = page.frameLocator('iframe[title="Element Call"]');
+      await call.getByTestId("lobby_joinCall").waitFor({ timeout: PATIENCE_MS });
+      const ask = (name, ...values) => {
+        const frame = page.frames().find((each) => each.url().includes("/element-call/"));
+        if (!frame) return Promise.reject(new Error("Element Call is gone"));
+        return frame.evaluate(([method, list]) => window.hanseProbe[method](...list), /** @type {const} */ ([name, values]));
+      };
+      return {
+        page,
+        console,
+        /** What this device's `/sync` answers had for it: `{ type, sender, algorithm, senderKey }`. */
+        arrived,
+        /** Clicks, waits until the call is there, and says when the click was. */
+        async join() {
+          await call.getByTestId("lobby_joinCall").click();
+          await call.getByTestId("incall_leave").waitFor({ timeout: PATIENCE_MS });
+          return ask("joinClickedAt");
+        },
+        async leave() {
+          await call.getByTestId("incall_leave").click();
+          await call.getByTestId("incall_leave").waitFor({ state: "detached", timeout: PATIENCE_MS });
+        },
+        /** After leaving: back into the lobby, and into the call. */
+        async comeBack() {
+          await page.getByRole("button", { name: "Back to the call" }).click();
+          await this.join();
+        },
+        view: () => ask("view"),
+        firstFrames: () => ask("firstFrames"),
+        keys: () => ask("keys"),
+        withheld: () => ask("withheld"),
+        letKeysThrough: () => ask("letKeysThrough"),
+        // In the page around Element Call: it is there after the call, too.
+        decodeVp8: (...values) => page.evaluate((list) => window.hanseProbe.decodeVp8(...list), values),
+        decodeOpus: (...values) => page.evaluate((list) => window.hanseProbe.decodeOpus(...list), values),
+        close: () => context.close(),
+      };
+    },
+    async close() {
+      await browser.close();
+      await rm(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    },
+  };
+}
+
+/** Everything that the homeserver sent to this device, as it was on the wire. */
+function watchSync(page) {
+  const arrived = [];
+  page.on("response", async (response) => {
+    if (!new URL(response.url()).pathname.endsWith("/sync")) return;
+    // A page that closes takes its answers with it.
+    const answer = await response.json().catch(() => null);
+    for (const { type, sender, content } of answer?.to_device?.events ?? []) {
+      arrived.push({ type, sender, algorithm: content.algorithm, olm: type === "m.room.encrypted" && content.algorithm === OLM });
+    }
+  });
+  return arrived;
+}

@@ -1,0 +1,171 @@
+// What a test puts into every frame of a person's page, before its own scripts: a camera and a microphone whose content tells
+// whose they are, a look at what arrives, and at the keys that Element Call is handed by the page around it. Element Call
+// itself is untouched, and nothing here knows its code: only the browser's interfaces and the widget API.
+
+import { decodeOpus, decodeVp8 } from "../page/decode.ts";
+import { type Picture, read } from "../page/picture.ts";
+import { audio, pictureTrack, toneTrack } from "../page/publish.ts";
+
+/** Whose page this is: set by an earlier script. */
+export interface Signs {
+  mark: number;
+  hertz: number;
+  width: number;
+  height: number;
+  fps: number;
+  /** Keys of these people do not reach Element Call until they are let through. */
+  withholdFrom: string[];
+}
+
+/** A message that the widget API hands to a widget (matrix-widget-api, `send_to_device`). */
+interface ToDevice {
+  type: string;
+  sender: string;
+  encrypted: boolean;
+  content: { keys?: { index: number; key: string } | { index: number; key: string }[] };
+}
+
+/** One track that arrives over the network. */
+export interface Arriving {
+  kind: "video" | "audio";
+  packets: number;
+  framesDecoded: number;
+  /** When the first frame was shown, as `Date.now()`; 0: none yet. */
+  firstFrameAt: number;
+  picture: Picture | null;
+  width: number;
+  /** The strongest tone in Hz; `null` for silence. */
+  tone: number | null;
+  /** Samples played so far, those invented in place of lost ones, and those of them that are silence. */
+  samples: number;
+  concealed: number;
+  silent: number;
+}
+
+const KEY_EVENTS = ["io.element.call.encryption_keys", "org.matrix.msc4143.rtc.encryption_key"];
+/** 6 Hz a bin, 170 ms of sound. */
+const FFT_SIZE = 8192;
+/** Below this level (dB) there is silence. */
+const SILENCE_DB = -70;
+
+declare global {
+  interface Window {
+    hanseSigns: Signs;
+    hanseProbe: typeof probe;
+  }
+}
+
+const signs = window.hanseSigns;
+const connections: RTCPeerConnection[] = [];
+const remote = new Map<string, { track: MediaStreamTrack; firstFrameAt: number; analyser: AnalyserNode | null }>();
+const keys: ToDevice[] = [];
+const withheld: MessageEvent[] = [];
+let joinClickedAt = 0;
+
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...settings: ConstructorParameters<typeof RTCPeerConnection>) {
+    super(...settings);
+    connections.push(this);
+    this.addEventListener("track", ({ track }) => {
+      remote.set(track.id, { track, firstFrameAt: 0, analyser: track.kind === "audio" ? analyse(track) : null });
+    });
+  }
+};
+
+navigator.mediaDevices.getUserMedia = (wish) => {
+  const tracks: MediaStreamTrack[] = [];
+  if (wish?.video) tracks.push(pictureTrack(signs));
+  if (wish?.audio) tracks.push(toneTrack(signs.hertz));
+  return Promise.resolve(new MediaStream(tracks));
+};
+
+document.addEventListener(
+  "loadeddata",
+  ({ target }) => {
+    const shown = target instanceof HTMLVideoElement ? remote.get(trackIn(target) ?? "") : undefined;
+    if (shown && shown.firstFrameAt === 0) shown.firstFrameAt = Date.now();
+  },
+  true,
+);
+
+document.addEventListener(
+  "click",
+  ({ target }) => {
+    if (target instanceof Element && target.closest('[data-testid="lobby_joinCall"]')) joinClickedAt = Date.now();
+  },
+  true,
+);
+
+// Ahead of the widget's own listener.
+window.addEventListener("message", (event: MessageEvent) => {
+  const message = event.data as { api?: string; action?: string; data?: ToDevice } | null;
+  if (message?.api !== "toWidget" || message.action !== "send_to_device" || !message.data) return;
+  if (!KEY_EVENTS.includes(message.data.type)) return;
+  if (event.isTrusted && signs.withholdFrom.includes(message.data.sender)) {
+    event.stopImmediatePropagation();
+    withheld.push(event);
+    return;
+  }
+  keys.push(message.data);
+});
+
+const probe = {
+  decodeVp8,
+  decodeOpus,
+  keys: (): ToDevice[] => keys,
+  joinClickedAt: (): number => joinClickedAt,
+  withheld: (): number => withheld.length,
+
+  /** Hands over the keys that were withheld, and all that come. */
+  letKeysThrough(): void {
+    signs.withholdFrom = [];
+    for (const { data, origin, source } of withheld.splice(0)) {
+      window.dispatchEvent(new MessageEvent("message", { data, origin, source }));
+    }
+  },
+
+  /** When the first picture of each arriving track was shown. Costs nothing, so one may ask often. */
+  firstFrames: (): number[] => [...remote.values()].map((each) => each.firstFrameAt).filter((at) => at > 0),
+
+  /** Every track that arrives on a connection that is not closed. */
+  async view(): Promise<Arriving[]> {
+    const open = connections.filter((each) => each.connectionState !== "closed");
+    const reports = await Promise.all(open.map((each) => each.getStats()));
+    const entries = reports.flatMap((report) => [...report.values()]).filter((entry) => entry.type === "inbound-rtp");
+    const videos = [...document.querySelectorAll("video")];
+    return entries.map((entry) => {
+      const arriving = remote.get(entry.trackIdentifier);
+      const video = videos.find((each) => trackIn(each) === entry.trackIdentifier && each.videoWidth > 0);
+      return {
+        kind: entry.kind,
+        packets: entry.packetsReceived ?? 0,
+        framesDecoded: entry.framesDecoded ?? 0,
+        firstFrameAt: arriving?.firstFrameAt ?? 0,
+        picture: video ? read(video) : null,
+        width: entry.frameWidth ?? 0,
+        tone: arriving?.analyser ? strongestTone(arriving.analyser) : null,
+        samples: entry.totalSamplesReceived ?? 0,
+        concealed: entry.concealedSamples ?? 0,
+        silent: entry.silentConcealedSamples ?? 0,
+      };
+    });
+  },
+};
+window.hanseProbe = probe;
+
+function trackIn(video: HTMLVideoElement): string | undefined {
+  return video.srcObject instanceof MediaStream ? video.srcObject.getVideoTracks()[0]?.id : undefined;
+}
+
+function analyse(track: MediaStreamTrack): AnalyserNode {
+  const analyser = new AnalyserNode(audio(), { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+  new MediaStreamAudioSourceNode(audio(), { mediaStream: new MediaStream([track]) }).connect(analyser);
+  return analyser;
+}
+
+function strongestTone(analyser: AnalyserNode): number | null {
+  const spectrum = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(spectrum);
+  const loudest = spectrum.reduce((best, level, bin) => (level > (spectrum[best] ?? 0) ? bin : best), 0);
+  return (spectrum[loudest] ?? -Infinity) > SILENCE_DB ? Math.round((loudest * audio().sampleRate) / FFT_SIZE) : null;
+}

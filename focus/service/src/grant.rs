@@ -1,0 +1,233 @@
+//! Grants: LiveKit access tokens (JSON Web Tokens, HS256), as the SFU takes them from this focus.
+//!
+//! Element Call reads `video.room` and `sub` out of a token with the browser's `atob`, which knows neither the letters
+//! `-` and `_` of base64url nor UTF-8. Both need bytes that plain ASCII JSON can do without: everything above `~`, and
+//! `>`, `?` and `~` (only they give the six-bit groups 62 and 63). So these are written as JSON's `\u` escapes, which
+//! change nothing for who parses the JSON.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hanse_runtime::Secret;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// An API key of the SFU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its name, which the token says in `iss`.
+    pub name: String,
+    /// What signs.
+    pub secret: Secret<String>,
+}
+
+/// What a participant may do on the SFU: join one room and receive; publish if the policy says so; never make or close
+/// rooms, and never change what others are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// Name of the room on the SFU.
+    pub room: String,
+    /// Under which identity.
+    pub identity: String,
+    /// Whether it may publish, tracks and data alike.
+    pub can_publish: bool,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sub: &'a str,
+    nbf: u64,
+    exp: u64,
+    video: Video<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Video<'a> {
+    #[serde(rename_all = "camelCase")]
+    Participant {
+        room: &'a str,
+        room_join: bool,
+        room_create: bool,
+        can_publish: bool,
+        can_subscribe: bool,
+        can_update_own_metadata: bool,
+        hidden: bool,
+    },
+    #[serde(rename_all = "camelCase")]
+    Creator { room_create: bool },
+}
+
+impl ApiKey {
+    /// The token for a participant. `None` never happens for claims that JSON can say, which these are.
+    pub(crate) fn sign(&self, grant: &Grant, now_unix_s: u64, lifetime_s: u64) -> Option<String> {
+        self.token(&Claims {
+            iss: &self.name,
+            sub: &grant.identity,
+            nbf: now_unix_s,
+            exp: now_unix_s.saturating_add(lifetime_s),
+            video: Video::Participant {
+                room: &grant.room,
+                room_join: true,
+                room_create: false,
+                can_publish: grant.can_publish,
+                can_subscribe: true,
+                can_update_own_metadata: false,
+                hidden: false,
+            },
+        })
+    }
+
+    /// The token with which the focus makes rooms through the SFU's server API.
+    pub(crate) fn sign_room_creation(&self, now_unix_s: u64, lifetime_s: u64) -> Option<String> {
+        self.token(&Claims {
+            iss: &self.name,
+            sub: "",
+            nbf: now_unix_s,
+            exp: now_unix_s.saturating_add(lifetime_s),
+            video: Video::Creator { room_create: true },
+        })
+    }
+
+    fn token(&self, claims: &Claims<'_>) -> Option<String> {
+        let payload = atob_safe(&serde_json::to_string(claims).ok()?);
+        let mut token = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.secret.expose().as_bytes());
+        let signature = hmac::sign(&key, token.as_bytes());
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Some(token)
+    }
+}
+
+/// The same JSON, of which base64url is base64. The letters in question stand in JSON only within texts.
+fn atob_safe(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter < '~' && letter != '?' {
+            safe.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            // Writing to a text cannot fail.
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::alphabet::STANDARD;
+    use base64::engine::{GeneralPurpose, general_purpose::NO_PAD};
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    const NOW: u64 = 1_700_000_000;
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn key() -> ApiKey {
+        ApiKey {
+            name: "devkey".into(),
+            secret: Secret::new(SECRET.into()),
+        }
+    }
+
+    /// As another library reads it.
+    fn claims(token: &str, secret: &str) -> Result<Value, jsonwebtoken::errors::Error> {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let key = DecodingKey::from_secret(secret.as_bytes());
+        Ok(jsonwebtoken::decode::<Value>(token, &key, &validation)?.claims)
+    }
+
+    /// As a browser reads it: `JSON.parse(atob(token.split(".")[1]))`, where `atob` gives one letter for each byte.
+    fn claims_in_a_browser(token: &str) -> Value {
+        let atob = GeneralPurpose::new(&STANDARD, NO_PAD);
+        let bytes = atob.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn grant(identity: &str, room: &str) -> Grant {
+        Grant {
+            room: room.into(),
+            identity: identity.into(),
+            can_publish: true,
+        }
+    }
+
+    #[test]
+    fn a_participant_may_join_one_room_and_nothing_else() {
+        let token = key()
+            .sign(&grant("@alice:org-a.example:DEV", "room"), NOW, 3600)
+            .unwrap();
+        let expected = json!({
+            "iss": "devkey", "sub": "@alice:org-a.example:DEV", "nbf": NOW, "exp": NOW + 3600,
+            "video": {"room": "room", "roomJoin": true, "roomCreate": false, "canPublish": true, "canSubscribe": true,
+                      "canUpdateOwnMetadata": false, "hidden": false},
+        });
+        assert_eq!(claims(&token, SECRET).unwrap(), expected);
+        assert!(claims(&token, "another secret").is_err());
+    }
+
+    #[test]
+    fn who_may_not_publish_may_still_receive() {
+        let listener = Grant {
+            can_publish: false,
+            ..grant("a", "room")
+        };
+        let video = claims(&key().sign(&listener, NOW, 60).unwrap(), SECRET).unwrap()["video"].take();
+        assert_eq!(
+            (&video["canPublish"], &video["canSubscribe"]),
+            (&json!(false), &json!(true))
+        );
+    }
+
+    #[test]
+    fn the_token_for_rooms_joins_none() {
+        let token = key().sign_room_creation(NOW, 60).unwrap();
+        let expected = json!({"iss": "devkey", "nbf": NOW, "exp": NOW + 60, "video": {"roomCreate": true}});
+        assert_eq!(claims(&token, SECRET).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_token_of_known_parts_has_the_known_letters() {
+        // The signature is what Python's hmac module makes of it.
+        let token = key().sign(&grant("a?b", "r"), NOW, 60).unwrap();
+        let payload = "{\"iss\":\"devkey\",\"sub\":\"a\\u003fb\",\"nbf\":1700000000,\"exp\":1700000060,\
+                       \"video\":{\"room\":\"r\",\"roomJoin\":true,\"roomCreate\":false,\"canPublish\":true,\
+                       \"canSubscribe\":true,\"canUpdateOwnMetadata\":false,\"hidden\":false}}";
+        let part = token.split('.').nth(1).unwrap();
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.decode(part).unwrap(), payload.as_bytes());
+        assert_eq!(
+            token.split('.').nth(2).unwrap(),
+            "UZTWJVA5glYLy4C8KYzgUpdmQrJH-5_s1idsXLPX2Kc"
+        );
+    }
+
+    #[test]
+    fn nothing_secret_shows_in_debug_output() {
+        assert!(!format!("{:?}", key()).contains(SECRET));
+    }
+
+    proptest! {
+        #[test]
+        fn every_identity_reaches_a_browser_unchanged(identity in "\\PC{0,40}|[?>~\u{7f}\"\\\\\u{0}-\u{1f}]{0,20}", room in "\\PC{1,20}") {
+            let token = key().sign(&grant(&identity, &room), NOW, 60).unwrap();
+            let payload = token.split('.').nth(1).unwrap();
+            prop_assert!(!payload.contains(['-', '_']), "{payload}");
+            for claims in [claims_in_a_browser(&token), claims(&token, SECRET).unwrap()] {
+                prop_assert_eq!(claims["sub"].as_str().unwrap_or_default(), &identity);
+                prop_assert_eq!(claims["video"]["room"].as_str().unwrap(), &room);
+            }
+        }
+    }
+}

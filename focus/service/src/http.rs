@@ -1,0 +1,155 @@
+//! The routes, as Element's MatrixRTC Authorization Service has them. They may be nested under any prefix; clients append
+//! them textually to the `livekit_service_url` that the homeserver announces.
+//!
+//! Every answer carries CORS headers, also that there is nothing at a path. Without them a browser shows its page a network
+//! error instead of a 404, and Element Call takes anything but a 404 at `/delegate_delayed_leave` for a promise to take
+//! delayed leaves over, and then plans them an hour ahead. That path, and `/sfu_webhook`, are therefore 404 until what is
+//! behind them exists.
+
+use crate::admission::Focus;
+use crate::ask::Ask;
+use crate::refusal::Refusal;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, body::Body};
+use hanse_matrixrtc::Granted;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tower_http::cors::{Any, CorsLayer};
+
+/// Bytes of a request body; a longer one is answered with 413. Requests have some 500 bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a body may take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a browser may remember that it may ask.
+const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// All routes, and a sentence for every other path.
+pub fn router(focus: Arc<Focus>) -> Router {
+    layered(paths().fallback(not_found), focus)
+}
+
+/// The routes alone, for a server that has its own answer to other paths.
+pub fn routes(focus: Arc<Focus>) -> Router {
+    layered(paths(), focus)
+}
+
+fn paths() -> Router<Arc<Focus>> {
+    Router::new()
+        .route("/sfu/get", post(sfu_get))
+        .route("/get_token", post(get_token))
+        .route("/healthz", get(health))
+}
+
+fn layered(paths: Router<Arc<Focus>>, focus: Arc<Focus>) -> Router {
+    paths
+        .with_state(focus)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(cors())
+}
+
+/// Any page may ask: what counts is the OpenID token in the body. The methods and headers are those of Element's service.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::POST])
+        .allow_headers([
+            ACCEPT,
+            CONTENT_TYPE,
+            CONTENT_LENGTH,
+            ACCEPT_ENCODING,
+            HeaderName::from_static("x-csrf-token"),
+        ])
+        .max_age(CORS_MAX_AGE)
+}
+
+async fn sfu_get(State(focus): State<Arc<Focus>>, request: Request) -> Response {
+    answer(&focus, request, Ask::from_sfu_get).await
+}
+
+async fn get_token(State(focus): State<Arc<Focus>>, request: Request) -> Response {
+    answer(&focus, request, Ask::from_get_token).await
+}
+
+async fn answer(focus: &Focus, request: Request, read: fn(&[u8]) -> Result<Ask, Refusal>) -> Response {
+    let granted = async {
+        let ask = read(&body(request).await?)?;
+        focus.admit(&ask).await
+    };
+    match granted.await {
+        Ok(granted) => granted_response(&granted),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn body(request: Request) -> Result<Bytes, Refusal> {
+    match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(Refusal::BrokenOff),
+    }
+}
+
+/// For balancers and supervisors: this process answers.
+async fn health() -> StatusCode {
+    StatusCode::OK
+}
+
+async fn not_found() -> Response {
+    let sentence = "There is nothing at this path. Tokens are at /sfu/get and /get_token below the livekit_service_url of \
+                    this focus; if a reverse proxy stands in front, it must take off the path that it adds.";
+    error_response(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", sentence, None)
+}
+
+fn granted_response(granted: &Granted) -> Response {
+    json_response(StatusCode::OK, granted)
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let wait = match self {
+            Refusal::TooOften(wait) => Some(wait),
+            _ => None,
+        };
+        error_response(self.status(), self.errcode(), &self.to_string(), wait)
+    }
+}
+
+/// A Matrix error (client-server API, "Standard error response").
+#[derive(Serialize)]
+struct MatrixError<'a> {
+    errcode: &'a str,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u128>,
+}
+
+fn error_response(status: StatusCode, errcode: &str, error: &str, wait: Option<Duration>) -> Response {
+    let body = MatrixError {
+        errcode,
+        error,
+        retry_after_ms: wait.map(|wait| wait.as_millis()),
+    };
+    let mut response = json_response(status, &body);
+    if let Some(wait) = wait {
+        // Whole seconds, rounded up: who waits that long is not refused again.
+        let seconds = HeaderValue::from(wait.as_millis().div_ceil(1000) as u64);
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
+}
+
+fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
+    // These types are texts and numbers, which JSON can always say.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let json = HeaderValue::from_static("application/json");
+    (status, [(CONTENT_TYPE, json)], Body::from(text)).into_response()
+}

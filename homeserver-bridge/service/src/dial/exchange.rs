@@ -1,0 +1,122 @@
+//! One question to one host: connect, TLS, one GET, one answer, close. Nothing here looks a name up.
+
+use super::address::PermittedAddress;
+use super::gate::{Gate, HostPass};
+use super::limits::{HEAD_BYTES_MAX, NEXT_ADDRESS_DELAY, Timeouts};
+use super::{Certificate, DialError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::pin::pin;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types;
+use tokio_rustls::rustls::{self, CertificateError};
+
+/// A host, with everything looked up and checked.
+pub(super) struct Destination {
+    /// In the order in which they are tried; at least one.
+    pub(super) addresses: Vec<PermittedAddress>,
+    /// The name, or address, that its certificate must be for.
+    pub(super) certificate_name: pki_types::ServerName<'static>,
+    /// The `Host` header.
+    pub(super) host_header: String,
+}
+
+/// Asks, and reads at most `body_bytes_max` of the answer. Its time limit is the caller's; dropped, it closes the connection.
+pub(super) async fn get(
+    destination: &Destination,
+    path_and_query: &str,
+    body_bytes_max: usize,
+    tls: &TlsConnector,
+    gate: &Gate,
+    timeouts: &Timeouts,
+) -> Result<Response<Bytes>, DialError> {
+    let request = Request::get(path_and_query)
+        .header(header::HOST, &destination.host_header)
+        .header(header::ACCEPT, "application/json")
+        .header(header::USER_AGENT, "Hanse")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| DialError::Request)?;
+    let (stream, _pass) = connect(&destination.addresses, gate, timeouts).await?;
+    let stream = tls
+        .connect(destination.certificate_name.clone(), stream)
+        .await
+        .map_err(|error| tls_error(&error))?;
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(HEAD_BYTES_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| DialError::Http)?;
+    let mut answer = pin!(async {
+        let (head, body) = sender
+            .send_request(request)
+            .await
+            .map_err(|_| DialError::Http)?
+            .into_parts();
+        match Limited::new(body, body_bytes_max).collect().await {
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => Err(DialError::TooLong),
+            Err(_) => Err(DialError::Http),
+        }
+    });
+    // The connection is driven here rather than by a task, so that nothing of it outlives the question.
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        _closed = connection => answer.await,
+    }
+}
+
+/// The first connection that stands. Addresses start one after the other, without waiting for those before to fail.
+async fn connect<'a>(
+    addresses: &[PermittedAddress],
+    gate: &'a Gate,
+    timeouts: &Timeouts,
+) -> Result<(TcpStream, HostPass<'a>), DialError> {
+    let mut attempts: FuturesUnordered<_> = (0..)
+        .zip(addresses)
+        .map(|(place, address)| async move {
+            sleep(NEXT_ADDRESS_DELAY * place).await;
+            let address = address.socket_address();
+            let pass = gate.enter(address.ip()).await?;
+            match timeout(timeouts.connect, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => Ok((stream, pass)),
+                Ok(Err(error)) => Err(DialError::Unreachable(error.kind())),
+                Err(_) => Err(DialError::TimedOut),
+            }
+        })
+        .collect();
+    let mut outcome = Err(DialError::NoAddress);
+    while let Some(attempt) = attempts.next().await {
+        outcome = attempt;
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// The words of the TLS library name the server, so only the kind goes on.
+fn tls_error(error: &std::io::Error) -> DialError {
+    let cause = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::InvalidCertificate(problem)) = cause else {
+        return DialError::Tls;
+    };
+    DialError::Certificate(match problem {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Certificate::Expired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Certificate::OtherName
+        }
+        CertificateError::UnknownIssuer => Certificate::UnknownIssuer,
+        _ => Certificate::Invalid,
+    })
+}
