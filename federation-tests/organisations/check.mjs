@@ -7,7 +7,7 @@ import { until } from "../harness/until.mjs";
 import { openBrowser } from "./people.mjs";
 import { pause } from "./program.mjs";
 import { brokenSeal, frameKeys, framesOf } from "./sealed.mjs";
-import { watchFirstPictures } from "./timing.mjs";
+import { tokenTime, watchFirstPictures } from "./timing.mjs";
 
 const AUDIT = fileURLToPath(new URL("audit.py", import.meta.url));
 
@@ -27,10 +27,13 @@ const KEY_EVENTS = ["io.element.call.encryption_keys", "org.matrix.msc4143.rtc.e
 
 /** Holds the call. Gives the figures, and what else there is to say: `{ figures, troubles, remarks }`. */
 export async function check(organisations, { room, mode, python, say }) {
-  const { a, b, all, site } = organisations;
+  const { a, b, all, people, site } = organisations;
   const troubles = [];
   const remarks = [];
   await Promise.all(all.map(({ homeserver }) => audit(python, "keep", homeserver.database)));
+  const token = Math.max(await tokenTime(a.focus, people.alice.account, room), await tokenTime(b.focus, people.bob.account, room));
+  remarks.push(`a token request takes ${token.toFixed(1)} ms`);
+  if (token >= REACH.tokenMs) troubles.push(`a token request takes ${token.toFixed(1)} ms`);
   const browser = await openBrowser();
   try {
     say("Alice and Bob open Element Call");
@@ -149,11 +152,13 @@ async function judgeKeys(directions, all, python, troubles) {
 /** What each SFU forwarded, against the sender's keys. */
 async function judgeSeals(directions, troubles) {
   const before = troubles.length;
-  for (const { from, to, organisation, keys, viewer } of directions) {
-    const frames = framesOf(await tapped(organisation.tapFile));
-    const trouble = await brokenSeal(frames, await frameKeys(keys), SIGNS[from], viewer);
-    if (trouble) troubles.push(`${from} to ${to}: ${trouble}`);
-  }
+  await Promise.all(
+    directions.map(async ({ from, to, organisation, keys, viewer }) => {
+      const frames = framesOf(await tapped(organisation.tapFile));
+      const trouble = await brokenSeal(frames, await frameKeys(keys), SIGNS[from], viewer);
+      if (trouble) troubles.push(`${from} to ${to}: ${trouble}`);
+    }),
+  );
   return troubles.length === before;
 }
 

@@ -48,8 +48,8 @@ export class Account {
     return until(`${this.id} joins`, async () => (await this.ask(`join/${encodeURIComponent(room)}`, {})).room_id);
   }
 
-  /** Forgets the device with which the account was made: it has no keys, and nobody should try to send it some. */
-  signOut() {
-    return this.ask("logout", {});
+  /** A token with which one may prove to others who one is. */
+  openIdToken() {
+    return this.ask(`user/${encodeURIComponent(this.id)}/openid/request_token`, {});
   }
 }

@@ -78,6 +78,7 @@ export async function startOrganisations({ hanse, python, folder, ports, people,
 async function startOrganisation({ letter, title, name, hanse, python, folder, certificates, ports, tap, stops }) {
   const { client: clientPort, federation: federationPort, hanse: port, media } = ports[letter];
   const url = `http://127.0.0.1:${port}`;
+  const focus = `${url}${FOCUS_PATH}`;
   const own = join(folder, name);
   await mkdir(own, { recursive: true, mode: 0o700 });
   const tapFile = join(own, "tap.jsonl");
@@ -102,12 +103,12 @@ async function startOrganisation({ letter, title, name, hanse, python, folder, c
       certificates,
       clientPort,
       federationPort,
-      focus: `${url}${FOCUS_PATH}`,
+      focus,
       started: (program) => stops.push(() => program.stop()),
     }),
     sfu.ready(async () => (await fetch(url)).ok),
   ]);
-  return { letter, title, homeserver, sfu, url, tapFile };
+  return { letter, title, homeserver, sfu, url, focus, tapFile };
 }
 
 /** What the Hanse of one organisation is told; `homeserver` is its own, `authority` the file of who vouches for both. */

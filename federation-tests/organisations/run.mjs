@@ -52,7 +52,6 @@ async function main() {
   organisations = await startOrganisations({ ...options, ports, people: PEOPLE, tap: options.check, say });
   try {
     const room = await organisations.room("First call", ["alice", "bob"], options["room-version"]);
-    await Promise.all(Object.values(organisations.people).map(({ account }) => account.signOut()));
     organisations.site.meetIn(room);
     const work = options.check ? judge(room) : wait();
     return await Promise.race([work, interrupted, organisations.failed]);

@@ -36,13 +36,14 @@ impl Section for LogConfig {
 
 /// Crates that print what came in from the network when they are asked for more than warnings, kept quiet whatever
 /// the filter says. The protocol crates speak through `log`, which is bridged.
-const QUIET: [&str; 12] = [
+const QUIET: [&str; 13] = [
     // Writes names and addresses, also at error level.
     "hickory_net=off",
     "hickory_proto=off",
     "hickory_resolver=off",
     "hyper=warn",
     "hyper_util=warn",
+    "reqwest=warn",
     // Warns of every extension of a ClientHello that it does not know; each browser sends three.
     "rtc_dtls=error",
     "rtc_sctp=warn",

@@ -108,7 +108,7 @@ impl ApiKey {
 fn atob_safe(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for letter in json.chars() {
-        if letter < '~' && letter != '?' {
+        if letter < '~' && letter != '>' && letter != '?' {
             safe.push(letter);
             continue;
         }

@@ -1,6 +1,10 @@
 //! Dynacast: a publisher encodes only what somebody watches. Here is when its publisher is told what is wanted of one
-//! video track: raising at once, lowering after [`DYNACAST_LOWER_DELAY`], the first word only when somebody watches or
-//! nobody has for [`DYNACAST_FIRST_DELAY`], and nothing while the track is muted.
+//! video track: raising at once, lowering after [`DYNACAST_LOWER_DELAY`], nothing at all as long as nobody has watched
+//! for [`DYNACAST_FIRST_DELAY`], and nothing while the track is muted.
+//!
+//! A new track starts with all its layers, so a first word that wants fewer lowers too, and waits: an adaptive viewer
+//! asks for the smallest picture until it has measured its tile, and a publisher whose upper layers are turned off while
+//! its bandwidth estimation still probes needs many seconds to believe in its uplink again.
 
 use crate::limits::{DYNACAST_FIRST_DELAY, DYNACAST_LOWER_DELAY};
 use livekit_protocol::{SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality};
@@ -46,6 +50,11 @@ impl Dynacast {
             // Nobody has asked for anything yet.
             None if wanted.is_none() && !is_due => {
                 self.due.get_or_insert(now + DYNACAST_FIRST_DELAY);
+                return None;
+            }
+            None if wanted < Some(VideoQuality::High) && !is_due => {
+                let lower = now + DYNACAST_LOWER_DELAY;
+                self.due = Some(self.due.map_or(lower, |due| due.min(lower)));
                 return None;
             }
             Some(told) if wanted < told && !is_due => {
@@ -106,8 +115,30 @@ mod tests {
         let mut dynacast = Dynacast::new(start);
         assert_eq!(dynacast.update(start, None, false), None);
         assert_eq!(
-            dynacast.update(start + Duration::from_secs(1), LOW, false),
-            Some(LOW)
+            dynacast.update(start + Duration::from_secs(1), HIGH, false),
+            Some(HIGH)
+        );
+    }
+
+    #[test]
+    fn a_first_word_that_lowers_waits_like_every_other() {
+        let start = start();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut dynacast = Dynacast::new(start);
+        assert_eq!(dynacast.update(at(1), LOW, false), None);
+        assert_eq!(
+            dynacast.update(at(2), LOW, false),
+            None,
+            "asking again does not prolong it"
+        );
+        assert_eq!(dynacast.due(), Some(at(6)));
+        assert_eq!(dynacast.update(at(6), LOW, false), Some(LOW));
+        let mut dynacast = Dynacast::new(start);
+        assert_eq!(dynacast.update(at(1), LOW, false), None);
+        assert_eq!(
+            dynacast.update(at(2), HIGH, false),
+            Some(HIGH),
+            "the tile was measured in time"
         );
     }
 
@@ -130,7 +161,6 @@ mod tests {
     fn raising_is_immediate_and_lowering_waits_five_seconds() {
         let start = start();
         let mut dynacast = Dynacast::new(start);
-        assert_eq!(dynacast.update(start, LOW, false), Some(LOW));
         assert_eq!(dynacast.update(start, HIGH, false), Some(HIGH));
         let later = start + Duration::from_secs(1);
         assert_eq!(dynacast.update(later, LOW, false), None);
@@ -140,6 +170,8 @@ mod tests {
             dynacast.update(later + Duration::from_secs(5), LOW, false),
             Some(LOW)
         );
+        let again = later + Duration::from_secs(6);
+        assert_eq!(dynacast.update(again, HIGH, false), Some(HIGH));
     }
 
     #[test]
