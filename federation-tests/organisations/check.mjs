@@ -42,6 +42,7 @@ export async function check(organisations, { room, mode, python, say }) {
     const bob = await browser.open(link("bob"), SIGNS.bob);
     const pictures = all.map(watchFirstPictures);
     const aliceClicked = await alice.join();
+    await until("Alice is heard and seen at her SFU", async () => (await alice.sends()).length === 2);
     const bobClicked = await bob.join();
     say("both are in the call");
     if (bobClicked - aliceClicked > TOGETHER_MS) troubles.push(`Bob could not click within ${TOGETHER_MS / 1000} s of Alice, but after ${bobClicked - aliceClicked} ms`);

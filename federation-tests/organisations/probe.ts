@@ -127,13 +127,16 @@ const probe = {
   /** When the first picture of each arriving track was shown. Costs nothing, so one may ask often. */
   firstFrames: (): number[] => [...remote.values()].map((each) => each.firstFrameAt).filter((at) => at > 0),
 
+  /** Kinds of media that have been sent. */
+  async sends(): Promise<string[]> {
+    const sent = (await entries("outbound-rtp")).filter((entry) => entry.packetsSent > 0);
+    return [...new Set(sent.map((entry) => entry.kind as string))].toSorted();
+  },
+
   /** Every track that arrives on a connection that is not closed. */
   async view(): Promise<Arriving[]> {
-    const open = connections.filter((each) => each.connectionState !== "closed");
-    const reports = await Promise.all(open.map((each) => each.getStats()));
-    const entries = reports.flatMap((report) => [...report.values()]).filter((entry) => entry.type === "inbound-rtp");
     const videos = [...document.querySelectorAll("video")];
-    return entries.map((entry) => {
+    return (await entries("inbound-rtp")).map((entry) => {
       const arriving = remote.get(entry.trackIdentifier);
       const video = videos.find((each) => trackIn(each) === entry.trackIdentifier && each.videoWidth > 0);
       return {
@@ -152,6 +155,13 @@ const probe = {
   },
 };
 window.hanseProbe = probe;
+
+/** Statistics of one type, of all connections that are not closed. */
+async function entries(type: string) {
+  const open = connections.filter((each) => each.connectionState !== "closed");
+  const reports = await Promise.all(open.map((each) => each.getStats()));
+  return reports.flatMap((report) => [...report.values()]).filter((entry) => entry.type === type);
+}
 
 function trackIn(video: HTMLVideoElement): string | undefined {
   return video.srcObject instanceof MediaStream ? video.srcObject.getVideoTracks()[0]?.id : undefined;

@@ -17,12 +17,15 @@ async function start(root: HTMLElement, wish: Wish): Promise<void> {
   try {
     demo = await readDemo();
   } catch {
-    return void root.replaceChildren(trouble(say("noDemo")));
+    return void root.replaceChildren(make("main", { className: "place" }, trouble(say("noDemo"), again())));
   }
   if (wish.person === null) return void root.replaceChildren(choice(demo));
   const person = demo.people.find((each) => each.user === wish.person);
   const room = wish.room ?? demo.room;
-  if (!person || room === null) return void root.replaceChildren(trouble(say("nobody", { name: wish.person })));
+  if (!person || room === null) {
+    const sentence = trouble(say("nobody", { name: wish.person }), make("a", { href: "./" }, say("others")));
+    return void root.replaceChildren(make("main", { className: "place" }, sentence));
+  }
   await showCall(root, person, room, wish.mode);
 }
 
@@ -62,9 +65,8 @@ async function showCall(root: HTMLElement, person: DemoPerson, roomId: string, m
     open();
   } catch (error) {
     const detail = refusal(error);
-    place.replaceChildren(
-      trouble(detail === null ? say("unreachable", { organisation }) : say("refused", { organisation, detail })),
-    );
+    const sentence = detail === null ? say("unreachable", { organisation }) : say("refused", { organisation, detail });
+    place.replaceChildren(trouble(sentence, again()));
     // Whoever looks closer finds the rest here.
     console.error(error);
   }
@@ -76,10 +78,14 @@ function notice(text: string, ...more: HTMLElement[]): HTMLElement {
   return shown;
 }
 
-function trouble(text: string): HTMLElement {
-  const shown = make("div", { className: "notice trouble" }, make("p", {}, text), button(say("retry"), () => location.reload()));
+function trouble(text: string, way: HTMLElement): HTMLElement {
+  const shown = make("div", { className: "notice trouble" }, make("p", {}, text), way);
   shown.setAttribute("role", "alert");
   return shown;
+}
+
+function again(): HTMLElement {
+  return button(say("retry"), () => location.reload());
 }
 
 function button(text: string, onClick: () => void): HTMLElement {

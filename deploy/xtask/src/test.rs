@@ -1,5 +1,5 @@
-//! `cargo xtask test`: installs what is missing, then runs every test in three parts. All parts run, also after one has
-//! failed.
+//! `cargo xtask test`: installs what is missing, then runs the tests in three parts. All parts run, also after one has
+//! failed. A fourth one runs only when asked for, until its part of the product is complete.
 
 use crate::demo::organisations;
 use crate::install;
@@ -20,7 +20,13 @@ pub enum Part {
     Web,
     /// Clients that we did not write, against the executable: federation-tests
     Contract,
+    /// Element Call between two organisations with homeservers of their own (only when asked for)
+    Organisations,
 }
+
+/// What runs when no part is named. Three browsers, two homeservers and two servers keep two cores busy for minutes, so the
+/// calls between organisations join when the demo that they prove is the default.
+const USUAL: [Part; 3] = [Part::Rust, Part::Web, Part::Contract];
 
 impl Part {
     fn name(self) -> &'static str {
@@ -28,6 +34,7 @@ impl Part {
             Part::Rust => "rust",
             Part::Web => "web",
             Part::Contract => "contract",
+            Part::Organisations => "organisations",
         }
     }
 
@@ -36,13 +43,15 @@ impl Part {
             Part::Rust => rust(place),
             Part::Web => web(place),
             Part::Contract => contract(place),
+            Part::Organisations => between_organisations(place),
         }
     }
 }
 
 /// Runs all parts, or one.
 pub fn run(place: &Place, only: Option<Part>) -> Result<()> {
-    parts::run("test", &parts::chosen(only), Part::name, |part| part.run(place))
+    let parts = only.map_or(USUAL.to_vec(), |part| vec![part]);
+    parts::run("test", &parts, Part::name, |part| part.run(place))
 }
 
 fn rust(place: &Place) -> Result<()> {
@@ -55,7 +64,7 @@ fn rust(place: &Place) -> Result<()> {
 fn web(place: &Place) -> Result<()> {
     let folder = place.root.join("client-web");
     install::node_packages(place, &folder)?;
-    npm_test(&folder, &[])
+    npm(&folder, "test", &[])
 }
 
 /// `federation-tests` is told by environment variables what to test and with what.
@@ -64,25 +73,35 @@ fn contract(place: &Place) -> Result<()> {
     install::node_packages(place, &folder)?;
     let chromium = install::chromium()?;
     let python = install::python(place, &folder.join("requirements.txt"))?;
-    let homeserver_python = organisations::homeserver_python(place)?;
-    organisations::build_page(place)?;
     let hanse = hanse_with_debug_tap(place)?;
-    npm_test(
-        &folder,
-        &[
-            ("HANSE_BIN", &hanse),
-            ("HANSE_PYTHON", &python),
-            ("HANSE_HOMESERVER_PYTHON", &homeserver_python),
-            ("CHROMIUM", &chromium),
-        ],
-    )
+    let environment = [
+        ("HANSE_BIN", &hanse),
+        ("HANSE_PYTHON", &python),
+        ("CHROMIUM", &chromium),
+    ];
+    npm(&folder, "test", &environment)
 }
 
-fn npm_test(folder: &Path, environment: &[(&str, &PathBuf)]) -> Result<()> {
+fn between_organisations(place: &Place) -> Result<()> {
+    let folder = place.root.join("federation-tests");
+    install::node_packages(place, &folder)?;
+    let chromium = install::chromium()?;
+    let python = organisations::homeserver_python(place)?;
+    organisations::build_page(place)?;
+    let hanse = hanse_with_debug_tap(place)?;
+    let environment = [
+        ("HANSE_BIN", &hanse),
+        ("HANSE_HOMESERVER_PYTHON", &python),
+        ("CHROMIUM", &chromium),
+    ];
+    npm(&folder, "test:organisations", &environment)
+}
+
+fn npm(folder: &Path, script: &str, environment: &[(&str, &PathBuf)]) -> Result<()> {
     let mut npm = Command::new("npm");
-    npm.args(["run", "--silent", "test"])
+    npm.args(["run", "--silent", script])
         .current_dir(folder)
         .envs(environment.iter().copied());
     let name = folder.file_name().unwrap_or_default().display();
-    process::run(&format!("`npm test` in {name}"), &mut npm)
+    process::run(&format!("`npm run {script}` in {name}"), &mut npm)
 }

@@ -7,9 +7,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { story } from "../harness/story.mjs";
 import { until } from "../harness/until.mjs";
-import { startOrganisations } from "../organisations/organisations.mjs";
-import { openBrowser } from "../organisations/people.mjs";
-import { ANY_PORTS, choosePorts } from "../organisations/ports.mjs";
+import { startOrganisations } from "./organisations.mjs";
+import { openBrowser } from "./people.mjs";
+import { ANY_PORTS, choosePorts } from "./ports.mjs";
 
 /** Three encoders and three decoders share this machine's cores: a small camera is enough to tell who is who. */
 const CAMERA = { width: 640, height: 360, fps: 10 };
@@ -23,16 +23,22 @@ const TONE_TOLERANCE_HZ = 10;
 /** So many packets of a track are enough to decode it, for whoever has the key. */
 const PACKETS = 100;
 
+/** How long anything may take, in milliseconds: two homeservers and three browsers' encoders share this machine with it. */
+const PATIENCE_MS = 120_000;
+
 const PEOPLE = [
   { user: "alice", name: "Alice", organisation: "a" },
   { user: "bob", name: "Bob", organisation: "b" },
   { user: "carol", name: "Carol", organisation: "a" },
 ];
 
-/** @type {{ organisations: import("../organisations/organisations.mjs").Organisations, browser: import("../organisations/people.mjs").Browser }} */
+/** @type {{ organisations: import("./organisations.mjs").Organisations, browser: import("./people.mjs").Browser }} */
 const here = { organisations: undefined, browser: undefined };
 let folder;
 before(async () => {
+  for (const name of ["HANSE_BIN", "HANSE_HOMESERVER_PYTHON"]) {
+    assert.ok(process.env[name], `${name} must name an executable: \`cargo xtask test --only contract\` sets it`);
+  }
   folder = await mkdtemp(join(tmpdir(), "hanse-organisations-"));
   here.organisations = await startOrganisations({
     hanse: process.env["HANSE_BIN"],
@@ -48,7 +54,7 @@ before(async () => {
 after(async () => {
   await here.browser?.close();
   await here.organisations?.stop();
-  await rm(folder, { recursive: true, force: true });
+  if (folder) await rm(folder, { recursive: true, force: true });
 });
 
 for (const mode of ["compatibility", "matrix_2_0"]) {
@@ -80,7 +86,8 @@ async function meet(t, mode, version) {
     await bob.leave();
     delete present.bob;
     for (const viewer of Object.values(present)) {
-      await until("Bob is gone", async () => !(await viewer.view()).some((each) => each.picture?.mark === SIGNS.bob.mark));
+      const gone = async () => !(await viewer.view()).some((each) => each.picture?.mark === SIGNS.bob.mark);
+      await until("Bob is gone", gone, PATIENCE_MS);
     }
     await everybodyMeets(present);
   });
@@ -111,7 +118,7 @@ async function keyless(t, mode) {
       const flowing = (await carol.view()).filter((each) => each.packets > PACKETS);
       assert.deepEqual(flowing.map((each) => each.kind).toSorted(), ["audio", "audio", "video", "video"]);
       return flowing;
-    });
+    }, PATIENCE_MS);
     for (const { framesDecoded, picture, tone } of tracks) {
       assert.deepEqual({ framesDecoded, picture, tone }, { framesDecoded: 0, picture: null, tone: null });
     }
@@ -157,10 +164,10 @@ async function meets(viewer, other) {
     assert.ok(seen, `seen: ${JSON.stringify(tracks)}`);
     first ??= seen;
     return seen.framesDecoded > first.framesDecoded + 3 && seen.picture.counter !== first.picture.counter;
-  });
+  }, PATIENCE_MS);
   await until(`${other} is heard`, async () => {
     const tracks = await viewer.view();
     assert.ok(tracks.some((each) => each.tone !== null && Math.abs(each.tone - hertz) <= TONE_TOLERANCE_HZ), `heard: ${JSON.stringify(tracks)}`);
     return true;
-  });
+  }, PATIENCE_MS);
 }
