@@ -75,12 +75,14 @@ async function shows(viewer, width) {
 
 /** Waits until exactly so many layers of a camera are encoded, by whose frame counts grow in a moment. */
 async function makes(publisher, count) {
+  const samples = [];
   await until(`${count} layers are made`, async () => {
-    const before = (await publisher.view()).sending.camera;
-    await publisher.page.waitForTimeout(MOMENT_MS);
-    const after = (await publisher.view()).sending.camera;
-    const growing = after.filter((each, index) => each.frames > before[index].frames);
-    assert.equal(growing.length, count, JSON.stringify(after));
+    const now = { at: performance.now(), layers: (await publisher.view()).sending.camera };
+    samples.push(now);
+    const before = samples.findLast((sample) => now.at - sample.at >= MOMENT_MS);
+    if (!before) return false;
+    const growing = now.layers.filter((each, index) => each.frames > before.layers[index].frames);
+    assert.equal(growing.length, count, JSON.stringify(now.layers));
     return true;
   });
 }
