@@ -228,7 +228,6 @@ impl Bench {
         let now = Instant::now();
         let config = ShardConfig {
             id: ShardId(0),
-            shards: 1,
             seed: [1; 32],
         };
         let mut shard = Shard::new(now, config, Box::new(ReadyKeys));

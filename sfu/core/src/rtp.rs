@@ -1,7 +1,7 @@
 //! RTP headers (RFC 3550, section 5.1) and their extensions (RFC 8285), read in place and never copied.
 
 use crate::command::ExtensionIds;
-use crate::ids::{Mid, Rid};
+use crate::ids::Mid;
 
 /// Bytes of a header without CSRCs and extensions.
 pub const FIXED_HEADER: usize = 12;
@@ -223,11 +223,6 @@ impl HeaderTemplate {
         }
         Some(self.len)
     }
-}
-
-/// `mid` or `rid` as an owned short string; `None` if it is longer than 16 bytes.
-pub fn short(text: &str) -> Option<Rid> {
-    Rid::from(text).ok()
 }
 
 #[cfg(test)]

@@ -344,7 +344,6 @@ mod tests {
             claims,
             request,
             publish: None,
-            user_agent: None,
         });
         let (messages, received) = mpsc::channel(room);
         let (kill, killed) = oneshot::channel();

@@ -119,7 +119,6 @@ impl Shards {
             shards.wakers.push(waiter.waker());
             let config = ShardConfig {
                 id: ShardId(id),
-                shards: count,
                 seed: seeds()?,
             };
             let farewell = Farewell {

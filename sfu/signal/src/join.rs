@@ -20,8 +20,6 @@ pub struct JoinAttempt {
     pub request: Option<JoinRequest>,
     /// The `publish` parameter: a second, publish-only connection of somebody who is in already.
     pub publish: Option<String>,
-    /// The `User-Agent` header. Kept for browser work-arounds; nothing depends on it yet.
-    pub user_agent: Option<String>,
 }
 
 impl std::fmt::Debug for JoinAttempt {
@@ -339,7 +337,6 @@ mod tests {
             claims,
             request: Some(JoinRequest::default()),
             publish: None,
-            user_agent: None,
         };
         change(&mut attempt);
         let admission = attempt

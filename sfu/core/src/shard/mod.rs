@@ -49,8 +49,6 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 pub struct ShardConfig {
     /// Its place among its neighbours.
     pub id: ShardId,
-    /// Shards on this node, this one included.
-    pub shards: u16,
     /// Seed of its generator.
     pub seed: [u8; 32],
 }

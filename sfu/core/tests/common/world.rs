@@ -74,7 +74,6 @@ impl World {
             bytes[..8].copy_from_slice(&seed.to_be_bytes());
             let config = ShardConfig {
                 id: ShardId(id),
-                shards,
                 seed: bytes,
             };
             Shard::new(start, config, Box::new(ReadyKeys))

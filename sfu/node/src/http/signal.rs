@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
 use hanse_runtime::Redacted;
 use hanse_sfu_signal::{JoinAttempt, JoinRefusal, decode_join_request};
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, USER_AGENT};
+use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use serde::Deserialize;
@@ -142,16 +142,10 @@ async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {
         .as_deref()
         .map(decode_join_request)
         .transpose()?;
-    let user_agent = parts
-        .headers
-        .get(USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
-        .map(str::to_owned);
     Ok(JoinAttempt {
         claims,
         request,
         publish: parameters.publish,
-        user_agent,
     })
 }
 

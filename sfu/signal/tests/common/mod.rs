@@ -85,7 +85,6 @@ pub fn attempt(claims: Claims, browser: &mut Browser) -> JoinAttempt {
         claims,
         request: Some(browser.join_request()),
         publish: None,
-        user_agent: None,
     }
 }
 
