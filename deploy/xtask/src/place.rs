@@ -18,7 +18,9 @@ pub struct Place {
 impl Place {
     /// Finds both folders and makes the cache.
     pub fn find() -> Result<Self> {
-        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // `cargo run` says where the checkout is now. What was compiled in may be another one's, which shared the cache.
+        let crate_folder = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = crate_folder
             .ancestors()
             .nth(2)
