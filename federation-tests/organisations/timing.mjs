@@ -1,51 +1,20 @@
 // Our own part of the time: from a person's upgrade to a WebSocket until the first key frame goes out to them, and what a
 // token takes.
-import { open } from "node:fs/promises";
 import { call } from "./matrix.mjs";
 
 /** Token requests that are timed; the one in the middle counts. */
 const TOKEN_REQUESTS = 9;
 
-/** How often the tap is looked at: the figure's precision. */
-const LOOK_MS = 5;
+/** What an SFU logs when somebody's first key frame has gone out. */
+const FIRST_PICTURE = /the first picture has gone out session=\d+ sfu_ms=(\d+)$/m;
 
 /**
- * Watches the SFU of an organisation from now until the first picture goes out. `elapsed()` gives the milliseconds, or `null`
- * when none has.
- *
- * The time of the picture is when the debug tap has written it; that of the upgrade is the log's last "joined" before it, as the
- * first picture is due to whoever joined last.
+ * Milliseconds from the upgrade until the first picture went out to the first one who received any from this SFU, as it says
+ * itself; `null` when none has gone out. Who only publishes here receives nothing.
  */
-export function watchFirstPictures({ tapFile, sfu }) {
-  let pictureAt = null;
-  let position = 0;
-  let looking = false;
-  const timer = setInterval(async () => {
-    if (looking) return;
-    looking = true;
-    const now = Date.now();
-    const file = await open(tapFile).catch(() => null);
-    if (file) {
-      const { size } = await file.stat();
-      const { buffer } = await file.read(Buffer.alloc(size - position), 0, size - position, position);
-      position = size;
-      if (buffer.includes('"codec":"vp8"')) {
-        pictureAt ??= now;
-        clearInterval(timer);
-      }
-      await file.close();
-    }
-    looking = false;
-  }, LOOK_MS);
-  return {
-    async elapsed() {
-      clearInterval(timer);
-      if (pictureAt === null) return null;
-      const joined = (await sfu.log()).matchAll(/^(\S+Z) .*: joined session=/gm);
-      const times = [...joined].map(([, time]) => Date.parse(time)).filter((time) => time <= pictureAt);
-      return times.length === 0 ? null : pictureAt - times.at(-1);
-    },
-  };
+export async function firstPictureMs(sfu) {
+  const [, milliseconds] = FIRST_PICTURE.exec(await sfu.log()) ?? [];
+  return milliseconds === undefined ? null : Number(milliseconds);
 }
 
 /**

@@ -52,17 +52,17 @@ enum Command {
         )]
         arguments: Vec<String>,
     },
-    /// Start the SFU and a small page on localhost that calls through it
+    /// Start two organisations on this machine: a homeserver and a Hanse for each, and Element Call for their users
     Demo {
-        /// Let headless Chromium make the call, judge it, and stop everything
+        /// Let headless Chromium hold the call, judge it, and stop everything
         #[arg(long)]
         check: bool,
-        /// Two organisations with a homeserver and a Hanse each, and Element Call for their users
-        #[arg(long)]
-        organisations: bool,
-        /// End the check of two organisations with its verdict as one line of JSON
-        #[arg(long, requires = "check", requires = "organisations")]
+        /// End the check with its figures as one line of JSON
+        #[arg(long, requires = "check", conflicts_with = "sfu_only")]
         json: bool,
+        /// Without homeservers: the SFU alone, and a small page that calls through it
+        #[arg(long)]
+        sfu_only: bool,
     },
 }
 
@@ -74,10 +74,12 @@ fn main() -> ExitCode {
         Command::Bench { arguments } => bench::run(&place, &arguments),
         Command::Demo {
             check,
-            organisations: true,
-            json,
-        } => demo::organisations::run(&place, demo::organisations::Wish { check, json }),
-        Command::Demo { check, .. } => demo::run(&place, check),
+            sfu_only: true,
+            ..
+        } => demo::sfu_only::run(&place, check),
+        Command::Demo { check, json, .. } => {
+            demo::organisations::run(&place, demo::organisations::Wish { check, json })
+        }
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

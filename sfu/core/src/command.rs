@@ -256,8 +256,10 @@ pub enum MediaEvent {
     },
     /// The first key frame (video) or packet (audio) went out to a subscriber. Once per down track.
     FirstForwarded {
-        /// Which.
-        down_track: DownTrackId,
+        /// Whose connection.
+        connection: ConnectionId,
+        /// Of which track.
+        track: TrackId,
     },
     /// Loudness of an audio track over the last [`crate::SPEAKER_WINDOW`], smoothed, 0 (silent) to 1; sent once per
     /// window while it is above 0, and once when it falls to 0.

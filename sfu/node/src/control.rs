@@ -213,6 +213,10 @@ impl Control {
                     Output::Media(command) => self.placement.handle_command(now, command),
                     // Nobody may have subscribed.
                     Output::Event(event) => drop(self.events.send(Arc::new(event))),
+                    Output::FirstPicture { session, after } => {
+                        let sfu_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                        tracing::info!(session = session.0, sfu_ms, "the first picture has gone out");
+                    }
                 }
             }
             while let Some(output) = self.placement.poll_output() {

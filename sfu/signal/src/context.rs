@@ -11,7 +11,7 @@ use livekit_protocol::leave_request::Action;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{DisconnectReason, LeaveRequest, SignalResponse};
 use std::collections::{HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) struct Context {
     /// The moment of the input that is being handled.
@@ -69,6 +69,10 @@ impl Context {
 
     pub fn event(&mut self, event: SfuEvent) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    pub fn first_picture(&mut self, session: SessionId, after: Duration) {
+        self.outputs.push_back(Output::FirstPicture { session, after });
     }
 
     /// Milliseconds since 1970.

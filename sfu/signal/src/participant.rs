@@ -28,6 +28,8 @@ pub(crate) struct Participant {
     /// It has published at least once.
     pub is_publisher: bool,
     joined_unix_ms: u64,
+    /// When its join was taken, until its first picture has gone out.
+    pub awaits_picture_since: Option<Instant>,
     /// Of what others know about it; clients drop older ones.
     version: u32,
     /// Protocol version of its client.
@@ -87,6 +89,7 @@ impl Participant {
             is_reachable: true,
             is_publisher: false,
             joined_unix_ms: cx.unix_ms(),
+            awaits_picture_since: Some(cx.now),
             version: 0,
             protocol: client.protocol,
             client_protocol: client.client_protocol,

@@ -12,7 +12,7 @@ use livekit_protocol::leave_request::Action;
 use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the wall clock said at a moment of the monotonic one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,13 @@ pub enum Output {
     Media(MediaCommand),
     /// For whoever watches the SFU.
     Event(SfuEvent),
+    /// For whoever measures: the session's first key frame has gone out. Once per session.
+    FirstPicture {
+        /// Whose.
+        session: SessionId,
+        /// The time since its join was taken, which is just before its socket opens.
+        after: Duration,
+    },
 }
 
 impl std::fmt::Debug for Output {
@@ -82,6 +89,7 @@ impl std::fmt::Debug for Output {
             Output::Close { session } => write!(f, "Close({})", session.0),
             Output::Media(_) => f.write_str("Media"),
             Output::Event(_) => f.write_str("Event"),
+            Output::FirstPicture { session, .. } => write!(f, "FirstPicture({})", session.0),
         }
     }
 }
@@ -211,8 +219,14 @@ impl Signalling {
                     room.handle_level(&mut self.cx, track, level);
                 }
             }
-            // Of interest for metrics only: a track is known from its negotiation on.
-            MediaEvent::TrackFlowing { .. } | MediaEvent::FirstForwarded { .. } => {}
+            MediaEvent::FirstForwarded { connection, track } => {
+                let session = SessionId(connection.0);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_first_forwarded(&mut self.cx, session, track);
+                }
+            }
+            // A track is known from its negotiation on.
+            MediaEvent::TrackFlowing { .. } => {}
         }
     }
 

@@ -179,6 +179,20 @@ impl Room {
         );
     }
 
+    /// The first packet of a track that can be decoded has gone out to a subscriber.
+    pub fn handle_first_forwarded(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
+        if !self.tracks.get(&track).is_some_and(Track::is_video) {
+            return;
+        }
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        if let Some(since) = participant.awaits_picture_since.take() {
+            let after = cx.now.saturating_duration_since(since);
+            cx.first_picture(session, after);
+        }
+    }
+
     /// Ends a subscription that cannot be served.
     pub fn refuse_subscription(
         &mut self,

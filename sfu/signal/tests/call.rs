@@ -12,7 +12,7 @@ mod common;
 use common::{Browser, Town, add_track, claims, info_of, tracks_of};
 use hanse_sfu_core::command::{MediaCommand, MediaEvent, TransportQuality};
 use hanse_sfu_core::ids::Layer;
-use hanse_sfu_signal::SfuEvent;
+use hanse_sfu_signal::{SessionId, SfuEvent};
 use livekit_protocol::participant_info::State;
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
@@ -558,4 +558,21 @@ fn a_subscriber_that_becomes_connected_asks_for_key_frames() {
     assert!(
         matches!(town.commands().last(), Some(MediaCommand::RequestKeyFrame { track: own }) if *own == track)
     );
+}
+
+#[test]
+fn the_first_picture_of_a_subscriber_is_timed_once_from_its_join_and_sounds_are_not() {
+    let mut town = Town::default();
+    town.join("alice");
+    let microphone = town.publish("alice", TrackSource::Microphone);
+    let camera = town.publish("alice", TrackSource::Camera);
+    let [microphone, camera] = [microphone, camera].map(|sid| town.track("alice", &sid));
+    town.join("bob");
+    let connection = town.connection("bob");
+    town.pass(Duration::from_millis(120));
+    for track in [microphone, camera, camera] {
+        town.event(MediaEvent::FirstForwarded { connection, track });
+    }
+    let session = SessionId(connection.0);
+    assert_eq!(town.first_pictures, [(session, Duration::from_millis(120))]);
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo --organisations`: two homeservers that federate, a Hanse for each, and Element Call for their users.
+//! `cargo xtask demo`: two homeservers that federate, a Hanse for each, and Element Call for their users.
 //!
 //! Here stand only installing and building. What runs, and what judges it, is `federation-tests/organisations`, because its
 //! tests start the same. It takes our place as the process, so that Ctrl-C and the exit status are its own.

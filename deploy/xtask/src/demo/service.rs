@@ -12,6 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How often a condition of the outside world is looked at.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
 /// A start that takes longer has failed.
 const START_MAX: Duration = Duration::from_secs(30);
 
@@ -65,7 +68,7 @@ impl Service {
                     self.last_words()
                 );
             }
-            thread::sleep(super::LOOK_INTERVAL);
+            thread::sleep(LOOK_INTERVAL);
         }
     }
 
@@ -98,7 +101,7 @@ impl Service {
             {
                 return Ok(());
             }
-            thread::sleep(super::LOOK_INTERVAL);
+            thread::sleep(LOOK_INTERVAL);
         }
         bail!(
             "{} did not stop within {} s of being asked, and was killed",

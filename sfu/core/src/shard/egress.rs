@@ -57,6 +57,7 @@ impl Shard {
                     continue;
                 };
                 let Connection {
+                    id: connection,
                     wire:
                         Wire {
                             session: Some(session),
@@ -120,9 +121,11 @@ impl Shard {
                     }
                 }
                 if !started && down_track.has_started() {
-                    let down_track = down_track.id;
                     self.events
-                        .push_back(ShardEvent::Media(MediaEvent::FirstForwarded { down_track }));
+                        .push_back(ShardEvent::Media(MediaEvent::FirstForwarded {
+                            connection: *connection,
+                            track: track.id,
+                        }));
                 }
             }
             self.end_pass();

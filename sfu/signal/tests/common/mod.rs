@@ -32,6 +32,8 @@ pub struct Town {
     pub people: BTreeMap<String, Browser>,
     pub media: Media,
     pub events: Vec<SfuEvent>,
+    /// Whose first picture has gone out, and how long after the join.
+    pub first_pictures: Vec<(SessionId, Duration)>,
     /// Media connects as soon as the first answer is out.
     pub connects: bool,
 }
@@ -107,6 +109,7 @@ impl Town {
             people: BTreeMap::new(),
             media: Media::default(),
             events: Vec::new(),
+            first_pictures: Vec::new(),
             connects: true,
         }
     }
@@ -172,6 +175,7 @@ impl Town {
                     }
                     Output::Media(command) => self.media.take(command),
                     Output::Event(event) => self.events.push(event),
+                    Output::FirstPicture { session, after } => self.first_pictures.push((session, after)),
                 }
             }
             let mut asks = Vec::new();
