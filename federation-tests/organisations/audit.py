@@ -1,7 +1,9 @@
-"""What a homeserver's database has seen of a call's keys.
+"""What a homeserver's database has seen of a call's keys, and what it knows of people.
 
     python audit.py keep DATABASE             from now on, what is queued for devices is kept even when it has been delivered
     python audit.py search DATABASE < WORDS   where the words (a JSON list) stand in the clear, anywhere in the database
+    python audit.py names DATABASE            everybody and everything that has a name there, and what lets people in
+    python audit.py expire DATABASE < TOKENS  the time of these OpenID tokens (a JSON list) is over
 
 `search` prints {"places": ["table.column", ...], "olm": N}: N messages for devices were sealed with Olm.
 """
@@ -42,12 +44,35 @@ def search(database, words):
     return {"places": sorted(places), "olm": sum(message.count(OLM) for message in kept)}
 
 
+def names(database):
+    def column(name, table):
+        return [value for (value,) in database.execute(f"SELECT {name} FROM {table}")]
+
+    return {
+        "users": column("name", "users"),
+        "devices": column("device_id", "devices"),
+        "rooms": column("room_id", "rooms"),
+        "accessTokens": column("token", "access_tokens"),
+        "openIdTokens": column("token", "open_id_tokens"),
+    }
+
+
+def expire(database, tokens):
+    for token in tokens:
+        database.execute("UPDATE open_id_tokens SET ts_valid_until_ms = 0 WHERE token = ?", (token,))
+    database.commit()
+
+
 def main():
     task, path = sys.argv[1:]
     # Synapse writes at the same time: wait for it.
     database = sqlite3.connect(path, timeout=60)
     if task == "keep":
         keep(database)
+    elif task == "names":
+        print(json.dumps(names(database)))
+    elif task == "expire":
+        expire(database, json.load(sys.stdin))
     else:
         print(json.dumps(search(database, json.load(sys.stdin))))
     database.close()

@@ -1,15 +1,12 @@
 // Two people of two organisations hold a call, and it is judged: how soon they see each other, how well, and whether anybody
 // but them could have.
-import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { until } from "../harness/until.mjs";
+import { audit } from "./audit.mjs";
 import { openBrowser } from "./people.mjs";
 import { pause } from "./program.mjs";
 import { brokenSeal, frameKeys, framesOf } from "./sealed.mjs";
 import { firstPictureMs, tokenTime } from "./timing.mjs";
-
-const AUDIT = fileURLToPath(new URL("audit.py", import.meta.url));
 
 /** What must be reached. */
 export const REACH = { firstFrameMs: 4000, sfuMs: 300, framesPerSecond: 10, audioSeconds: 8, memoryMb: 60, tokenMs: 10 };
@@ -171,14 +168,4 @@ export async function tapped(file) {
 async function memoryMb(pid) {
   const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kilobytes) / 1000;
-}
-
-function audit(python, task, database, words) {
-  return new Promise((done, fail) => {
-    const child = execFile(python, [AUDIT, task, database], (error, output) => {
-      if (error) fail(error);
-      else done(output ? JSON.parse(output) : null);
-    });
-    child.stdin.end(words ? JSON.stringify(words) : "");
-  });
 }

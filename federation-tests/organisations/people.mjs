@@ -64,6 +64,7 @@ export async function openBrowser() {
       });
       await context.addInitScript(`window.hanseSigns = ${JSON.stringify({ ...CAMERA, withholdFrom: [], ...signs })};`);
       await context.addInitScript(bundle.outputFiles[0].text);
+      context.setDefaultTimeout(PATIENCE_MS);
       const page = await context.newPage();
       const console = [];
       // Element Call says a lot; what went wrong is what one wants to see.
@@ -72,28 +73,40 @@ export async function openBrowser() {
       });
       page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
       const arrived = watchSync(page);
+      const held = { ...watchFocus(page), mediaKeys: [], ice: [] };
       await page.goto(link);
       const call = page.frameLocator('iframe[title="Element Call"]');
-      await call.getByTestId("lobby_joinCall").waitFor({ timeout: PATIENCE_MS });
+      await call.getByTestId("lobby_joinCall").waitFor();
       const ask = (name, ...values) => {
         const frame = page.frames().find((each) => each.url().includes("/element-call/"));
         if (!frame) return Promise.reject(new Error("Element Call is gone"));
         return frame.evaluate(([method, list]) => window.hanseProbe[method](...list), /** @type {const} */ ([name, values]));
       };
+      // What goes with Element Call's frame is noted before.
+      const note = async () => {
+        for (const { content } of await ask("keys")) held.mediaKeys.push(...keysIn(content));
+        held.ice.push(...(await ask("iceCredentials")));
+      };
       return {
         page,
         console,
+        /**
+         * What should be known to this person and few others: `jwts` for SFUs, ids of their `memberships`, `mediaKeys`, and what
+         * `ice` lets them in by. Complete after `close`.
+         */
+        held,
         /** What this device's `/sync` answers had for it: `{ type, sender, algorithm, senderKey }`. */
         arrived,
         /** Clicks, waits until the call is there, and says when the click was. */
         async join() {
           await call.getByTestId("lobby_joinCall").click();
-          await call.getByTestId("incall_leave").waitFor({ timeout: PATIENCE_MS });
+          await call.getByTestId("incall_leave").waitFor();
           return ask("joinClickedAt");
         },
         async leave() {
+          await note();
           await call.getByTestId("incall_leave").click();
-          await call.getByTestId("incall_leave").waitFor({ state: "detached", timeout: PATIENCE_MS });
+          await call.getByTestId("incall_leave").waitFor({ state: "detached" });
         },
         /** After leaving: back into the lobby, and into the call. */
         async comeBack() {
@@ -104,12 +117,16 @@ export async function openBrowser() {
         sends: () => ask("sends"),
         firstFrames: () => ask("firstFrames"),
         keys: () => ask("keys"),
-        withheld: () => ask("withheld"),
+        withheldFrom: () => ask("withheldFrom"),
         letKeysThrough: () => ask("letKeysThrough"),
         // In the page around Element Call: it is there after the call, too.
         decodeVp8: (...values) => page.evaluate((list) => window.hanseProbe.decodeVp8(...list), values),
         decodeOpus: (...values) => page.evaluate((list) => window.hanseProbe.decodeOpus(...list), values),
-        close: () => context.close(),
+        async close() {
+          // Who has left the call has no frame any more.
+          await note().catch(() => {});
+          await context.close();
+        },
       };
     },
     async close() {
@@ -131,4 +148,24 @@ function watchSync(page) {
     }
   });
   return arrived;
+}
+
+/** What any focus was asked, and gave. */
+function watchFocus(page) {
+  const jwts = [];
+  const memberships = [];
+  page.on("response", async (response) => {
+    const request = response.request();
+    if (request.method() !== "POST" || !/\/(sfu\/get|get_token)$/.test(new URL(response.url()).pathname)) return;
+    const id = request.postDataJSON().member?.id;
+    if (id) memberships.push(id);
+    const { jwt } = (await response.json().catch(() => null)) ?? {};
+    if (jwt) jwts.push(jwt);
+  });
+  return { jwts, memberships };
+}
+
+/** The media keys in a key event, in either form, as bare base64. */
+function keysIn({ keys, media_key: alone }) {
+  return [keys ?? alone ?? []].flat().map(({ key }) => key.replace(/=+$/, ""));
 }

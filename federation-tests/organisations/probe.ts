@@ -114,7 +114,8 @@ const probe = {
   decodeOpus,
   keys: (): ToDevice[] => keys,
   joinClickedAt: (): number => joinClickedAt,
-  withheld: (): number => withheld.length,
+  /** Whose keys were withheld. */
+  withheldFrom: (): string[] => [...new Set(withheld.map(({ data }) => (data as { data: ToDevice }).data.sender))],
 
   /** Hands over the keys that were withheld, and all that come. */
   letKeysThrough(): void {
@@ -122,6 +123,18 @@ const probe = {
     for (const { data, origin, source } of withheld.splice(0)) {
       window.dispatchEvent(new MessageEvent("message", { data, origin, source }));
     }
+  },
+
+  /** What ICE lets the two ends of each connection know each other by: passwords, and names as a STUN message has them. */
+  iceCredentials(): string[] {
+    return connections.flatMap(({ localDescription, remoteDescription }) => {
+      const [here, there] = [localDescription, remoteDescription].map((each) => ({
+        name: /^a=ice-ufrag:(\S+)/m.exec(each?.sdp ?? "")?.[1],
+        password: /^a=ice-pwd:(\S+)/m.exec(each?.sdp ?? "")?.[1],
+      }));
+      if (!here?.password || !there?.password) return [];
+      return [here.password, there.password, `${here.name}:${there.name}`, `${there.name}:${here.name}`];
+    });
   },
 
   /** When the first picture of each arriving track was shown. Costs nothing, so one may ask often. */

@@ -43,6 +43,8 @@ export function startProgram({ name, command, args, env = {}, log }) {
   return {
     name,
     pid: child.pid,
+    /** The path of its log. */
+    file: log,
     log: () => readFile(log, "utf8"),
     /** Rejects when the program ends unasked. */
     failed: ended.then(async (sentence) => {

@@ -3,7 +3,9 @@
 
 use crate::config::{ConfigError, Key, Section, Table, Values};
 use std::io::IsTerminal;
+use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,16 +58,64 @@ const QUIET: [&str; 13] = [
 
 /// Starts logging for the whole process. A second call changes nothing (tests start several nodes).
 pub fn init(config: &LogConfig) {
+    use tracing_subscriber::util::SubscriberInitExt;
+    let writes_colours = std::io::stderr().is_terminal();
+    if let Some(lines) = lines(config, std::io::stderr, writes_colours) {
+        // `try_init` also bridges the `log` crate.
+        let _already_started = lines.try_init();
+    }
+}
+
+/// What is written, and where to. `None`: the filter cannot be read, which [`LogConfig`] rules out.
+fn lines<W>(config: &LogConfig, writer: W, colours: bool) -> Option<impl Subscriber + Send + Sync + use<W>>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     use tracing_subscriber::prelude::*;
-    let filter = QUIET
-        .iter()
-        .fold(config.filter.clone(), |filter, rule| format!("{filter},{rule}"));
-    let Ok(filter) = EnvFilter::try_new(filter) else {
-        return;
-    };
+    let filter = EnvFilter::try_new(&config.filter).ok()?;
+    // Of its own, so that no finer rule of the other one wins over it.
+    let quiet = EnvFilter::try_new(format!("trace,{}", QUIET.join(","))).ok()?;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    // `try_init` also bridges the `log` crate.
-    let _already_started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+        .with_writer(writer)
+        .with_ansi(colours)
+        .with_filter(quiet);
+    Some(tracing_subscriber::registry().with(filter).with(lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_rule_makes_a_library_name_what_came_in_from_the_network() {
+        let config = LogConfig {
+            filter: "trace,hickory_proto=trace,hickory_proto::xfer=trace,hyper::client=trace".to_owned(),
+        };
+        let written = Written::default();
+        let writer = written.clone();
+        tracing::subscriber::with_default(lines(&config, move || writer.clone(), false).unwrap(), || {
+            tracing::error!(target: "hickory_proto::xfer", "who was looked up");
+            tracing::debug!(target: "hyper::client", "what was asked");
+            tracing::warn!(target: "hyper::client", "a warning");
+            tracing::trace!(target: "hanse_focus", "ours");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("a warning") && text.contains("ours"), "{text}");
+        assert!(!text.contains("looked up") && !text.contains("asked"), "{text}");
+    }
 }

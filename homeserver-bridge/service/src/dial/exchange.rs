@@ -74,33 +74,36 @@ pub(super) async fn get(
     }
 }
 
-/// The first connection that stands. Addresses start one after the other, without waiting for those before to fail.
+/// The first connection that stands. The next address is tried as soon as one has failed, and does not wait long for one
+/// that says nothing (RFC 8305, section 5).
 async fn connect<'a>(
     addresses: &[PermittedAddress],
     gate: &'a Gate,
     timeouts: &Timeouts,
 ) -> Result<(TcpStream, HostPass<'a>), DialError> {
-    let mut attempts: FuturesUnordered<_> = (0..)
-        .zip(addresses)
-        .map(|(place, address)| async move {
-            sleep(NEXT_ADDRESS_DELAY * place).await;
-            let address = address.socket_address();
-            let pass = gate.enter(address.ip()).await?;
-            match timeout(timeouts.connect, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => Ok((stream, pass)),
-                Ok(Err(error)) => Err(DialError::Unreachable(error.kind())),
-                Err(_) => Err(DialError::TimedOut),
-            }
-        })
-        .collect();
+    let attempt = async |address: &PermittedAddress| {
+        let address = address.socket_address();
+        let pass = gate.enter(address.ip()).await?;
+        match timeout(timeouts.connect, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => Ok((stream, pass)),
+            Ok(Err(error)) => Err(DialError::Unreachable(error.kind())),
+            Err(_) => Err(DialError::TimedOut),
+        }
+    };
+    let mut waiting = addresses.iter().peekable();
+    let mut attempts = FuturesUnordered::new();
     let mut outcome = Err(DialError::NoAddress);
-    while let Some(attempt) = attempts.next().await {
-        outcome = attempt;
-        if outcome.is_ok() {
-            break;
+    loop {
+        attempts.extend(waiting.next().map(attempt));
+        tokio::select! {
+            done = attempts.next() => match done {
+                Some(Ok(connected)) => return Ok(connected),
+                Some(Err(error)) => outcome = Err(error),
+                None => return outcome,
+            },
+            () = sleep(NEXT_ADDRESS_DELAY), if waiting.peek().is_some() => {}
         }
     }
-    outcome
 }
 
 /// The words of the TLS library name the server, so only the kind goes on.

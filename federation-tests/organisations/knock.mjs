@@ -1,0 +1,82 @@
+// Somebody at the doors of a Hanse without a browser: at a focus for a token, at an SFU for a WebSocket.
+import { request } from "node:http";
+import { signToken } from "../harness/token.mjs";
+
+/** The smallest `join_request`: a WrappedJoinRequest with an empty JoinRequest in it (livekit_rtc.proto), as base64url. */
+const EMPTY_JOIN_REQUEST = "EgA=";
+
+const JSON_TYPE = { "content-type": "application/json" };
+
+/** Posts `body` (JSON, or a text as it is) and gives what came back: `{ status, headers, answer, ms }`. */
+export async function post(address, body, headers = {}) {
+  const begin = performance.now();
+  const reply = await fetch(address, {
+    method: "POST",
+    headers: { ...JSON_TYPE, ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+    redirect: "manual",
+  });
+  return { status: reply.status, headers: reply.headers, answer: read(await reply.text()), ms: performance.now() - begin };
+}
+
+/**
+ * As `post`, but sends only the first `part` of a body that is announced to have `length` bytes, or of one whose length is not
+ * announced, and reads the answer before the rest. Who sends on into a closed connection may never see the answer.
+ */
+export function postPart(address, part, length) {
+  const begin = performance.now();
+  return new Promise((done, fail) => {
+    const headers = { ...JSON_TYPE, ...(length && { "content-length": length }) };
+    const asked = request(address, { method: "POST", headers }, async (response) => {
+      const text = (await response.toArray()).join("");
+      asked.destroy();
+      const { statusCode: status, headers: said } = response;
+      done({ status, headers: new Map(Object.entries(said)), answer: read(text), ms: performance.now() - begin });
+    });
+    asked.once("error", fail);
+    asked.write(part);
+  });
+}
+
+function read(text) {
+  return text.startsWith("{") ? JSON.parse(text) : text;
+}
+
+/** The status with which an SFU answers who wants a WebSocket with this token: 101 lets them in. They leave at once. */
+export function upgrade(sfu, jwt) {
+  const address = new URL("/rtc/v1", sfu);
+  address.search = String(new URLSearchParams({ access_token: jwt, join_request: EMPTY_JOIN_REQUEST }));
+  return new Promise((done, fail) => {
+    const asked = request(address, {
+      headers: {
+        connection: "Upgrade",
+        upgrade: "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": Buffer.alloc(16, 1).toString("base64"),
+      },
+    });
+    asked.once("error", fail);
+    asked.once("upgrade", ({ statusCode }, socket) => {
+      socket.destroy();
+      done(statusCode);
+    });
+    asked.once("response", (response) => {
+      response.resume();
+      done(response.statusCode);
+    });
+    asked.end();
+  });
+}
+
+/** The names of all rooms of an SFU, by its server API. */
+export async function rooms({ url, key }) {
+  const token = signToken({ key: key.name, secret: key.secret, grants: { roomList: true } });
+  const { status, answer } = await post(`${url}/twirp/livekit.RoomService/ListRooms`, {}, { authorization: `Bearer ${token}` });
+  if (status !== 200) throw new Error(`ListRooms: ${status} ${JSON.stringify(answer)}`);
+  return (answer.rooms ?? []).map(({ name }) => name);
+}
+
+/** What a grant says, without looking at its signature. */
+export function claims(jwt) {
+  return JSON.parse(Buffer.from(jwt.split(".")[1], "base64url").toString());
+}

@@ -1,0 +1,81 @@
+// Two organisations, each with a homeserver and a Hanse of its own: what their people may do, what strangers may not, and what
+// is written about it. Everything is started once, and the last test reads all logs.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before } from "node:test";
+import { badInput, STRANGER } from "./bad-input.mjs";
+import { calls } from "./calls.mjs";
+import { nothingClearInTheLogs } from "./clear.mjs";
+import { startOrganisations } from "./organisations.mjs";
+import { openBrowser } from "./people.mjs";
+import { ANY_PORTS, choosePorts } from "./ports.mjs";
+import { focusAndSfuApart } from "./split.mjs";
+
+const PEOPLE = [
+  { user: "alice", name: "Alice", organisation: "a" },
+  { user: "bob", name: "Bob", organisation: "b" },
+  { user: "carol", name: "Carol", organisation: "a" },
+];
+
+/** The loudest that there is. */
+const LOG = "trace";
+
+/**
+ * What the tests share: `hanses` are all that were started (`{ program }`), `held` is what each person had to keep to
+ * themselves, `jwts` are grants that no browser asked for.
+ *
+ * @type {{
+ *   organisations: import("./organisations.mjs").Organisations, browser: import("./people.mjs").Browser,
+ *   python: string, hanse: string, folder: string, log: string, died: Error | undefined,
+ *   hanses: { program: import("./program.mjs").Program, key: { name: string, secret: string } }[],
+ *   held: import("./people.mjs").Person["held"][], jwts: string[],
+ * }}
+ */
+const here = {
+  organisations: undefined,
+  browser: undefined,
+  python: process.env["HANSE_HOMESERVER_PYTHON"],
+  hanse: process.env["HANSE_BIN"],
+  folder: undefined,
+  log: LOG,
+  died: undefined,
+  hanses: [],
+  held: [],
+  jwts: [],
+};
+
+before(async () => {
+  for (const name of ["HANSE_BIN", "HANSE_HOMESERVER_PYTHON"]) {
+    assert.ok(process.env[name], `${name} must name an executable: \`cargo xtask test --only organisations\` sets it`);
+  }
+  here.folder = await mkdtemp(join(tmpdir(), "hanse-organisations-"));
+  here.organisations = await startOrganisations({
+    hanse: here.hanse,
+    python: here.python,
+    folder: here.folder,
+    ports: await choosePorts(ANY_PORTS),
+    people: PEOPLE,
+    // A has one Hanse for everything. B's focus and SFU are a Hanse each, which know of each other an address and an API key: so
+    // every call proves both ways of running it.
+    split: ["b"],
+    strangers: [STRANGER],
+    log: LOG,
+  });
+  here.hanses.push(...here.organisations.all.flatMap(({ hanses }) => hanses));
+  here.organisations.failed.catch((error) => (here.died = error));
+  here.browser = await openBrowser();
+});
+after(async () => {
+  await here.browser?.close();
+  await here.organisations?.stop();
+  if (here.folder) await rm(here.folder, { recursive: true, force: true });
+  // Tests that needed it have failed, but only this says why.
+  if (here.died) throw here.died;
+});
+
+badInput(here);
+calls(here);
+focusAndSfuApart(here);
+nothingClearInTheLogs(here);
