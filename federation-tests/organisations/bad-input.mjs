@@ -19,7 +19,7 @@ const ANSWER_MS = 10_000;
 /** A test that takes longer has failed. */
 const TEST_MS = 120_000;
 
-const ROOM = "!nowhere:org-a.localhost";
+const ROOM = "!nowhere:organisation-a.localhost";
 const DEVICE = "BADINPUTDEVICE";
 
 /** Deeper than any parser's stack should follow. */

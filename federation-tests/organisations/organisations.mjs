@@ -17,8 +17,8 @@ const FOCUS_PATH = "/livekit/jwt";
 
 /** The two organisations. */
 export const ORGANISATIONS = [
-  { letter: "a", title: "Organisation A", name: "org-a.localhost" },
-  { letter: "b", title: "Organisation B", name: "org-b.localhost" },
+  { letter: "a", title: "Organisation A", name: "organisation-a.localhost" },
+  { letter: "b", title: "Organisation B", name: "organisation-b.localhost" },
 ];
 
 /** @typedef {Awaited<ReturnType<typeof startOrganisations>>} Organisations */

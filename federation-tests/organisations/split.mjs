@@ -32,7 +32,7 @@ export function focusAndSfuApart(here) {
     });
     await t.test("the focus has the room made over HTTP, and what it grants opens the SFU and nothing else", async () => {
       const { account } = here.organisations.people.bob;
-      const body = { room: "!apart:org-b.localhost", device_id: "APARTDEVICE", openid_token: await account.openIdToken() };
+      const body = { room: "!apart:organisation-b.localhost", device_id: "APARTDEVICE", openid_token: await account.openIdToken() };
       const { status, answer } = await post(`${b.focus}/sfu/get`, body);
       assert.equal(status, 200, JSON.stringify(answer));
       here.jwts.push(answer.jwt);
