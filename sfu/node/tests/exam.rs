@@ -13,8 +13,9 @@ use hanse_sfu::{Heard, SfuEvents, SfuHandle};
 use hanse_sfu_signal::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 use livekit_protocol::{
     CreateRoomRequest, DeleteRoomRequest, DisconnectReason, LeaveRequest, ListParticipantsRequest,
-    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, ParticipantInfo, Room,
-    RoomParticipantIdentity, signal_response,
+    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
+    MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission, Room, RoomParticipantIdentity,
+    UpdateParticipantRequest, signal_response,
 };
 use prost::Message;
 
@@ -65,6 +66,7 @@ impl Twirp {
             match (status, error["code"].as_str().unwrap(), sentence.as_str()) {
                 (404, "not_found", "requested room does not exist") => SfuRefusal::RoomNotFound,
                 (404, "not_found", "participant does not exist") => SfuRefusal::ParticipantNotFound,
+                (404, "not_found", "track is not found") => SfuRefusal::TrackNotFound,
                 (400, "invalid_argument", _) => SfuRefusal::Invalid(sentence),
                 (429, "resource_exhausted", _) => SfuRefusal::Full(sentence),
                 other => panic!("{other:?}"),
@@ -127,7 +129,38 @@ impl Port for Twirp {
                     .await
                     .map(|()| SfuReply::Done)
             }
-            other => panic!("the exam does not ask for {other:?}"),
+            SfuCommand::ChangeRights {
+                room,
+                identity,
+                permission,
+            } => {
+                let request = UpdateParticipantRequest {
+                    room: room.clone(),
+                    identity,
+                    permission: Some(permission),
+                    ..Default::default()
+                };
+                let participant = self
+                    .call::<ParticipantInfo>("UpdateParticipant", &room, &request)
+                    .await?;
+                Ok(SfuReply::Participant(participant))
+            }
+            SfuCommand::Mute {
+                room,
+                identity,
+                track_sid,
+            } => {
+                let request = MuteRoomTrackRequest {
+                    room: room.clone(),
+                    identity,
+                    track_sid,
+                    muted: true,
+                };
+                let answer = self
+                    .call::<MuteRoomTrackResponse>("MutePublishedTrack", &room, &request)
+                    .await?;
+                Ok(SfuReply::Track(answer.track.unwrap()))
+            }
         }
     }
 }
@@ -263,6 +296,35 @@ async fn sit(sfu: &Sfu, port: &impl Port) {
         SfuReply::Participant(found) => assert!(found.identity == "bob" && found.sid.starts_with("PA_")),
         other => panic!("{other:?}"),
     }
+
+    // Rights: bob's change, and alice's do not.
+    let rights = |identity: &str| SfuCommand::ChangeRights {
+        room: "one".to_owned(),
+        identity: identity.to_owned(),
+        permission: ParticipantPermission {
+            can_subscribe: true,
+            ..ParticipantPermission::default()
+        },
+    };
+    let may_publish = async |identity: &str| match port.command(person("one", identity)).await.unwrap() {
+        SfuReply::Participant(found) => found.permission.unwrap().can_publish,
+        other => panic!("{other:?}"),
+    };
+    match port.command(rights("bob")).await.unwrap() {
+        SfuReply::Participant(bob) => assert!(!bob.permission.unwrap().can_publish),
+        other => panic!("{other:?}"),
+    }
+    assert!(!may_publish("bob").await && may_publish("alice").await);
+    assert_eq!(
+        port.command(rights("mallory")).await,
+        Err(SfuRefusal::ParticipantNotFound)
+    );
+    let mute = SfuCommand::Mute {
+        room: "one".to_owned(),
+        identity: "alice".to_owned(),
+        track_sid: "TR_nothing".to_owned(),
+    };
+    assert_eq!(port.command(mute).await, Err(SfuRefusal::TrackNotFound));
 
     // Removing one: that one leaves, the others stay.
     assert_eq!(

@@ -1,7 +1,7 @@
 //! The one vocabulary that controls the SFU. The Twirp handler of `hanse-sfu` and the in-process adapter of the focus
 //! both translate to it, and one exam runs over both.
 
-use livekit_protocol::{DisconnectReason, ParticipantInfo, ParticipantPermission, Room};
+use livekit_protocol::{DisconnectReason, ParticipantInfo, ParticipantPermission, Room, TrackInfo};
 
 /// What the SFU is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,16 @@ pub enum SfuCommand {
         /// The new rights.
         permission: ParticipantPermission,
     },
+    /// The participant's client is told to mute a track of its own, and everybody sees it muted. There is no opposite:
+    /// only the one whose camera or microphone it is switches it on again. Answer: [`SfuReply::Track`].
+    Mute {
+        /// The room's name.
+        room: String,
+        /// Whose.
+        identity: String,
+        /// `TR_…`
+        track_sid: String,
+    },
 }
 
 /// How a room is to be. For an existing room, 0 and the empty string keep what it has; for a new one they mean the
@@ -78,6 +88,8 @@ pub enum SfuReply {
     Participants(Vec<ParticipantInfo>),
     /// A participant.
     Participant(ParticipantInfo),
+    /// A track.
+    Track(TrackInfo),
     /// It is done.
     Done,
 }
@@ -91,6 +103,9 @@ pub enum SfuRefusal {
     /// Twirp `not_found`.
     #[error("participant does not exist")]
     ParticipantNotFound,
+    /// Twirp `not_found`.
+    #[error("track is not found")]
+    TrackNotFound,
     /// Twirp `invalid_argument`; the sentence says what is wrong.
     #[error("{0}")]
     Invalid(String),

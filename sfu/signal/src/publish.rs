@@ -15,8 +15,8 @@ use hanse_sfu_core::ids::TrackId;
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, MuteTrackRequest, TrackPublishedResponse, TrackType, TrackUnpublishedResponse,
-    UpdateLocalAudioTrack, UpdateLocalVideoTrack,
+    AddTrackRequest, MuteTrackRequest, TrackInfo, TrackPublishedResponse, TrackType,
+    TrackUnpublishedResponse, UpdateLocalAudioTrack, UpdateLocalVideoTrack,
 };
 use prost::Message as _;
 use std::collections::BTreeSet;
@@ -368,11 +368,30 @@ impl Room {
             let text = "the track does not exist";
             return self.respond(cx, session, 0, Reason::NotFound, text, Request::Mute(request));
         };
-        if std::mem::replace(&mut track.info.muted, request.muted) == request.muted {
+        let id = track.id;
+        self.set_muted(cx, session, id, request.muted);
+    }
+
+    /// Mutes a track at somebody else's wish: its publisher's client is told to. `None`: it has no such track.
+    pub fn mute(&mut self, cx: &mut Context, session: SessionId, sid: &str) -> Option<TrackInfo> {
+        let id = self.own_track(session, sid)?.id;
+        self.set_muted(cx, session, id, true);
+        let mute = MuteTrackRequest {
+            sid: sid.to_owned(),
+            muted: true,
+        };
+        self.send(cx, session, Message::Mute(mute));
+        self.tracks.get(&id).map(|track| track.info.clone())
+    }
+
+    fn set_muted(&mut self, cx: &mut Context, session: SessionId, id: TrackId, muted: bool) {
+        let Some(track) = self.tracks.get_mut(&id) else {
+            return;
+        };
+        if std::mem::replace(&mut track.info.muted, muted) == muted {
             return;
         }
-        let id = track.id;
-        if request.muted {
+        if muted {
             self.silence(cx, id);
         } else if let Some(dynacast) = track.dynacast.as_mut() {
             dynacast.refresh(cx.now);

@@ -281,6 +281,17 @@ impl Signalling {
                 }
                 self.reply_participant(key, session)
             }
+            SfuCommand::Mute {
+                room,
+                identity,
+                track_sid,
+            } => {
+                let (key, session) = self.participant(&room, &identity)?;
+                let room = self.rooms.get_mut(&key).ok_or(SfuRefusal::RoomNotFound)?;
+                room.mute(&mut self.cx, session, &track_sid)
+                    .map(SfuReply::Track)
+                    .ok_or(SfuRefusal::TrackNotFound)
+            }
         }
     }
 

@@ -10,11 +10,12 @@
 mod common;
 
 use common::{Browser, START_UNIX_S, Town, add_track, attempt, claims, info_of, keys, tracks_of};
-use hanse_sfu_signal::{Claims, JoinRefusal, SfuCommand, verify};
+use hanse_sfu_signal::{Claims, JoinRefusal, SfuCommand, SfuRefusal, SfuReply, verify};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
+use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    ParticipantPermission, ParticipantTracks, PublishDataTrackRequest, SimulateScenario,
+    MuteTrackRequest, ParticipantPermission, ParticipantTracks, PublishDataTrackRequest, SimulateScenario,
     StoreDataBlobRequest, SubscriptionError, SubscriptionPermission, SyncState, TrackPermission, TrackSource,
     TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack, UpdateParticipantMetadata, UpdateSubscription,
     UpdateTrackSettings,
@@ -571,4 +572,54 @@ fn what_is_not_supported_is_answered_or_ignored_and_never_fatal() {
     }
     assert_eq!(town.people["alice"].inbox.len(), before);
     assert!(!town.people["alice"].is_closed);
+}
+
+#[test]
+fn a_moderator_mutes_one_track_of_one_person_and_only_that_person_switches_it_on_again() {
+    let mut town = Town::default();
+    for name in ["alice", "bob"] {
+        town.join(name);
+    }
+    let microphone = town.publish("bob", TrackSource::Microphone);
+    let camera = town.publish("bob", TrackSource::Camera);
+    let mute = |track_sid: &str, identity: &str| SfuCommand::Mute {
+        room: "standup".into(),
+        identity: identity.into(),
+        track_sid: track_sid.into(),
+    };
+    // The track is bob's, not alice's.
+    assert_eq!(
+        town.command(mute(&microphone, "alice")),
+        Err(SfuRefusal::TrackNotFound)
+    );
+    let Ok(SfuReply::Track(track)) = town.command(mute(&microphone, "bob")) else {
+        panic!("no track");
+    };
+    assert!(track.muted);
+    let told = |town: &Town, name: &str| {
+        let mutes = town.people[name]
+            .inbox
+            .iter()
+            .filter_map(|message| match message {
+                Message::Mute(mute) => Some((mute.sid.clone(), mute.muted)),
+                _ => None,
+            });
+        mutes.collect::<Vec<_>>()
+    };
+    assert_eq!(told(&town, "bob"), [(microphone.clone(), true)]);
+    assert_eq!(told(&town, "alice"), []);
+    let seen = |town: &Town| {
+        let tracks = tracks_of(town, "alice", &town.people["bob"].sid);
+        let muted = |sid: &str| tracks.iter().find(|track| track.sid == sid).unwrap().muted;
+        (muted(&microphone), muted(&camera))
+    };
+    assert_eq!(seen(&town), (true, false));
+    town.ask(
+        "bob",
+        Ask::Mute(MuteTrackRequest {
+            sid: microphone.clone(),
+            muted: false,
+        }),
+    );
+    assert_eq!(seen(&town), (false, false));
 }

@@ -10,8 +10,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use livekit_protocol::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
-    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, ParticipantInfo,
-    RemoveParticipantResponse, Room, RoomParticipantIdentity,
+    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
+    MuteRoomTrackResponse, ParticipantInfo, RemoveParticipantResponse, Room, RoomParticipantIdentity,
+    UpdateParticipantRequest,
 };
 use prost::Message;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy)]
 enum Code {
     BadRoute,
+    FailedPrecondition,
     Internal,
     InvalidArgument,
     Malformed,
@@ -33,6 +35,7 @@ impl Code {
     fn name(self) -> &'static str {
         match self {
             Code::BadRoute => "bad_route",
+            Code::FailedPrecondition => "failed_precondition",
             Code::Internal => "internal",
             Code::InvalidArgument => "invalid_argument",
             Code::Malformed => "malformed",
@@ -45,6 +48,7 @@ impl Code {
     fn status(self) -> StatusCode {
         match self {
             Code::BadRoute | Code::NotFound => StatusCode::NOT_FOUND,
+            Code::FailedPrecondition => StatusCode::PRECONDITION_FAILED,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::InvalidArgument | Code::Malformed => StatusCode::BAD_REQUEST,
             Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
@@ -70,7 +74,9 @@ impl TwirpError {
 impl From<SfuRefusal> for TwirpError {
     fn from(refusal: SfuRefusal) -> Self {
         let code = match refusal {
-            SfuRefusal::RoomNotFound | SfuRefusal::ParticipantNotFound => Code::NotFound,
+            SfuRefusal::RoomNotFound | SfuRefusal::ParticipantNotFound | SfuRefusal::TrackNotFound => {
+                Code::NotFound
+            }
             SfuRefusal::Invalid(_) => Code::InvalidArgument,
             SfuRefusal::Full(_) => Code::ResourceExhausted,
         };
@@ -225,6 +231,49 @@ impl Call<'_> {
                 self.command(SfuCommand::RemoveParticipant { room, identity })
                     .await?;
                 self.reply(&RemoveParticipantResponse {})
+            }
+            "UpdateParticipant" => {
+                let request: UpdateParticipantRequest = self.request()?;
+                self.require_admin(&request.room)?;
+                let changes_more = !(request.metadata.is_empty()
+                    && request.name.is_empty()
+                    && request.attributes.is_empty());
+                let (Some(permission), false) = (request.permission, changes_more) else {
+                    return Err(TwirpError::new(
+                        Code::InvalidArgument,
+                        "permission is what can be changed here; name, metadata and attributes are its own",
+                    ));
+                };
+                let change = SfuCommand::ChangeRights {
+                    room: request.room,
+                    identity: request.identity,
+                    permission,
+                };
+                let participant: ParticipantInfo = match self.command(change).await? {
+                    SfuReply::Participant(participant) => participant,
+                    other => return Err(unexpected(&other)),
+                };
+                self.reply(&participant)
+            }
+            "MutePublishedTrack" => {
+                let request: MuteRoomTrackRequest = self.request()?;
+                self.require_admin(&request.room)?;
+                if !request.muted {
+                    return Err(TwirpError::new(
+                        Code::FailedPrecondition,
+                        "nobody can switch on another's camera or microphone",
+                    ));
+                }
+                let mute = SfuCommand::Mute {
+                    room: request.room,
+                    identity: request.identity,
+                    track_sid: request.track_sid,
+                };
+                let track = match self.command(mute).await? {
+                    SfuReply::Track(track) => Some(track),
+                    other => return Err(unexpected(&other)),
+                };
+                self.reply(&MuteRoomTrackResponse { track })
             }
             _ => Err(bad_route(service, method)),
         }
