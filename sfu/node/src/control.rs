@@ -340,6 +340,7 @@ mod tests {
             metadata: String::new(),
             attributes: Default::default(),
             kind: Kind::Standard,
+            not_before_unix_s: 0,
             expires_at_unix_s: u64::MAX,
             video,
         };

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::{PATIENCE, Sfu, admin_token, start};
+use common::{PATIENCE, Sfu, admin_token, join_path, refused, start, token};
 use hanse_sfu::{Heard, SfuEvents, SfuHandle};
 use hanse_sfu_signal::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 use livekit_protocol::{
@@ -119,11 +119,15 @@ impl Port for Twirp {
                     .await?;
                 Ok(SfuReply::Participant(participant))
             }
-            SfuCommand::RemoveParticipant { room, identity } => {
+            SfuCommand::RemoveParticipant {
+                room,
+                identity,
+                revoke_before_unix_s,
+            } => {
                 let request = RoomParticipantIdentity {
                     room: room.clone(),
                     identity,
-                    ..Default::default()
+                    revoke_token_ts: revoke_before_unix_s.unwrap_or_default().try_into().unwrap(),
                 };
                 self.call::<()>("RemoveParticipant", &room, &request)
                     .await
@@ -215,6 +219,7 @@ fn remove(room: &str, identity: &str) -> SfuCommand {
     SfuCommand::RemoveParticipant {
         room: room.to_owned(),
         identity: identity.to_owned(),
+        revoke_before_unix_s: None,
     }
 }
 
@@ -339,6 +344,8 @@ async fn sit(sfu: &Sfu, port: &impl Port) {
     assert_eq!(bob.closed().await.map(|frame| u16::from(frame.code)), Some(1000));
     alice.is_served().await;
     assert_eq!(people(port, "one").await, ["alice"]);
+    let back = sfu.connect(&join_path(&token("one", "bob"))).await.err();
+    assert_eq!(back, Some(refused(401, "the access token is revoked")));
     assert!(matches!(
         heard(&mut events).await,
         SfuEvent::ParticipantConnectionAborted { identity, reason: DisconnectReason::ParticipantRemoved, .. }

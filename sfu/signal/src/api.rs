@@ -31,12 +31,16 @@ pub enum SfuCommand {
         /// Whom.
         identity: String,
     },
-    /// The participant is told `PARTICIPANT_REMOVED`. Answer: [`SfuReply::Done`].
+    /// The participant is told `PARTICIPANT_REMOVED`, and its tokens from before open the room no more, whether it was in
+    /// or not. Answer: [`SfuReply::Done`].
     RemoveParticipant {
         /// The room's name.
         room: String,
         /// Whom.
         identity: String,
+        /// Tokens that are valid since an earlier second are void; `None`: those from before a minute from now, so that
+        /// none is left that another clock has made.
+        revoke_before_unix_s: Option<u64>,
     },
     /// Replaces what a participant may do, as a whole. Tracks that it may no longer publish end for everybody;
     /// without `can_subscribe` it receives nothing, and with it again everything it had asked for. Answer:

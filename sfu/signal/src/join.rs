@@ -53,6 +53,9 @@ pub enum JoinRefusal {
     /// The token does not allow it.
     #[error("no permissions to access the room")]
     NotAllowed,
+    /// The participant was removed, and the token is from before.
+    #[error("the access token is revoked")]
+    TokenRevoked,
     /// The token names nobody.
     #[error("identity cannot be empty")]
     IdentityEmpty,
@@ -86,7 +89,7 @@ impl JoinRefusal {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self {
-            JoinRefusal::NotAllowed => 401,
+            JoinRefusal::NotAllowed | JoinRefusal::TokenRevoked => 401,
             JoinRefusal::RoomNotFound => 404,
             JoinRefusal::NodeFull | JoinRefusal::RoomFull => 503,
             _ => 400,
@@ -326,6 +329,7 @@ mod tests {
             metadata: String::new(),
             attributes: BTreeMap::new(),
             kind: Kind::Standard,
+            not_before_unix_s: 0,
             expires_at_unix_s: 0,
             video: VideoGrant {
                 room_join: true,

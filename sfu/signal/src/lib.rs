@@ -29,6 +29,7 @@ mod participant;
 mod publish;
 mod quality;
 mod requests;
+mod revocations;
 mod room;
 pub mod signalling;
 mod speakers;

@@ -30,6 +30,10 @@ pub const TRACK_SID_BYTES_MAX: usize = 64;
 /// Rooms of a node, empty ones included. Beyond: no room is created (503, or `resource_exhausted` at the server API).
 pub const ROOMS_MAX: usize = 10_000;
 
+/// Participants whose earlier tokens are void. Beyond: the oldest are forgotten, and their tokens open their rooms again
+/// until they expire.
+pub const REVOCATIONS_MAX: usize = 20_000;
+
 /// Tracks of one participant that are announced but have no media section yet. Beyond: `LIMIT_EXCEEDED`.
 pub const PENDING_TRACKS_MAX: usize = 20;
 

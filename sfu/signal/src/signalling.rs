@@ -3,7 +3,8 @@
 use crate::api::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 use crate::context::Context;
 use crate::join::{Admission, JoinAttempt, JoinRefusal};
-use crate::limits::{METADATA_BYTES_MAX, NAME_BYTES_MAX, ROOMS_MAX};
+use crate::limits::{METADATA_BYTES_MAX, NAME_BYTES_MAX, ROOMS_MAX, TOKEN_LEEWAY_S};
+use crate::revocations::Revocations;
 use crate::room::{Goodbye, Room};
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
@@ -100,6 +101,7 @@ pub struct Signalling {
     cx: Context,
     rooms: BTreeMap<RoomKey, Room>,
     names: BTreeMap<String, RoomKey>,
+    revocations: Revocations,
 }
 
 impl Signalling {
@@ -109,6 +111,7 @@ impl Signalling {
             cx: Context::new(now, config, seed),
             rooms: BTreeMap::new(),
             names: BTreeMap::new(),
+            revocations: Revocations::default(),
         }
     }
 
@@ -120,6 +123,13 @@ impl Signalling {
     /// The checks of a join, in LiveKit's order.
     fn admit<'a>(&self, attempt: &'a JoinAttempt) -> Result<Admission<'a>, JoinRefusal> {
         let admission = attempt.admission()?;
+        let valid_since = attempt.claims.not_before_unix_s;
+        if self
+            .revocations
+            .concerns(admission.room, &admission.identity, valid_since)
+        {
+            return Err(JoinRefusal::TokenRevoked);
+        }
         let room = self.names.get(admission.room).and_then(|key| self.rooms.get(key));
         let may_create = self.cx.config.auto_create || attempt.claims.video.room_create;
         if room.is_none() && !may_create {
@@ -257,7 +267,13 @@ impl Signalling {
                 let (room, session) = self.participant(&room, &identity)?;
                 self.reply_participant(room, session)
             }
-            SfuCommand::RemoveParticipant { room, identity } => {
+            SfuCommand::RemoveParticipant {
+                room,
+                identity,
+                revoke_before_unix_s,
+            } => {
+                let before = revoke_before_unix_s.unwrap_or(self.cx.unix_s() + TOKEN_LEEWAY_S);
+                self.revocations.revoke(&room, &identity, before);
                 let (key, session) = self.participant(&room, &identity)?;
                 if let Some(room) = self.rooms.get_mut(&key) {
                     let goodbye = Goodbye::Leave(Action::Disconnect);

@@ -186,6 +186,8 @@ pub struct Claims {
     pub attributes: BTreeMap<String, String>,
     /// What sort of participant.
     pub kind: Kind,
+    /// `nbf`, in seconds since 1970; 0 without one.
+    pub not_before_unix_s: u64,
     /// `exp`, in seconds since 1970.
     pub expires_at_unix_s: u64,
     /// The rights. A token without a `video` grant has none.
@@ -312,7 +314,8 @@ pub fn verify(token: &str, keys: &ApiKeys, now_unix_s: u64) -> Result<Claims, To
     if now_unix_s > expires_at_unix_s.saturating_add(TOKEN_LEEWAY_S) {
         return Err(TokenError::Expired);
     }
-    if claims.nbf.map(seconds).unwrap_or(0) > now_unix_s.saturating_add(TOKEN_LEEWAY_S) {
+    let not_before_unix_s = claims.nbf.map(seconds).unwrap_or(0);
+    if not_before_unix_s > now_unix_s.saturating_add(TOKEN_LEEWAY_S) {
         return Err(TokenError::NotYet);
     }
     Ok(Claims {
@@ -325,12 +328,14 @@ pub fn verify(token: &str, keys: &ApiKeys, now_unix_s: u64) -> Result<Claims, To
         metadata: claims.metadata,
         attributes: claims.attributes,
         kind: Kind::from_str_name(&claims.kind.to_ascii_uppercase()).unwrap_or(Kind::Standard),
+        not_before_unix_s,
         expires_at_unix_s,
         video: claims.video,
     })
 }
 
-/// Signs claims with the first key; valid from now for `ttl_s` seconds ([`Claims::expires_at_unix_s`] plays no part).
+/// Signs claims with the first key; valid from now for `ttl_s` seconds ([`Claims::not_before_unix_s`] and
+/// [`Claims::expires_at_unix_s`] play no part).
 pub fn sign(claims: &Claims, keys: &ApiKeys, now_unix_s: u64, ttl_s: u64) -> Result<String, TokenError> {
     let (id, secret) = keys.keys.first().ok_or(TokenError::NotSigned)?;
     let wire = WireClaims {
@@ -493,7 +498,7 @@ mod tests {
         }))
         .unwrap();
         let token = sign(&claims, &keys(), NOW, 600).unwrap();
-        claims.expires_at_unix_s = NOW + 600;
+        (claims.not_before_unix_s, claims.expires_at_unix_s) = (NOW, NOW + 600);
         assert_eq!(verify(&token, &keys(), NOW).unwrap(), claims);
         let first_only = ApiKeys::new(vec![("first".into(), "secret one".into())]).unwrap();
         assert!(verify(&token, &first_only, NOW).is_ok());

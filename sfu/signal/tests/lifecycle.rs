@@ -332,6 +332,7 @@ fn participants_are_listed_found_and_removed() {
     let remove = SfuCommand::RemoveParticipant {
         room: room(),
         identity: "bob".into(),
+        revoke_before_unix_s: Some(START_UNIX_S),
     };
     assert_eq!(town.command(remove.clone()), Ok(SfuReply::Done));
     let leave = last!(town, "bob", Leave).unwrap();
@@ -341,6 +342,19 @@ fn participants_are_listed_found_and_removed() {
     );
     assert!(!town.people["alice"].is_closed);
     assert_eq!(town.command(remove).unwrap_err(), SfuRefusal::ParticipantNotFound);
+
+    // With a token from before he does not come back, with a new one he does; alice's old ones are good.
+    let mut since = |name: &str, session: &str, not_before_unix_s: u64| {
+        let mut claims = claims(name);
+        claims.not_before_unix_s = not_before_unix_s;
+        town.join_as(session, claims, Browser::new(name))
+    };
+    assert_eq!(
+        since("bob", "bob before", START_UNIX_S - 1).err(),
+        Some(JoinRefusal::TokenRevoked)
+    );
+    assert!(since("alice", "alice again", START_UNIX_S - 1).is_ok());
+    assert!(since("bob", "bob again", START_UNIX_S).is_ok());
 }
 
 #[test]

@@ -226,10 +226,19 @@ impl Call<'_> {
                 self.reply(&participant)
             }
             "RemoveParticipant" => {
-                let RoomParticipantIdentity { room, identity, .. } = self.request()?;
+                let RoomParticipantIdentity {
+                    room,
+                    identity,
+                    revoke_token_ts,
+                } = self.request()?;
                 self.require_admin(&room)?;
-                self.command(SfuCommand::RemoveParticipant { room, identity })
-                    .await?;
+                let revoke_before_unix_s = u64::try_from(revoke_token_ts).ok().filter(|ts| *ts > 0);
+                self.command(SfuCommand::RemoveParticipant {
+                    room,
+                    identity,
+                    revoke_before_unix_s,
+                })
+                .await?;
                 self.reply(&RemoveParticipantResponse {})
             }
             "UpdateParticipant" => {

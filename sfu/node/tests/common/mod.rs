@@ -141,6 +141,7 @@ pub fn claims(identity: &str, video: VideoGrant) -> Claims {
         metadata: String::new(),
         attributes: Default::default(),
         kind: livekit_protocol::participant_info::Kind::Standard,
+        not_before_unix_s: 0,
         expires_at_unix_s: 0,
         video,
     }

@@ -72,6 +72,7 @@ pub fn claims(identity: &str) -> Claims {
         metadata: String::new(),
         attributes: BTreeMap::new(),
         kind: Kind::Standard,
+        not_before_unix_s: 0,
         expires_at_unix_s: START_UNIX_S + 3600,
         video: VideoGrant {
             room_join: true,
