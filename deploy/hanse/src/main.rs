@@ -6,15 +6,24 @@
 //! Where to look next: `settings.rs` for the tables of the configuration, `focus.rs` for how the focus reaches the SFU and
 //! homeservers, `hanse_sfu::node` for the SFU.
 
+mod drop_in;
 mod focus;
+mod homeservers;
+mod measure;
+mod operate;
 mod settings;
+mod setup;
+mod sfu_here;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use hanse_runtime::{shutdown, telemetry};
+use focus::RunningFocus;
+use hanse_runtime::{reload, shutdown, telemetry};
 use hanse_sfu::Node;
+use measure::MetricsServer;
+use operate::OperatorCommand;
 use settings::{Settings, example_file, example_page};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Video calls between organisations on their own Matrix homeservers.
@@ -45,11 +54,15 @@ enum Command {
         #[arg(long)]
         page: bool,
     },
+    /// Make the registration file by which a homeserver knows Hanse, and print what goes into both configurations.
+    Setup(setup::SetupArguments),
+    #[command(flatten)]
+    Operate(OperatorCommand),
 }
 
 fn main() -> ExitCode {
     match execute() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // The sentence and its causes, on one line; a backtrace would bury them.
             eprintln!("hanse: {error:#}");
@@ -58,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute() -> Result<()> {
+fn execute() -> Result<ExitCode> {
     match Arguments::parse().command {
         Command::Run { config } => {
             let settings = Settings::read(config.as_deref())?;
@@ -67,27 +80,57 @@ fn execute() -> Result<()> {
                 .enable_all()
                 .build()
                 .context("the system refuses threads")?
-                .block_on(run(&settings))
+                .block_on(run(&settings, config.as_deref()))?;
         }
         Command::CheckConfig { config } => {
             let settings = Settings::read(config.as_deref())?;
             print!("{}", settings.explanation);
             println!("# This configuration is valid.");
-            Ok(())
         }
         Command::ExampleConfig { page } => {
             print!("{}", if page { example_page() } else { example_file() });
-            Ok(())
         }
+        Command::Setup(arguments) => {
+            print!("{}", setup::run(&arguments)?);
+        }
+        Command::Operate(command) => return operate::run(command),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the file again. What cannot be used leaves the old rules in force.
+fn reload(config: Option<&Path>, focus: Option<&RunningFocus>) {
+    match Settings::read(config) {
+        Ok(settings) => {
+            if let Some(focus) = focus {
+                focus.reload(&settings);
+            }
+            tracing::info!(
+                "the rules of [policy] and full_access_homeservers are read again; the rest needs a restart"
+            );
+        }
+        Err(error) => tracing::error!("the rules stay as they were: {error:#}"),
     }
 }
 
-async fn run(settings: &Settings) -> Result<()> {
+async fn run(settings: &Settings, config: Option<&Path>) -> Result<()> {
     // Before the node starts, so that a signal during the start is not lost.
     let asked_to_stop = shutdown::requested();
     tokio::pin!(asked_to_stop);
-    let focus = focus::routes(settings)?;
-    let beside = |sfu| focus.map(|routes| routes(sfu)).unwrap_or_default();
+    for warning in drop_in::warnings(|name| std::env::var_os(name).is_some()) {
+        tracing::warn!("{warning}");
+    }
+    let metrics = measure::count(&settings.metrics)?;
+    let mut focus = None;
+    let beside = async |sfu| match RunningFocus::start(settings, sfu).await {
+        Ok(Some((running, routes))) => {
+            focus = Some(running);
+            Ok(routes)
+        }
+        Ok(None) => Ok(axum::Router::new()),
+        // The sentence and its causes, on one line.
+        Err(error) => Err(format!("{error:#}")),
+    };
     let mut node = tokio::select! {
         node = Node::start_beside(&settings.http, &settings.sfu, beside) => node?,
         signal = &mut asked_to_stop => {
@@ -95,19 +138,27 @@ async fn run(settings: &Settings) -> Result<()> {
             return Ok(());
         }
     };
+    let _metrics_server = MetricsServer::start(&settings.metrics, metrics, focus.as_ref())?;
     let addresses: Vec<String> = node.http_addresses().iter().map(ToString::to_string).collect();
     tracing::info!(
         "hanse {} serves HTTP on {}",
         env!("CARGO_PKG_VERSION"),
         addresses.join(", ")
     );
-    let failure = tokio::select! {
-        signal = &mut asked_to_stop => {
-            tracing::info!("{}: saying goodbye to everybody", signal.context("no signal can be awaited")?);
-            None
+    let mut asked_to_reload = reload::requested().context("no signal can be awaited")?;
+    let failure = loop {
+        tokio::select! {
+            signal = &mut asked_to_stop => {
+                tracing::info!("{}: saying goodbye to everybody", signal.context("no signal can be awaited")?);
+                break None;
+            }
+            failure = node.failed() => break Some(failure),
+            _ = asked_to_reload.recv() => reload(config, focus.as_ref()),
         }
-        failure = node.failed() => Some(failure),
     };
+    if let Some(focus) = focus {
+        focus.stop().await;
+    }
     node.stop().await;
     match failure {
         Some(failure) => bail!("{failure}; the server cannot go on"),

@@ -1,21 +1,38 @@
 //! The tables of `hanse.toml`, in the order in which they are explained. Each is described where it is used.
 
+use crate::operate::OperateConfig;
 use anyhow::{Context, Result};
 use hanse_bridge::HomeserversConfig;
-use hanse_focus::FocusConfig;
+use hanse_focus::store::StoreConfig;
+use hanse_focus::{FocusConfig, PolicyConfig};
 use hanse_runtime::config::{Document, Section, Table, example};
+use hanse_runtime::metrics::MetricsConfig;
 use hanse_runtime::telemetry::LogConfig;
 use hanse_sfu::{HttpConfig, SfuConfig};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 static HTTP: Table = HttpConfig::TABLE;
 static SFU: Table = SfuConfig::TABLE;
 static FOCUS: Table = FocusConfig::TABLE;
+static POLICY: Table = PolicyConfig::TABLE;
+static STORE: Table = StoreConfig::TABLE;
 static HOMESERVERS: Table = HomeserversConfig::TABLE;
+static OPERATE: Table = OperateConfig::TABLE;
+static METRICS: Table = MetricsConfig::TABLE;
 static LOG: Table = LogConfig::TABLE;
 
 /// All tables.
-static TABLES: [&Table; 5] = [&HTTP, &SFU, &FOCUS, &HOMESERVERS, &LOG];
+static TABLES: [&Table; 9] = [
+    &HTTP,
+    &SFU,
+    &FOCUS,
+    &POLICY,
+    &HOMESERVERS,
+    &STORE,
+    &OPERATE,
+    &METRICS,
+    &LOG,
+];
 
 /// Everything that `hanse.toml` and the environment say, checked.
 pub struct Settings {
@@ -25,8 +42,16 @@ pub struct Settings {
     pub sfu: SfuConfig,
     /// `[focus]`
     pub focus: FocusConfig,
+    /// `[policy]`
+    pub policy: PolicyConfig,
     /// `[homeservers]`
     pub homeservers: HomeserversConfig,
+    /// `[store]`
+    pub store: StoreConfig,
+    /// `[operate]`
+    pub operate: OperateConfig,
+    /// `[metrics]`
+    pub metrics: MetricsConfig,
     /// `[log]`
     pub log: LogConfig,
     /// Every value and where it came from.
@@ -40,26 +65,48 @@ impl Settings {
     ///
     /// A sentence for whoever wrote the configuration.
     pub fn read(file: Option<&Path>) -> Result<Self> {
-        let text = match file {
-            Some(path) => {
-                let name = path.display().to_string();
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("the configuration file {name} cannot be read"))?;
-                Some((name, text))
-            }
-            None => None,
-        };
-        let file = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-        let document = Document::load(&TABLES, file, &|variable| std::env::var(variable).ok())?;
+        let document = document(file)?;
         Ok(Settings {
             http: document.section()?,
             sfu: document.section()?,
             focus: document.section()?,
+            policy: document.section()?,
             homeservers: document.section()?,
+            store: document.section()?,
+            operate: document.section()?,
+            metrics: document.section()?,
             log: document.section()?,
             explanation: document.explain(),
         })
     }
+}
+
+/// Where the socket for administrators is. Asks for nothing else in the configuration: administrators need not have the
+/// secrets of the server at hand.
+///
+/// # Errors
+///
+/// As [`Settings::read`].
+pub fn operator_socket(file: Option<&Path>) -> Result<PathBuf> {
+    let document = document(file)?;
+    let operate: OperateConfig = document.section()?;
+    Ok(operate.socket(&document.section()?))
+}
+
+fn document(file: Option<&Path>) -> Result<Document> {
+    let text = match file {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the configuration file {name} cannot be read"))?;
+            Some((name, text))
+        }
+        None => None,
+    };
+    let file = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    Ok(Document::load(&TABLES, file, &|variable| {
+        std::env::var(variable).ok()
+    })?)
 }
 
 /// An example `hanse.toml` that says what holds without one.

@@ -1,7 +1,7 @@
 //! Log lines: one a thing that happened, to standard error. Ids, addresses and tokens pass through
 //! [`crate::Redacted`] first; the type is the guard, this file only prints.
 
-use crate::config::{ConfigError, Key, Section, Table, Values};
+use crate::config::{ConfigError, Key, SecretKey, Section, Table, Values};
 use std::io::IsTerminal;
 use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
@@ -25,13 +25,25 @@ impl Section for LogConfig {
             about: "error, warn, info, debug or trace; or a list with finer rules, as in \
                     \"info,hanse_sfu::http=debug\".",
         }],
-        secrets: &[],
+        secrets: &[SecretKey {
+            variable: "LIVEKIT_LOG_LEVEL",
+            about: "As in Element's service; replaces filter.",
+        }],
     };
 
     fn resolve(values: &Values<'_>) -> Result<Self, ConfigError> {
-        let filter: String = values.read("filter")?;
-        EnvFilter::try_new(&filter)
+        let written: String = values.read("filter")?;
+        EnvFilter::try_new(&written)
             .map_err(|error| values.refuse("filter", &format!("this is no filter: {error}")))?;
+        let filter = match values.secret("LIVEKIT_LOG_LEVEL") {
+            Some(level) => level.expose().to_ascii_lowercase(),
+            None => written,
+        };
+        EnvFilter::try_new(&filter).map_err(|error| {
+            ConfigError::Refused(format!(
+                "environment variable LIVEKIT_LOG_LEVEL: this is no level: {error}"
+            ))
+        })?;
         Ok(LogConfig { filter })
     }
 }

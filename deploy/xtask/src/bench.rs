@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks of `sfu/bench`, built in release mode.
+//! `cargo xtask bench`: the benchmarks of `sfu/bench` and `focus/bench`, built in release mode.
 
 use crate::install;
 use crate::place::Place;
@@ -8,7 +8,19 @@ use std::process::Command;
 
 /// Runs one benchmark. Its figures go to standard output, and nothing else does.
 pub fn run(place: &Place, arguments: &[String]) -> Result<()> {
-    install::valgrind()?;
-    let bench = build(place, "hanse-bench", &["--release"])?;
-    process::run("the benchmark", Command::new(bench).args(arguments))
+    let mut bench = match arguments.split_first() {
+        Some((name, options)) if name == "focus" => {
+            let programs = install::postgresql()?;
+            let mut bench = Command::new(build(place, "hanse-focus-bench", &["--release"])?);
+            bench.arg("--postgresql").arg(programs).args(options);
+            bench
+        }
+        _ => {
+            install::valgrind()?;
+            let mut bench = Command::new(build(place, "hanse-bench", &["--release"])?);
+            bench.args(arguments);
+            bench
+        }
+    };
+    process::run("the benchmark", &mut bench)
 }

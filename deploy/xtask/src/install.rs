@@ -63,6 +63,37 @@ pub fn chromium() -> Result<PathBuf> {
     system_program(&CHROMIUM)
 }
 
+/// The folder of PostgreSQL's programs, for the tests that start a server of their own; Debian keeps them off the path.
+pub fn postgresql() -> Result<PathBuf> {
+    let find = || {
+        on_path("initdb")
+            .and_then(|initdb| initdb.parent().map(Path::to_path_buf))
+            .or_else(|| {
+                newest_with(Path::new("/usr/lib/postgresql"), "bin/initdb").map(|folder| folder.join("bin"))
+            })
+    };
+    if let Some(folder) = find() {
+        return Ok(folder);
+    }
+    let purpose = "to test the store on it";
+    debian_packages(&["postgresql"], "PostgreSQL", purpose)?;
+    find().context("PostgreSQL's initdb is still not there after installing postgresql")
+}
+
+/// Of the folders that are named by a version number, the newest that has this file in it.
+fn newest_with(folder: &Path, file: &str) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+            Some((version, entry.path()))
+        })
+        .filter(|(_, path)| path.join(file).is_file())
+        .max()
+        .map(|(_, path)| path)
+}
+
 /// Valgrind, whose callgrind counts instructions.
 pub fn valgrind() -> Result<PathBuf> {
     system_program(&VALGRIND)
@@ -280,6 +311,24 @@ fn apt() -> Command {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn of_several_versions_the_newest_complete_one_is_taken() {
+        let folder = std::env::temp_dir().join(format!("hanse-xtask-versions-{}", std::process::id()));
+        for (version, file) in [
+            ("9", "initdb"),
+            ("15", "initdb"),
+            ("16", "psql"),
+            ("common", "initdb"),
+        ] {
+            fs::create_dir_all(folder.join(version)).unwrap();
+            fs::write(folder.join(version).join(file), "").unwrap();
+        }
+        assert_eq!(newest_with(&folder, "initdb"), Some(folder.join("15")));
+        assert_eq!(newest_with(&folder, "no-such-program"), None);
+        assert_eq!(newest_with(&folder.join("nowhere"), "initdb"), None);
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_lock_file_follows_its_own_package_json_and_no_other() {

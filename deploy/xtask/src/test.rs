@@ -54,6 +54,7 @@ pub fn run(place: &Place, only: Option<Part>) -> Result<()> {
 }
 
 fn rust(place: &Place) -> Result<()> {
+    install::postgresql()?;
     process::run(
         "cargo test",
         cargo(place, "test").args(["--workspace", "--no-fail-fast"]),
@@ -85,6 +86,7 @@ fn between_organisations(place: &Place) -> Result<()> {
     let folder = place.root.join("federation-tests");
     install::node_packages(place, &folder)?;
     let chromium = install::chromium()?;
+    install::postgresql()?;
     let python = organisations::homeserver_python(place)?;
     organisations::build_page(place)?;
     let hanse = hanse_with_debug_tap(place)?;

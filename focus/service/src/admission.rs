@@ -1,21 +1,28 @@
-//! The decision, and what it takes: a proof from the homeserver, a room on the SFU, a signature.
+//! The decision, and what it takes: a proof from the homeserver, a look into the room, a room on the SFU, a signature.
 //!
-//! [`decide`] and everything before it is without I/O; [`Focus::admit`] asks the two ports in between.
+//! [`Focus::admit`] asks the ports; what it concludes from their answers is in [`crate::policy`].
 
 use crate::ask::{Ask, AskedMember};
 use crate::clock::{Clock, Now};
 use crate::config::FocusSettings;
+use crate::delayed_leave::{Leaves, Seat};
 use crate::grant::{ApiKey, Grant};
-use crate::limiter::Limiter;
-use crate::policy::FullAccess;
-use crate::ports::{Homeserver, NewRoom, ProofError, Sfu, SfuError};
+use crate::limiter::{self, Limiter};
+use crate::policy::SitePolicy;
+use crate::ports::{Homeserver, NewRoom, ProofError, Rooms, Sfu, SfuError};
 use crate::proofs::{ProofKey, Proofs};
 use crate::refusal::{NotAuthorised, Refusal};
+use crate::request_log::Notes;
+use crate::seats::{Admitted, Seats};
+use crate::standing::{Standing, standing};
+use crate::store::Store;
+use crate::webhook::Webhooks;
 use hanse_matrixrtc::names::{hashed_identity, plain_identity};
-use hanse_matrixrtc::{Granted, ServerName, UserId};
-use hanse_runtime::Redacted;
-use std::sync::{Arc, Mutex, PoisonError};
+use hanse_matrixrtc::{Granted, RoomId, ServerName, UserId};
+use hanse_runtime::{ClientAddress, Redacted, Secret};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::broadcast;
 use tokio::time::timeout;
 
 /// How long a homeserver may take to prove a user. An adapter has a limit of its own, which is shorter.
@@ -32,65 +39,161 @@ const ROOM_EMPTY_TIMEOUT_S: u32 = 300;
 /// Seconds after which a room is closed that everybody has left: time for a client that lost its network.
 const ROOM_DEPARTURE_TIMEOUT_S: u32 = 20;
 
+/// News that wait for [`crate::Watch`]. When there are more, it looks at everything.
+const NEWS_MAX: usize = 256;
+
+/// What the focus asks and drives.
+#[derive(Clone)]
+pub struct Ports {
+    /// Proves who asks.
+    pub homeserver: Arc<dyn Homeserver>,
+    /// Knows who is in a room. Without it, admission rests on the proof alone.
+    pub rooms: Option<Arc<dyn Rooms>>,
+    /// Has the calls.
+    pub sfu: Arc<dyn Sfu>,
+    /// What time it is.
+    pub clock: Clock,
+}
+
 /// The focus of one organisation, with the ports that it asks.
 pub struct Focus {
     sfu_url: String,
-    full_access: FullAccess,
     token_lifetime_s: u64,
     key: ApiKey,
-    homeserver: Arc<dyn Homeserver>,
-    sfu: Arc<dyn Sfu>,
-    clock: Clock,
-    proofs: Mutex<Proofs>,
-    limiter: Mutex<Limiter>,
+    ports: Ports,
+    policy: RwLock<Arc<SitePolicy>>,
+    pub(crate) proofs: Mutex<Proofs>,
+    people: Mutex<Limiter>,
+    homeservers: Mutex<Limiter>,
+    addresses: Mutex<Limiter>,
+    pub(crate) seats: Mutex<Seats>,
+    news: broadcast::Sender<News>,
+    pub(crate) leaves: Option<Leaves>,
+    /// Where seats outlive this process; an SFU in the same process does not outlive it either.
+    pub(crate) kept_seats: Option<Store>,
+    pub(crate) webhooks: Mutex<Webhooks>,
+}
+
+/// What [`crate::Watch`] has to look at.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// Somebody was admitted to a call of this room, by what may not hold any more.
+    Room(RoomId),
+    /// Somebody has come into a call of this room, or gone from it.
+    Person(RoomId, UserId),
+    /// Somebody has come with a token that may say more than what holds.
+    Seat(Seat),
+    /// The rules have changed, or events were lost.
+    Everything,
 }
 
 impl Focus {
     /// `key` signs grants, and must be one that the SFU knows.
-    pub fn new(
-        settings: &FocusSettings,
-        key: ApiKey,
-        homeserver: Arc<dyn Homeserver>,
-        sfu: Arc<dyn Sfu>,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(settings: &FocusSettings, policy: SitePolicy, key: ApiKey, ports: Ports) -> Self {
         Focus {
             sfu_url: settings.sfu_url.clone(),
-            full_access: settings.full_access.clone(),
             token_lifetime_s: settings.token_lifetime_s,
             key,
-            homeserver,
-            sfu,
-            clock,
+            ports,
+            policy: RwLock::new(Arc::new(policy)),
             proofs: Mutex::default(),
-            limiter: Mutex::default(),
+            people: Mutex::new(Limiter::new(limiter::PERSON)),
+            homeservers: Mutex::new(Limiter::new(limiter::HOMESERVER)),
+            addresses: Mutex::new(Limiter::new(limiter::ADDRESS)),
+            seats: Mutex::default(),
+            news: broadcast::channel(NEWS_MAX).0,
+            leaves: None,
+            kept_seats: None,
+            webhooks: Mutex::default(),
         }
     }
 
-    /// Has the asker proven, decides, and has the room made before a grant goes out: the SFU may be one that makes no
-    /// room for whoever joins.
+    /// Has the asker proven and looked for in the room, decides, and has the room made before a grant goes out: the SFU may
+    /// be one that makes no room for whoever joins.
     ///
     /// # Errors
     ///
     /// Why there is no token.
-    pub async fn admit(&self, ask: &Ask) -> Result<Granted, Refusal> {
-        let server: ServerName = ask
-            .server_name
-            .parse()
-            .map_err(|_| Refusal::NotAuthorised(NotAuthorised::Name))?;
-        let user = self.proven(&server, ask).await?;
-        let now = (self.clock)();
-        self.count(&user, now)?;
-        let grant = decide(&self.full_access, ask, &user)?;
+    pub(crate) async fn admit(&self, ask: &Ask, notes: &mut Notes) -> Result<Granted, Refusal> {
+        let user = self.asker(&ask.server_name, &ask.access_token, notes).await?;
+        let seat = Seat {
+            room: ask.room.clone(),
+            identity: identity(ask, &user)?,
+        };
+        // Where nobody takes leaves over, 404 at `/delegate_delayed_leave` says so, and clients that send one all the same
+        // go on keeping it alive themselves: a token without further words takes nothing from them, whereas a refusal ends
+        // the call for Element Call in its `matrix_2_0` mode. Only users of other homeservers are refused, as by Element's
+        // service; Element Call never hands a leave to a focus that is not its own.
+        if ask.leave.is_some() && !self.policy().full_access.includes(user.server_name()) {
+            return Err(Refusal::ForeignDelay);
+        }
+        let standing = match &self.ports.rooms {
+            Some(rooms) => standing(&**rooms, &ask.matrix_room, &user).await?,
+            None => Standing::Unknown,
+        };
+        let granted = self
+            .give_seat(&seat, &ask.matrix_room, &user, &standing, notes)
+            .await?;
+        self.take_leave_over(ask.leave.as_ref(), seat, None, &user)
+            .await?;
+        Ok(granted)
+    }
+
+    /// Decides about somebody who is proven, and has the room made before a grant goes out.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no token.
+    pub(crate) async fn give_seat(
+        &self,
+        seat: &Seat,
+        matrix_room: &RoomId,
+        user: &UserId,
+        standing: &Standing,
+        notes: &mut Notes,
+    ) -> Result<Granted, Refusal> {
+        let now = self.now();
+        notes.grade = Some(standing.name());
+        let crowd = lock(&self.seats).crowd(&seat.room, user);
+        let policy = self.policy();
+        let rights = policy
+            .admit(standing.facts(), user, crowd)
+            .map_err(Refusal::Denied)?;
+        notes.role = Some(rights.role);
+        let grant = Grant {
+            room: seat.room.clone(),
+            identity: seat.identity.clone(),
+            rights,
+        };
         let jwt = self
             .key
             .sign(&grant, now.unix_s, self.token_lifetime_s)
             .ok_or(Refusal::NoToken)?;
         self.make_room(&grant).await?;
+        let admitted = Admitted {
+            room: matrix_room.clone(),
+            user: user.clone(),
+            rights,
+            // A token has no word for it.
+            has_old_token: rights.bitrate_kbps.is_some(),
+            is_present: false,
+            token_until_ms: now
+                .unix_s
+                .saturating_add(self.token_lifetime_s)
+                .saturating_mul(1000),
+        };
+        lock(&self.seats)
+            .admit(seat.clone(), admitted)
+            .map_err(|_| Refusal::TooManySeats)?;
+        if !self.still_holds(matrix_room, standing, &policy) {
+            self.tell(News::Room(matrix_room.clone()));
+        }
+        self.keep_seat(seat, matrix_room, user, now).await;
         tracing::debug!(
             user = %Redacted(user.as_str()),
             room = %Redacted(grant.room.as_str()),
-            publishes = grant.can_publish,
+            role = rights.role.as_str(),
+            publishes = rights.publishes(),
             "admitted"
         );
         Ok(Granted {
@@ -99,14 +202,89 @@ impl Focus {
         })
     }
 
-    async fn proven(&self, server: &ServerName, ask: &Ask) -> Result<UserId, Refusal> {
-        let access_token = ask.access_token.expose();
+    /// Whether somebody was admitted by what is known now. What changes later, [`crate::Watch`] hears, and finds the seat.
+    /// Compared is where the facts are, which is enough: whoever is admitted holds on to theirs, so nobody changes these.
+    /// To judge the room each time instead would cost as much as there are people in it.
+    fn still_holds(&self, room: &RoomId, standing: &Standing, policy: &Arc<SitePolicy>) -> bool {
+        let facts = self.rooms().and_then(|rooms| rooms.facts(room));
+        let same_facts = match (standing, &facts) {
+            (Standing::Known(before), Some(now)) => Arc::ptr_eq(before, now),
+            (Standing::Joined | Standing::Unknown, None) => true,
+            (Standing::Known(_), None) | (Standing::Joined | Standing::Unknown, Some(_)) => false,
+        };
+        same_facts && Arc::ptr_eq(policy, &self.policy())
+    }
+
+    /// The rules of the organisation, as they are now.
+    pub fn policy(&self) -> Arc<SitePolicy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other rules into force, also for those who are in a call.
+    pub fn change_policy(&self, change: impl FnOnce(&mut SitePolicy)) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut policy));
+        drop(policy);
+        self.tell(News::Everything);
+    }
+
+    pub(crate) fn rooms(&self) -> Option<&Arc<dyn Rooms>> {
+        self.ports.rooms.as_ref()
+    }
+
+    pub(crate) fn sfu_url(&self) -> &str {
+        &self.sfu_url
+    }
+
+    pub(crate) fn sfu(&self) -> &dyn Sfu {
+        &*self.ports.sfu
+    }
+
+    pub(crate) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn tell(&self, news: News) {
+        // Nobody may be watching (yet).
+        let _ = self.news.send(news);
+    }
+
+    pub(crate) const fn token_lifetime_s(&self) -> u64 {
+        self.token_lifetime_s
+    }
+
+    pub(crate) fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        (self.ports.clock)()
+    }
+
+    /// Who asks, as their homeserver says; noted and counted.
+    pub(crate) async fn asker(
+        &self,
+        server_name: &str,
+        access_token: &Secret<String>,
+        notes: &mut Notes,
+    ) -> Result<UserId, Refusal> {
+        let server: ServerName = server_name
+            .parse()
+            .map_err(|_| Refusal::NotAuthorised(NotAuthorised::Name))?;
+        let user = self.proven(&server, access_token.expose()).await?;
+        notes.user = Some(user.clone());
+        self.count(&user, self.now())?;
+        Ok(user)
+    }
+
+    async fn proven(&self, server: &ServerName, access_token: &str) -> Result<UserId, Refusal> {
         let key = ProofKey::new(server, access_token);
-        let known = lock(&self.proofs).user(key, (self.clock)().instant);
+        let known = lock(&self.proofs).user(key, (self.ports.clock)().instant);
         if let Some(user) = known {
             return Ok(user);
         }
-        let answer = timeout(PROOF_TIMEOUT, self.homeserver.prove(server, access_token)).await;
+        self.count_homeserver(server)?;
+        let answer = timeout(PROOF_TIMEOUT, self.ports.homeserver.prove(server, access_token)).await;
         let user = answer
             .unwrap_or(Err(ProofError::TooSlow))
             .and_then(|user| believed(&user, server))
@@ -114,13 +292,34 @@ impl Focus {
                 tracing::info!(server = %Redacted(server.as_str()), "nobody is proven: {error}");
                 refusal(&error)
             })?;
-        lock(&self.proofs).remember(key, user.clone(), (self.clock)().instant);
+        lock(&self.proofs).remember(key, user.clone(), (self.ports.clock)().instant);
         Ok(user)
     }
 
-    fn count(&self, user: &UserId, now: Now) -> Result<(), Refusal> {
-        lock(&self.limiter).count(user, now.instant).map_err(|wait| {
+    pub(crate) fn count(&self, user: &UserId, now: Now) -> Result<(), Refusal> {
+        lock(&self.people).count(user, now.instant).map_err(|wait| {
             tracing::info!(user = %Redacted(user.as_str()), "asks too often");
+            Refusal::TooOften(wait)
+        })
+    }
+
+    /// Before a homeserver of others is asked; our own may have as many people as they like.
+    fn count_homeserver(&self, server: &ServerName) -> Result<(), Refusal> {
+        if self.policy().full_access.names(server) {
+            return Ok(());
+        }
+        let counted = lock(&self.homeservers).count(server, self.now().instant);
+        counted.map_err(|wait| {
+            tracing::info!(server = %Redacted(server.as_str()), "too many people of one homeserver ask");
+            Refusal::TooOften(wait)
+        })
+    }
+
+    /// Before anything is known about who asks but where from.
+    pub(crate) fn count_address(&self, address: ClientAddress) -> Result<(), Refusal> {
+        let counted = lock(&self.addresses).count(&address, self.now().instant);
+        counted.map_err(|wait| {
+            tracing::info!(address = %Redacted(address.0), "too many requests from one address");
             Refusal::TooOften(wait)
         })
     }
@@ -131,7 +330,7 @@ impl Focus {
             empty_timeout_s: ROOM_EMPTY_TIMEOUT_S,
             departure_timeout_s: ROOM_DEPARTURE_TIMEOUT_S,
         };
-        timeout(SFU_TIMEOUT, self.sfu.create_room(&room))
+        timeout(SFU_TIMEOUT, self.ports.sfu.create_room(&room))
             .await
             .unwrap_or_else(|_| Err(SfuError::Unreachable("it did not answer in time".to_owned())))
             .map_err(|error| {
@@ -164,39 +363,26 @@ fn refusal(error: &ProofError) -> Refusal {
     Refusal::NotAuthorised(why)
 }
 
-/// What a proven user gets for what was asked.
-fn decide(full_access: &FullAccess, ask: &Ask, user: &UserId) -> Result<Grant, Refusal> {
-    if let AskedMember::Hashed { claimed_user_id, .. } = &ask.member
-        && claimed_user_id != user.as_str()
-    {
-        return Err(Refusal::NotAuthorised(NotAuthorised::Claim));
-    }
-    let can_publish = full_access.includes(user.server_name());
-    // Nobody here takes delayed leaves over yet, and 404 at `/delegate_delayed_leave` says so. Clients that send one all
-    // the same go on keeping it alive themselves, so a token without further words takes nothing from them, whereas a
-    // refusal ends the call for Element Call in its `matrix_2_0` mode. Only users of other homeservers are refused, as
-    // by Element's service; Element Call never hands a leave to a focus that is not its own.
-    if ask.hands_leave_over && !can_publish {
-        return Err(Refusal::ForeignDelay);
-    }
-    let identity = match &ask.member {
+/// The name under which a proven user sits in the call.
+pub(crate) fn identity(ask: &Ask, user: &UserId) -> Result<String, Refusal> {
+    match &ask.member {
         AskedMember::Plain { device_id } => {
-            plain_identity(user, device_id).ok_or(Refusal::BadField("device_id begins like a port"))?
+            plain_identity(user, device_id).ok_or(Refusal::BadField("device_id begins like a port"))
         }
         AskedMember::Hashed {
+            claimed_user_id,
             claimed_device_id,
             member_id,
-            ..
-        } => hashed_identity(user, claimed_device_id, member_id),
-    };
-    Ok(Grant {
-        room: ask.room.clone(),
-        identity,
-        can_publish,
-    })
+        } => {
+            if claimed_user_id != user.as_str() {
+                return Err(Refusal::NotAuthorised(NotAuthorised::Claim));
+            }
+            Ok(hashed_identity(user, claimed_device_id, member_id))
+        }
+    }
 }
 
-/// A panic elsewhere leaves both tables whole: each change is one insertion.
-fn lock<T>(table: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// A panic elsewhere leaves the tables whole: each change is one insertion.
+pub(crate) fn lock<T>(table: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -25,6 +25,8 @@ pub struct FocusSettings {
     pub full_access: FullAccess,
     /// Seconds for which a grant opens the SFU. Who is connected stays.
     pub token_lifetime_s: u64,
+    /// Seconds between two looks at the seat of somebody whose delayed leave is in our hands; 0: events are trusted.
+    pub presence_check_interval_s: u64,
     /// Where the SFU is.
     pub sfu: SfuPlace,
 }
@@ -45,6 +47,9 @@ pub enum SfuPlace {
 
 /// Range of `token_lifetime_s`: a grant must outlive the way from here to the SFU, and should not outlive the meeting.
 const TOKEN_LIFETIME_S: std::ops::RangeInclusive<u64> = 60..=86_400;
+
+/// Range of `presence_check_interval_s`, besides 0: more often asks the SFU too much, less often leaves ghosts for long.
+const PRESENCE_CHECK_INTERVAL_S: std::ops::RangeInclusive<u64> = 5..=3_600;
 
 /// Bytes of a file that holds a key. A longer one is not a key.
 const KEY_FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -73,6 +78,12 @@ impl Section for FocusConfig {
                 about: "How long the token that a client gets opens the SFU, 60 to 86400. Who is connected stays connected.",
             },
             Key {
+                name: "presence_check_interval_s",
+                default: "60",
+                about: "How often the focus looks on the SFU whether people whose delayed leave it has are still there, in \
+                        case that it was not told, 5 to 3600; 0: never.",
+            },
+            Key {
                 name: "sfu_api_url",
                 default: "\"\"",
                 about: "URL of the server API of an SFU that runs elsewhere, a LiveKit server or another Hanse, for instance \
@@ -94,6 +105,10 @@ impl Section for FocusConfig {
             SecretKey {
                 variable: "LIVEKIT_FULL_ACCESS_HOMESERVERS",
                 about: "Homeservers with commas between them, or *; replaces full_access_homeservers.",
+            },
+            SecretKey {
+                variable: "LIVEKIT_SANITY_CHECK_INTERVAL_SECONDS",
+                about: "Replaces presence_check_interval_s.",
             },
             SecretKey {
                 variable: "LIVEKIT_KEY",
@@ -147,14 +162,34 @@ impl Section for FocusConfig {
         if !TOKEN_LIFETIME_S.contains(&token_lifetime_s) {
             return Err(values.refuse("token_lifetime_s", "60 to 86400 seconds"));
         }
+        let presence_check_interval_s = presence_check_interval_s(values)?;
         Ok(FocusConfig {
             settings: Some(FocusSettings {
+                presence_check_interval_s,
                 sfu_url,
                 full_access: full_access(values)?,
                 token_lifetime_s,
                 sfu,
             }),
         })
+    }
+}
+
+fn presence_check_interval_s(values: &Values<'_>) -> Result<u64, ConfigError> {
+    const EXPECTED: &str = "5 to 3600 seconds, or 0";
+    const VARIABLE: &str = "LIVEKIT_SANITY_CHECK_INTERVAL_SECONDS";
+    let is_allowed = |interval: &u64| *interval == 0 || PRESENCE_CHECK_INTERVAL_S.contains(interval);
+    if let Some(text) = values.secret(VARIABLE) {
+        let interval = text.expose().trim().parse().ok();
+        return interval
+            .filter(is_allowed)
+            .ok_or_else(|| ConfigError::Refused(format!("environment variable {VARIABLE}: {EXPECTED}")));
+    }
+    let interval = values.read("presence_check_interval_s")?;
+    if is_allowed(&interval) {
+        Ok(interval)
+    } else {
+        Err(values.refuse("presence_check_interval_s", EXPECTED))
     }
 }
 
@@ -424,6 +459,30 @@ mod tests {
             .unwrap();
         assert!(matches!(settings.sfu, SfuPlace::At { api_url, .. } if api_url == "http://10.0.0.5:7880"));
         assert_eq!(settings.full_access, FullAccess::Everyone);
+    }
+
+    #[test]
+    fn how_often_seats_are_looked_at_is_bounded_and_may_come_from_the_environment() {
+        let interval = |text: &str, environment: &[(&str, &str)]| {
+            resolve(&format!("{SFU_URL}{LIST}{text}"), environment)
+                .map(|settings| settings.unwrap().presence_check_interval_s)
+        };
+        let variable = "LIVEKIT_SANITY_CHECK_INTERVAL_SECONDS";
+        assert_eq!(interval("", &[]), Ok(60));
+        assert_eq!(interval("presence_check_interval_s = 0", &[]), Ok(0));
+        assert_eq!(
+            interval("presence_check_interval_s = 9", &[(variable, "30")]),
+            Ok(30)
+        );
+        for wrong in ["4", "3601", "soon", "-1"] {
+            let refused = interval("", &[(variable, wrong)]).unwrap_err();
+            assert!(refused.contains(variable), "{refused}");
+        }
+        let refused = interval("presence_check_interval_s = 4", &[]).unwrap_err();
+        assert!(
+            refused.contains("[focus] presence_check_interval_s: 5 to 3600"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! `>`, `?` and `~` (only they give the six-bit groups 62 and 63). So these are written as JSON's `\u` escapes, which
 //! change nothing for who parses the JSON.
 
+use crate::policy::Rights;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -29,8 +30,8 @@ pub(crate) struct Grant {
     pub room: String,
     /// Under which identity.
     pub identity: String,
-    /// Whether it may publish, tracks and data alike.
-    pub can_publish: bool,
+    /// What it may publish; data goes with tracks.
+    pub rights: Rights,
 }
 
 #[derive(Serialize)]
@@ -52,12 +53,26 @@ enum Video<'a> {
         room_join: bool,
         room_create: bool,
         can_publish: bool,
+        /// Left out: all of them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        can_publish_sources: Option<Vec<&'a str>>,
         can_subscribe: bool,
         can_update_own_metadata: bool,
         hidden: bool,
     },
     #[serde(rename_all = "camelCase")]
     Creator { room_create: bool },
+    #[serde(rename_all = "camelCase")]
+    Administrator { room: &'a str, room_admin: bool },
+}
+
+/// What the focus does through the SFU's server API, and so may with one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Administration<'a> {
+    /// Makes and closes rooms.
+    Rooms,
+    /// Whatever concerns those in one room.
+    Room(&'a str),
 }
 
 impl ApiKey {
@@ -72,7 +87,11 @@ impl ApiKey {
                 room: &grant.room,
                 room_join: true,
                 room_create: false,
-                can_publish: grant.can_publish,
+                can_publish: grant.rights.publishes(),
+                can_publish_sources: grant
+                    .rights
+                    .publishes_some()
+                    .then(|| grant.rights.sources().collect()),
                 can_subscribe: true,
                 can_update_own_metadata: false,
                 hidden: false,
@@ -80,14 +99,25 @@ impl ApiKey {
         })
     }
 
-    /// The token with which the focus makes rooms through the SFU's server API.
-    pub(crate) fn sign_room_creation(&self, now_unix_s: u64, lifetime_s: u64) -> Option<String> {
+    /// The token with which the focus uses the SFU's server API. `None`: see [`ApiKey::sign`].
+    pub(crate) fn sign_administration(
+        &self,
+        what: Administration<'_>,
+        now_unix_s: u64,
+        lifetime_s: u64,
+    ) -> Option<String> {
         self.token(&Claims {
             iss: &self.name,
             sub: "",
             nbf: now_unix_s,
             exp: now_unix_s.saturating_add(lifetime_s),
-            video: Video::Creator { room_create: true },
+            video: match what {
+                Administration::Rooms => Video::Creator { room_create: true },
+                Administration::Room(room) => Video::Administrator {
+                    room,
+                    room_admin: true,
+                },
+            },
         })
     }
 
@@ -160,7 +190,17 @@ mod tests {
         Grant {
             room: room.into(),
             identity: identity.into(),
-            can_publish: true,
+            rights: rights(true, true, true),
+        }
+    }
+
+    fn rights(camera: bool, microphone: bool, screen: bool) -> Rights {
+        Rights {
+            role: crate::policy::Role::Participant,
+            camera,
+            microphone,
+            screen,
+            bitrate_kbps: None,
         }
     }
 
@@ -180,22 +220,40 @@ mod tests {
 
     #[test]
     fn who_may_not_publish_may_still_receive() {
-        let listener = Grant {
-            can_publish: false,
-            ..grant("a", "room")
+        let says = |rights: Rights| {
+            let grant = Grant {
+                rights,
+                ..grant("a", "room")
+            };
+            let mut video = claims(&key().sign(&grant, NOW, 60).unwrap(), SECRET).unwrap()["video"].take();
+            assert_eq!(video["canSubscribe"], true);
+            (video["canPublish"].take(), video["canPublishSources"].take())
         };
-        let video = claims(&key().sign(&listener, NOW, 60).unwrap(), SECRET).unwrap()["video"].take();
+        assert_eq!(says(rights(false, false, false)), (json!(false), json!(null)));
+        assert_eq!(says(rights(true, true, true)), (json!(true), json!(null)));
         assert_eq!(
-            (&video["canPublish"], &video["canSubscribe"]),
-            (&json!(false), &json!(true))
+            says(rights(false, true, false)),
+            (json!(true), json!(["microphone"]))
+        );
+        assert_eq!(
+            says(rights(true, false, true)),
+            (
+                json!(true),
+                json!(["camera", "screen_share", "screen_share_audio"])
+            )
         );
     }
 
     #[test]
-    fn the_token_for_rooms_joins_none() {
-        let token = key().sign_room_creation(NOW, 60).unwrap();
-        let expected = json!({"iss": "devkey", "nbf": NOW, "exp": NOW + 60, "video": {"roomCreate": true}});
-        assert_eq!(claims(&token, SECRET).unwrap(), expected);
+    fn a_token_for_the_server_api_joins_no_room() {
+        for (what, video) in [
+            (Administration::Rooms, json!({"roomCreate": true})),
+            (Administration::Room("r"), json!({"room": "r", "roomAdmin": true})),
+        ] {
+            let token = key().sign_administration(what, NOW, 60).unwrap();
+            let expected = json!({"iss": "devkey", "nbf": NOW, "exp": NOW + 60, "video": video});
+            assert_eq!(claims(&token, SECRET).unwrap(), expected);
+        }
     }
 
     #[test]

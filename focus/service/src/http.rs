@@ -3,19 +3,22 @@
 //!
 //! Every answer carries CORS headers, also that there is nothing at a path. Without them a browser shows its page a network
 //! error instead of a 404, and Element Call takes anything but a 404 at `/delegate_delayed_leave` for a promise to take
-//! delayed leaves over, and then plans them an hour ahead. That path, and `/sfu_webhook`, are therefore 404 until what is
-//! behind them exists.
+//! delayed leaves over, and then plans them an hour ahead. That path is therefore there only for a focus that does.
 
 use crate::admission::Focus;
 use crate::ask::Ask;
+use crate::moderation::ModerationAsk;
 use crate::refusal::Refusal;
+use crate::request_log::{self, Notes, Refused};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 use hanse_matrixrtc::Granted;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use hanse_runtime::ClientAddress;
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
@@ -34,26 +37,50 @@ const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 
 /// All routes, and a sentence for every other path.
 pub fn router(focus: Arc<Focus>) -> Router {
-    layered(paths().fallback(not_found), focus)
+    layered(paths(&focus).fallback(not_found), focus)
 }
 
 /// The routes alone, for a server that has its own answer to other paths.
 pub fn routes(focus: Arc<Focus>) -> Router {
-    layered(paths(), focus)
+    layered(paths(&focus), focus)
 }
 
-fn paths() -> Router<Arc<Focus>> {
-    Router::new()
+fn paths(focus: &Focus) -> Router<Arc<Focus>> {
+    let paths = Router::new()
         .route("/sfu/get", post(sfu_get))
         .route("/get_token", post(get_token))
-        .route("/healthz", get(health))
+        .route("/sfu_webhook", post(sfu_webhook))
+        .route("/moderate", post(moderate))
+        .route("/healthz", get(health));
+    match focus.leaves {
+        Some(_) => paths.route("/delegate_delayed_leave", post(delegate_delayed_leave)),
+        None => paths,
+    }
 }
 
 fn layered(paths: Router<Arc<Focus>>, focus: Arc<Focus>) -> Router {
+    // What browsers ask before they ask is answered outside of the log.
     paths
-        .with_state(focus)
+        .with_state(Arc::clone(&focus))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(&focus), count_address))
+        .layer(from_fn_with_state(focus, request_log::note))
         .layer(cors())
+}
+
+/// People's requests are counted by address. What homeservers and SFUs send is not: all of it comes from few addresses, and
+/// is proven by a token.
+async fn count_address(State(focus): State<Arc<Focus>>, request: Request, next: Next) -> Response {
+    let address = request.extensions().get::<ClientAddress>().copied();
+    let path = request.uri().path();
+    let is_proven = path.starts_with("/_matrix/") || path == "/sfu_webhook" || path == "/healthz";
+    match address
+        .filter(|_| !is_proven)
+        .map(|address| focus.count_address(address))
+    {
+        Some(Err(refusal)) => refusal.into_response(),
+        _ => next.run(request).await,
+    }
 }
 
 /// Any page may ask: what counts is the OpenID token in the body. The methods and headers are those of Element's service.
@@ -79,18 +106,57 @@ async fn get_token(State(focus): State<Arc<Focus>>, request: Request) -> Respons
     answer(&focus, request, Ask::from_get_token).await
 }
 
-async fn answer(focus: &Focus, request: Request, read: fn(&[u8]) -> Result<Ask, Refusal>) -> Response {
-    let granted = async {
-        let ask = read(&body(request).await?)?;
-        focus.admit(&ask).await
+async fn delegate_delayed_leave(State(focus): State<Arc<Focus>>, request: Request) -> Response {
+    let mut notes = Notes::default();
+    let delegated = async {
+        let ask = Ask::from_delegation(&body(request).await?)?;
+        focus.delegate(&ask, &mut notes).await
     };
-    match granted.await {
-        Ok(granted) => granted_response(&granted),
+    let response = done(delegated.await);
+    notes.beside(response)
+}
+
+async fn moderate(State(focus): State<Arc<Focus>>, request: Request) -> Response {
+    let mut notes = Notes::default();
+    let moderated = async {
+        let ask = ModerationAsk::read(&body(request).await?)?;
+        focus.moderate(&ask, &mut notes).await
+    };
+    let response = done(moderated.await);
+    notes.beside(response)
+}
+
+async fn sfu_webhook(State(focus): State<Arc<Focus>>, request: Request) -> Response {
+    let heard = async {
+        let signature = request.headers().get(AUTHORIZATION).cloned();
+        let signature = signature.as_ref().and_then(|value| value.to_str().ok());
+        focus.hear_webhook(signature, &body(request).await?).await
+    };
+    done(heard.await)
+}
+
+/// `{}`: it is done.
+pub(crate) fn done(result: Result<(), Refusal>) -> Response {
+    match result {
+        Ok(()) => json_response(StatusCode::OK, &serde_json::Map::new()),
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn body(request: Request) -> Result<Bytes, Refusal> {
+async fn answer(focus: &Focus, request: Request, read: fn(&[u8]) -> Result<Ask, Refusal>) -> Response {
+    let mut notes = Notes::default();
+    let granted = async {
+        let ask = read(&body(request).await?)?;
+        focus.admit(&ask, &mut notes).await
+    };
+    let response = match granted.await {
+        Ok(granted) => granted_response(&granted),
+        Err(refusal) => refusal.into_response(),
+    };
+    notes.beside(response)
+}
+
+pub(crate) async fn body(request: Request) -> Result<Bytes, Refusal> {
     match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::TooLarge),
@@ -106,10 +172,14 @@ async fn health() -> StatusCode {
 async fn not_found() -> Response {
     let sentence = "There is nothing at this path. Tokens are at /sfu/get and /get_token below the livekit_service_url of \
                     this focus; if a reverse proxy stands in front, it must take off the path that it adds.";
-    error_response(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", sentence, None)
+    let refused = Refused {
+        errcode: "M_UNRECOGNIZED",
+        reason: "no_such_path",
+    };
+    error_response(StatusCode::NOT_FOUND, refused, sentence, None)
 }
 
-fn granted_response(granted: &Granted) -> Response {
+pub(crate) fn granted_response(granted: &Granted) -> Response {
     json_response(StatusCode::OK, granted)
 }
 
@@ -119,7 +189,11 @@ impl IntoResponse for Refusal {
             Refusal::TooOften(wait) => Some(wait),
             _ => None,
         };
-        error_response(self.status(), self.errcode(), &self.to_string(), wait)
+        let refused = Refused {
+            errcode: self.errcode(),
+            reason: self.name(),
+        };
+        error_response(self.status(), refused, &self.to_string(), wait)
     }
 }
 
@@ -132,13 +206,14 @@ struct MatrixError<'a> {
     retry_after_ms: Option<u128>,
 }
 
-fn error_response(status: StatusCode, errcode: &str, error: &str, wait: Option<Duration>) -> Response {
+fn error_response(status: StatusCode, refused: Refused, error: &str, wait: Option<Duration>) -> Response {
     let body = MatrixError {
-        errcode,
+        errcode: refused.errcode,
         error,
         retry_after_ms: wait.map(|wait| wait.as_millis()),
     };
     let mut response = json_response(status, &body);
+    response.extensions_mut().insert(refused);
     if let Some(wait) = wait {
         // Whole seconds, rounded up: who waits that long is not refused again.
         let seconds = HeaderValue::from(wait.as_millis().div_ceil(1000) as u64);

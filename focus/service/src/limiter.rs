@@ -1,50 +1,79 @@
-//! How often one person may ask.
+//! How often somebody may ask.
 //!
-//! Counted is who is proven. Strangers who cannot prove anything are bounded where they cost something, by the adapter
-//! of [`crate::Homeserver`]; by address nobody is counted, because behind a reverse proxy all have the same one.
+//! Counted are people, once they are proven; before that, homeservers of others that people name, and addresses: they cost
+//! us a question to that homeserver. An address may have an office of hundreds behind it, so it may ask for a lot.
 
-use hanse_matrixrtc::UserId;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::{Duration, Instant};
 
-/// Requests that one person may make at once. A join takes one to three on each SFU; a page that is loaded again and
-/// again must not lock its owner out.
-pub const REQUESTS_AT_ONCE: u32 = 30;
+/// How often: so many requests at once, and after that one in each interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests at once.
+    pub at_once: u32,
+    /// One more after this time.
+    pub interval: Duration,
+}
 
-/// After that, one request in this time.
-pub const REQUEST_INTERVAL: Duration = Duration::from_secs(2);
+/// For one person. A join takes one to three requests on each SFU; a page that is loaded again and again must not lock its
+/// owner out.
+pub const PERSON: Rate = Rate {
+    at_once: 30,
+    interval: Duration::from_secs(2),
+};
 
-/// People who are counted at a time, some 32 bytes each; who has not asked for a minute is not. Beyond it people who
-/// are not counted yet go uncounted: they are proven, and a crowd must not be locked out.
+/// For one homeserver of others. A large meeting begins on the minute.
+pub const HOMESERVER: Rate = Rate {
+    at_once: 600,
+    interval: Duration::from_millis(50),
+};
+
+/// For one address.
+pub const ADDRESS: Rate = Rate {
+    at_once: 600,
+    interval: Duration::from_millis(50),
+};
+
+/// People, homeservers or addresses that are counted at a time, some 32 bytes each; who has not asked for a minute is not.
+/// Beyond it those who are not counted yet go uncounted: a crowd must not be locked out.
 pub const COUNTED_MAX: usize = 16_384;
 
-/// A bounded table of who asked how much. It holds no ids, only keyed hashes of them.
-#[derive(Default)]
+/// A bounded table of who asked how much. It holds no ids and no addresses, only keyed hashes of them.
 pub(crate) struct Limiter {
-    /// Per person, the moment at which everything is paid back (the generic cell rate algorithm's arrival time).
+    rate: Rate,
+    /// For each, the moment at which everything is paid back (the generic cell rate algorithm's arrival time).
     paid_at: HashMap<u64, Instant>,
     key: RandomState,
 }
 
 impl Limiter {
+    /// A table in which nobody is counted yet.
+    pub(crate) fn new(rate: Rate) -> Self {
+        Limiter {
+            rate,
+            paid_at: HashMap::new(),
+            key: RandomState::new(),
+        }
+    }
+
     /// Counts one request.
     ///
     /// # Errors
     ///
     /// How long to wait, when there were too many.
-    pub(crate) fn count(&mut self, user: &UserId, now: Instant) -> Result<(), Duration> {
-        let person = self.key.hash_one(user);
-        if self.paid_at.len() >= COUNTED_MAX && !self.paid_at.contains_key(&person) {
+    pub(crate) fn count(&mut self, who: &impl Hash, now: Instant) -> Result<(), Duration> {
+        let who = self.key.hash_one(who);
+        if self.paid_at.len() >= COUNTED_MAX && !self.paid_at.contains_key(&who) {
             self.paid_at.retain(|_, paid_at| *paid_at > now);
             if self.paid_at.len() >= COUNTED_MAX {
                 return Ok(());
             }
         }
-        let paid_at = self.paid_at.entry(person).or_insert(now);
-        let next = (*paid_at).max(now) + REQUEST_INTERVAL;
+        let paid_at = self.paid_at.entry(who).or_insert(now);
+        let next = (*paid_at).max(now) + self.rate.interval;
         let ahead = next.saturating_duration_since(now);
-        let allowed = REQUEST_INTERVAL * REQUESTS_AT_ONCE;
+        let allowed = self.rate.interval * self.rate.at_once;
         if ahead > allowed {
             return Err(ahead - allowed);
         }
@@ -56,6 +85,7 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hanse_matrixrtc::UserId;
 
     fn user(name: usize) -> UserId {
         format!("@u{name}:org-a.example").parse().unwrap()
@@ -64,15 +94,15 @@ mod tests {
     #[test]
     fn who_asks_too_often_waits_and_others_do_not() {
         let now = hanse_runtime::clock::now();
-        let mut limiter = Limiter::default();
-        for _ in 0..REQUESTS_AT_ONCE {
+        let mut limiter = Limiter::new(PERSON);
+        for _ in 0..PERSON.at_once {
             assert_eq!(limiter.count(&user(1), now), Ok(()));
         }
-        assert_eq!(limiter.count(&user(1), now), Err(REQUEST_INTERVAL));
+        assert_eq!(limiter.count(&user(1), now), Err(PERSON.interval));
         assert_eq!(limiter.count(&user(2), now), Ok(()));
-        let half = now + REQUEST_INTERVAL / 2;
-        assert_eq!(limiter.count(&user(1), half), Err(REQUEST_INTERVAL / 2));
-        let later = now + REQUEST_INTERVAL;
+        let half = now + PERSON.interval / 2;
+        assert_eq!(limiter.count(&user(1), half), Err(PERSON.interval / 2));
+        let later = now + PERSON.interval;
         assert_eq!(limiter.count(&user(1), later), Ok(()));
         assert!(
             limiter.count(&user(1), later).is_err(),
@@ -83,15 +113,15 @@ mod tests {
     #[test]
     fn a_full_table_locks_nobody_out_and_forgets_who_was_quiet() {
         let now = hanse_runtime::clock::now();
-        let mut limiter = Limiter::default();
+        let mut limiter = Limiter::new(PERSON);
         for name in 0..COUNTED_MAX {
             limiter.count(&user(name), now).unwrap();
         }
-        for _ in 0..=REQUESTS_AT_ONCE {
+        for _ in 0..=PERSON.at_once {
             assert_eq!(limiter.count(&user(COUNTED_MAX), now), Ok(()));
         }
         assert_eq!(limiter.paid_at.len(), COUNTED_MAX);
-        limiter.count(&user(COUNTED_MAX), now + REQUEST_INTERVAL).unwrap();
+        limiter.count(&user(COUNTED_MAX), now + PERSON.interval).unwrap();
         assert_eq!(limiter.paid_at.len(), 1);
     }
 }

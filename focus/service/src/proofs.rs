@@ -54,6 +54,11 @@ impl Proofs {
         (now < proof.until).then(|| proof.user.clone())
     }
 
+    /// Forgets what is not believed any more.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.known.retain(|_, proof| now < proof.until);
+    }
+
     pub(crate) fn remember(&mut self, key: ProofKey, user: UserId, now: Instant) {
         if self.known.len() >= PROOFS_MAX {
             self.known.retain(|_, proof| now < proof.until);

@@ -60,7 +60,11 @@ async fn in_compatibility_mode_its_own_user_publishes_under_a_plain_identity() {
                   "canUpdateOwnMetadata": false, "hidden": false},
     });
     assert_eq!(first.claims(), expected);
-    assert_eq!(bench.made(), [SFU_ROOM, SFU_ROOM], "made before each answer");
+    assert_eq!(
+        bench.rooms_made(),
+        [SFU_ROOM, SFU_ROOM],
+        "made before each answer"
+    );
     let rooms = bench.rooms.made.lock().unwrap();
     assert_eq!(
         (rooms[0].empty_timeout_s, rooms[0].departure_timeout_s),
@@ -82,7 +86,7 @@ async fn in_matrix_2_0_mode_its_own_user_publishes_under_a_hash() {
         SFU_ROOM,
         "the same room as of /sfu/get"
     );
-    assert_eq!(bench.made(), [SFU_ROOM]);
+    assert_eq!(bench.rooms_made(), [SFU_ROOM]);
 }
 
 #[tokio::test]
@@ -98,7 +102,7 @@ async fn the_user_of_another_organisation_receives_and_does_not_publish() {
         (&json!(false), &json!(true))
     );
     assert_eq!(
-        bench.made(),
+        bench.rooms_made(),
         [SFU_ROOM],
         "whoever comes first, the room is there: Element Call does not try twice"
     );
@@ -129,12 +133,12 @@ async fn a_leave_that_is_handed_over_costs_its_own_user_no_token_and_others_are_
     assert_eq!(plain.identity(), "@alice:org-a.example:ALICESDEV");
     let hashed = bench.post_json("/get_token", &with_delay(get_token())).await;
     assert!(hashed.can_publish());
-    let made = bench.made();
+    let made = bench.rooms_made();
     let foreign = bench
         .post_json("/get_token", &with_delay(get_token_from_abroad()))
         .await;
     foreign.assert_refused(400, "M_BAD_JSON");
-    assert_eq!(bench.made(), made, "no room for who is refused");
+    assert_eq!(bench.rooms_made(), made, "no room for who is refused");
     assert!(
         !bench
             .post_json("/get_token", &get_token_from_abroad())

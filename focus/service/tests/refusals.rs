@@ -12,6 +12,8 @@ mod common;
 use axum::body::{Body, Bytes};
 use common::{Bench, Mood, ROOM, get_token, get_token_from_abroad, openid, sfu_get, with_delay};
 use hanse_focus::{PROOF_TIMEOUT, SFU_TIMEOUT, http::BODY_BYTES_MAX};
+use hanse_runtime::ClientAddress;
+use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -93,7 +95,7 @@ async fn every_needed_field_is_missed_by_its_name() {
             }
         }
     }
-    assert_eq!(bench.made().len(), 1, "only for the one that was whole");
+    assert_eq!(bench.rooms_made().len(), 1, "only for the one that was whole");
     assert_eq!(*bench.homeservers.asked.lock().unwrap(), 1);
 }
 
@@ -141,7 +143,7 @@ async fn half_a_delay_is_refused_before_anybody_is_asked() {
         }
         assert_eq!(*bench.homeservers.asked.lock().unwrap(), 0);
     }
-    assert!(bench.made().is_empty());
+    assert!(bench.rooms_made().is_empty());
 }
 
 #[tokio::test]
@@ -165,7 +167,7 @@ async fn what_is_no_json_is_refused_and_deep_json_hurts_nobody() {
             bench.post(path, body).await.assert_refused(400, "M_BAD_JSON");
         }
     }
-    assert!(bench.made().is_empty());
+    assert!(bench.rooms_made().is_empty());
 }
 
 #[tokio::test]
@@ -178,12 +180,12 @@ async fn a_body_as_large_as_allowed_is_read_and_one_byte_more_is_not() {
     };
     let reply = bench.post("/sfu/get", body(BODY_BYTES_MAX)).await;
     assert!(reply.can_publish());
-    let made = bench.made();
+    let made = bench.rooms_made();
     for path in ["/sfu/get", "/get_token"] {
         let reply = bench.post(path, body(BODY_BYTES_MAX + 1)).await;
         reply.assert_refused(413, "M_TOO_LARGE");
     }
-    assert_eq!(bench.made(), made);
+    assert_eq!(bench.rooms_made(), made);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,7 +236,7 @@ async fn a_token_opens_the_door_for_its_own_user_only() {
     refuse(&token("liar.example", "alices-token"), "another homeserver").await;
     refuse(&token("foreign.example", "alices-token"), "another homeserver").await;
     refuse(&token("nonsense.example", "alices-token"), "could not be asked").await;
-    assert!(bench.made().is_empty());
+    assert!(bench.rooms_made().is_empty());
     assert!(bench.post_json("/get_token", &get_token()).await.can_publish());
 }
 
@@ -267,7 +269,7 @@ async fn a_server_that_cannot_or_must_not_be_asked_proves_nothing_and_the_answer
         4,
         "what is no name is not dialled"
     );
-    assert!(bench.made().is_empty());
+    assert!(bench.rooms_made().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -330,7 +332,7 @@ async fn a_name_that_would_read_as_another_users_is_refused() {
             .await
             .assert_refused(400, "M_BAD_JSON");
     }
-    assert!(bench.made().is_empty());
+    assert!(bench.rooms_made().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -360,7 +362,7 @@ async fn who_asks_too_often_waits_and_others_get_in() {
         assert!(admitted < 1000);
     };
     reply.assert_refused(429, "M_LIMIT_EXCEEDED");
-    assert_eq!(bench.made().len(), admitted);
+    assert_eq!(bench.rooms_made().len(), admitted);
     assert!(admitted >= 10, "a person who loads the page again must get in");
     bench
         .post_json("/get_token", &get_token())
@@ -406,4 +408,60 @@ async fn a_proof_saves_the_second_question_and_no_more_than_a_minute() {
     bench.knows("@alice:org-a.example", "alices-token");
     bench.post_json("/sfu/get", &body).await.claims();
     assert_eq!(asked(), 3, "a refusal is not remembered");
+}
+
+/// A request with nothing in it, from an address.
+async fn knock(bench: &Bench, address: Option<&str>) -> u16 {
+    let mut request = Request::builder()
+        .method("POST")
+        .uri("/sfu/get")
+        .header("origin", "https://element.org-b.example")
+        .body(Body::from("{}"))
+        .unwrap();
+    if let Some(address) = address {
+        request
+            .extensions_mut()
+            .insert(ClientAddress(address.parse().unwrap()));
+    }
+    let reply = bench.send(request).await;
+    reply.assert_readable_by_pages();
+    reply.status.as_u16()
+}
+
+#[tokio::test]
+async fn one_address_does_not_ask_without_end_and_others_still_ask() {
+    let bench = Bench::new();
+    for _ in 0..600 {
+        assert_eq!(knock(&bench, Some("192.0.2.1")).await, 400);
+    }
+    assert_eq!(knock(&bench, Some("192.0.2.1")).await, 429);
+    assert_eq!(knock(&bench, Some("192.0.2.2")).await, 400);
+    assert_eq!(knock(&bench, None).await, 400, "behind a proxy that says nothing");
+    bench.later(Duration::from_millis(50));
+    assert_eq!(knock(&bench, Some("192.0.2.1")).await, 400);
+}
+
+#[tokio::test]
+async fn people_of_one_other_homeserver_do_not_have_it_asked_without_end_and_ours_still_come() {
+    let bench = Bench::new();
+    let ask = |server: &str, number: usize| {
+        let mut body = sfu_get();
+        body["openid_token"] = openid(server, &format!("token {number}"));
+        body
+    };
+    for number in 0..600 {
+        let refused = bench.post_json("/sfu/get", &ask("org-b.example", number)).await;
+        refused.assert_refused(401, "M_UNAUTHORIZED");
+    }
+    let refused = bench.post_json("/sfu/get", &ask("org-b.example", 600)).await;
+    refused.assert_refused(429, "M_LIMIT_EXCEEDED");
+    assert_eq!(*bench.homeservers.asked.lock().unwrap(), 600);
+    for (server, number) in [("org-c.example", 0), ("org-a.example", 0)] {
+        let refused = bench.post_json("/sfu/get", &ask(server, number)).await;
+        refused.assert_refused(401, "M_UNAUTHORIZED");
+    }
+    for number in 0..700 {
+        let refused = bench.post_json("/sfu/get", &ask("org-a.example", number)).await;
+        refused.assert_refused(401, "M_UNAUTHORIZED");
+    }
 }

@@ -1,4 +1,4 @@
-//! Bodies of the token endpoints `/sfu/get` and `/get_token`, read as tolerantly as may be, because clients of several
+//! Bodies of the token endpoints, of stand-alone focuses and behind homeservers, read as tolerantly as may be, because clients of several
 //! generations send them: unknown fields are passed over, a text that is missing or `null` reads as the empty text, a
 //! number may be written as `1`, `1.0` or `"1"`. What a body must have, the focus decides.
 
@@ -79,7 +79,41 @@ pub struct Member {
     pub claimed_device_id: String,
 }
 
-/// The answer of both endpoints.
+/// What comes by way of a homeserver (MSC4195 over MSC4512): `get_token` of its own users and, with `user_id`, of another
+/// homeserver; `delegate_delayed_leave`. Both drafts: since September 2026 a member is `member_id`, before it was `member`.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SignedAsk {
+    /// The homeserver whose SFU is meant; empty: the asker's own.
+    #[serde(deserialize_with = "null_is_default")]
+    pub server_name: String,
+    /// Who asks, as another homeserver says.
+    #[serde(deserialize_with = "null_is_default")]
+    pub user_id: String,
+    /// WebSocket URL of the SFU, as its homeserver announces it.
+    #[serde(deserialize_with = "null_is_default")]
+    pub url: String,
+    /// The Matrix room.
+    #[serde(deserialize_with = "null_is_default")]
+    pub room_id: String,
+    /// The slot in the room, as `m.call#ROOM`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub slot_id: String,
+    /// As which member.
+    #[serde(deserialize_with = "null_is_default")]
+    pub member_id: String,
+    /// As which member, in the earlier draft.
+    #[serde(deserialize_with = "null_is_default")]
+    pub member: Member,
+    /// The delayed leave that the client hands over; empty: none.
+    #[serde(deserialize_with = "null_is_default")]
+    pub delay_id: String,
+    /// How long the homeserver waits before it sends that leave, in ms; 0: not given.
+    #[serde(deserialize_with = "whole_number")]
+    pub delay_timeout: u64,
+}
+
+/// The answer of the token endpoints.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Granted {
     /// WebSocket URL of the SFU.
@@ -97,7 +131,7 @@ macro_rules! not_shown {
         }
     )*};
 }
-not_shown!(SfuGet, GetToken, OpenIdToken, Member, Granted);
+not_shown!(SfuGet, GetToken, SignedAsk, OpenIdToken, Member, Granted);
 
 /// Why a body cannot be read. The sentence names fields and places, never what stood there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -308,6 +342,7 @@ mod tests {
         fn no_bytes_are_too_strange_to_be_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read::<SfuGet>(&bytes);
             let _ = read::<GetToken>(&bytes);
+            let _ = read::<SignedAsk>(&bytes);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! User ids: `@localpart:server` (Matrix specification, appendices, "User Identifiers").
+//! User ids, `@localpart:server`, and room ids, `!…` (Matrix specification, appendices, "Identifier Grammar").
 
 use crate::{ServerName, ServerNameError};
 use std::fmt;
@@ -7,11 +7,14 @@ use std::str::FromStr;
 /// Bytes of a user id. A longer one is none (the specification's limit).
 const USER_ID_BYTES_MAX: usize = 255;
 
+/// Bytes of a room id. A longer one is none (the specification's limit).
+const ROOM_ID_BYTES_MAX: usize = 255;
+
 /// A user id of valid form. Whether such a user exists, only the server says that it names.
 ///
 /// Localparts may have any letters but a colon and controls: old homeservers gave out such ones, and what an unknown
 /// homeserver calls its users is its own affair. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId {
     text: String,
     server: ServerName,
@@ -79,6 +82,61 @@ impl fmt::Debug for UserId {
     }
 }
 
+/// A room id of valid form. What stands behind the exclamation mark means nothing to anybody: from room version 12 on it
+/// names no server, and the one that older ids name may have left the room long ago. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(Box<str>);
+
+/// Why a text is no room id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomIdError {
+    /// Not `!…`.
+    #[error("a room id begins with an exclamation mark")]
+    Form,
+    /// Longer than a room id may be.
+    #[error("a room id has at most {ROOM_ID_BYTES_MAX} bytes")]
+    TooLong,
+    /// Something that cannot be printed.
+    #[error("a room id has no control characters")]
+    Letter,
+}
+
+impl RoomId {
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RoomId {
+    type Err = RoomIdError;
+
+    fn from_str(text: &str) -> Result<Self, RoomIdError> {
+        if text.strip_prefix('!').is_none_or(str::is_empty) {
+            return Err(RoomIdError::Form);
+        }
+        if text.len() > ROOM_ID_BYTES_MAX {
+            return Err(RoomIdError::TooLong);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(RoomIdError::Letter);
+        }
+        Ok(RoomId(text.into()))
+    }
+}
+
+impl fmt::Display for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RoomId(not shown)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +170,24 @@ mod tests {
             refused("@alice:evil.example/@alice:org-a.example"),
             IdError::Server(ServerNameError::Letter)
         );
+    }
+
+    #[test]
+    fn a_room_id_may_or_may_not_name_a_server() {
+        for text in ["!r:org-a.example", "!5M-d9t8zWkQ", "!odd name:x:y", "!räum"] {
+            assert_eq!(text.parse::<RoomId>().unwrap().as_str(), text);
+        }
+        for (text, error) in [
+            ("", RoomIdError::Form),
+            ("!", RoomIdError::Form),
+            ("#room:org-a.example", RoomIdError::Form),
+            ("!r\n", RoomIdError::Letter),
+            (&format!("!{}", "r".repeat(255)), RoomIdError::TooLong),
+        ] {
+            assert_eq!(text.parse::<RoomId>(), Err(error), "{text:.20}");
+        }
+        let shown = format!("{:?}", "!secret".parse::<RoomId>().unwrap());
+        assert!(!shown.contains("secret"), "{shown}");
     }
 
     #[test]

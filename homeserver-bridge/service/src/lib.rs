@@ -1,9 +1,13 @@
 //! What Hanse asks homeservers, and what it believes of their answers.
 //!
-//! In: the name of a homeserver and a token, both from somebody whom nobody has vouched for yet. Out: the Matrix user id that
-//! the homeserver of that name vouches for, or the reason why there is none.
+//! In: the name of a homeserver and a token, both from somebody whom nobody has vouched for yet; and what our own homeservers
+//! push to us as an application service. Out: the Matrix user id that the homeserver of that name vouches for, or the reason
+//! why there is none; and what holds in a room: who is in it, who may what, its rules for calls.
 //!
-//! It never connects to an address that a stranger could only reach through us (loopback, private networks and their like,
+//! Knowing rooms has two grades. Any room: who is in it is asked when it matters (MSC4502). Rooms that have invited the bridge
+//! user, `@hanse:…`: their events are pushed, and [`Bridge::facts`] is what holds. Nothing of this is stored.
+//!
+//! For a stranger it never connects to an address that a stranger could only reach through us (loopback, private networks and their like,
 //! see [`dial::address`]) unless the configuration allows that network; never looks a name up twice between checking an
 //! address and dialling it; never follows a redirect with a token in hand; and never puts a token, an id or an address into a
 //! log line or an error.
@@ -13,16 +17,27 @@
 //! switched off, in every version anew. Here the socket exists before HTTP begins. It can only be opened with a
 //! [`dial::address::PermittedAddress`], and those are made in one place. That costs about a hundred lines (`dial/exchange.rs`).
 //!
-//! Where to look next: [`openid`] for the proof, [`dial`] for the way to a homeserver, [`server_name`] for what a stranger may
-//! write.
+//! Our own homeservers are where the configuration says; they are asked with such a client (`client.rs`), over few connections.
+//!
+//! Where to look next: [`openid`] for the proof, [`dial`] for the way to a homeserver, [`registration`] for what makes a
+//! homeserver ours, `rooms.rs` for how facts are kept.
 
+pub mod appservice;
+mod breaker;
 mod bridge;
+mod client;
 pub mod config;
 pub mod dial;
+mod homeserver;
 pub mod openid;
-pub mod server_name;
+pub mod registration;
+mod rooms;
 
-pub use bridge::Bridge;
+pub use bridge::{Bridge, BridgeError, CHANGES_MAX, DelayedLeaveError, NotKnown};
+pub use client::{ApiError, DelayedEvent, Forwarded};
 pub use config::HomeserversConfig;
+pub use hanse_matrixrtc::{ServerName, ServerNameError};
+pub use homeserver::Standing;
 pub use openid::ProofError;
-pub use server_name::{BadServerName, ServerName};
+pub use registration::{Registration, RegistrationError};
+pub use rooms::{Pace, ROOMS_MAX};

@@ -4,7 +4,7 @@
 //! whoever sees one can play its holder: here it is only ever in the request to the server that the asker named.
 
 use crate::dial::{DialError, Dialler};
-use crate::server_name::{BadServerName, ServerName};
+use hanse_matrixrtc::{ServerName, ServerNameError};
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub const USER_ID_BYTES_MAX: usize = 255;
 pub enum ProofError {
     /// `matrix_server_name` is no server name.
     #[error("{0}")]
-    ServerName(#[from] BadServerName),
+    ServerName(#[from] ServerNameError),
     /// `access_token` is empty or longer than [`ACCESS_TOKEN_BYTES_MAX`].
     #[error("the OpenID token is empty or too long")]
     Token,
@@ -66,7 +66,7 @@ const RESERVED: AsciiSet = NON_ALPHANUMERIC
 ///
 /// Why nobody is vouched for.
 pub async fn prove(dialler: &Dialler, server_name: &str, access_token: &str) -> Result<String, ProofError> {
-    let server = ServerName::parse(server_name)?;
+    let server: ServerName = server_name.parse()?;
     if access_token.is_empty() || access_token.len() > ACCESS_TOKEN_BYTES_MAX {
         return Err(ProofError::Token);
     }
@@ -102,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn judge(body: &str, server: &str) -> Result<String, ProofError> {
-        own_user(body.as_bytes(), &ServerName::parse(server).unwrap())
+        own_user(body.as_bytes(), &server.parse().unwrap())
     }
 
     #[test]

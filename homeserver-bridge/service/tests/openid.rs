@@ -13,7 +13,7 @@ mod common;
 use common::{Server, TOKEN, USERINFO, World, assert_impersonal, json, redirect, userinfo};
 use hanse_bridge::dial::limits::{ANSWER_BYTES_MAX, HEAD_BYTES_MAX, Timeouts};
 use hanse_bridge::dial::{Certificate, DialError};
-use hanse_bridge::{BadServerName, Bridge, ProofError};
+use hanse_bridge::{Bridge, ProofError, ServerNameError};
 use http::Response;
 use http_body_util::Full;
 use std::time::{Duration, Instant};
@@ -265,7 +265,7 @@ async fn a_server_name_that_is_an_address_is_asked_if_its_network_is_allowed_and
     }
     for disguised in ["2131296257", "0x7f090001", "0177.9.0.1", "127.9.1"] {
         let proof = prove(&bridge, &format!("{disguised}:{port}"), TOKEN).await;
-        assert_eq!(proof, Err(BadServerName::Number.into()), "{disguised}");
+        assert_eq!(proof, Err(ServerNameError::Number.into()), "{disguised}");
     }
     assert_eq!(closed.connections(), 0);
     assert_eq!(

@@ -202,6 +202,13 @@ pub enum MediaCommand {
         /// From now on.
         want: Want,
     },
+    /// Send a peer at most so much video, whatever its downlink carries. The lowest layer of each track passes all the same.
+    LimitDownlink {
+        /// Whose.
+        connection: ConnectionId,
+        /// Bits per second, sound included; `None` is no limit.
+        bits_per_second: Option<u64>,
+    },
     /// Ask the publisher for a key frame on every layer that flows (throttled; RFC 4585 PLI).
     RequestKeyFrame {
         /// Which track.

@@ -25,6 +25,8 @@ const JUDGED_FROM_BPS: u64 = 100_000;
 /// One subscriber's downlink.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Downlink {
+    /// What it may carry at most, whatever it can.
+    cap_bps: Option<u64>,
     limit_bps: Option<u64>,
     below: u8,
     trial_at: Option<Instant>,
@@ -65,13 +67,25 @@ impl Downlink {
                 .trial_at
                 .is_some_and(|at| now.saturating_duration_since(at) > TRIAL_AFTER_MAX)
         {
-            *self = Downlink::default(); // the trial has succeeded
+            // The trial has succeeded.
+            *self = Downlink {
+                cap_bps: self.cap_bps,
+                ..Downlink::default()
+            };
         }
     }
 
     /// Bits per second that may go out; `None` is no limit.
     pub fn limit_bps(&self) -> Option<u64> {
-        self.limit_bps
+        match (self.limit_bps, self.cap_bps) {
+            (Some(limit), Some(cap)) => Some(limit.min(cap)),
+            (limit, cap) => limit.or(cap),
+        }
+    }
+
+    /// Changes what may go out at most, whatever the link carries; `None` is no limit.
+    pub fn set_cap(&mut self, cap_bps: Option<u64>) {
+        self.cap_bps = cap_bps;
     }
 }
 
@@ -148,6 +162,24 @@ mod tests {
         assert_eq!(downlink.limit_bps(), Some(600_000));
         downlink.on_estimate(at(7), 700_000, 450_000);
         assert_eq!(downlink.limit_bps(), Some(700_000));
+    }
+
+    #[test]
+    fn a_cap_holds_beside_the_limit_and_outlives_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut downlink = Downlink::default();
+        downlink.set_cap(Some(500_000));
+        assert_eq!(downlink.limit_bps(), Some(500_000));
+        for estimate in [300_000, 300_000] {
+            downlink.on_estimate(at(0), estimate, 500_000);
+        }
+        assert_eq!(downlink.limit_bps(), Some(300_000));
+        downlink.tick(at(8));
+        downlink.tick(at(90));
+        assert_eq!(downlink.limit_bps(), Some(500_000));
+        downlink.set_cap(None);
+        assert_eq!(downlink.limit_bps(), None);
     }
 
     #[test]

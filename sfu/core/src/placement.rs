@@ -166,6 +166,10 @@ impl Placement {
                 }
                 self.pass_on(connection, command);
             }
+            MediaCommand::LimitDownlink { connection, .. } => {
+                let connection = *connection;
+                self.pass_on(connection, command);
+            }
             MediaCommand::RequestKeyFrame { track } => {
                 if let Some(by) = self.tracks.get(track).map(|track| track.by) {
                     self.pass_on(by, command);

@@ -335,3 +335,23 @@ fn a_downlink_that_is_too_small_lowers_the_layer_and_it_comes_back_on_trial() {
     assert!(carols.len() <= 3, "{carols:?}");
     assert!(world.source(alice, track).streams[2].asked_us.len() < 10);
 }
+
+#[test]
+fn a_subscriber_with_a_cap_gets_what_fits_and_its_neighbour_gets_everything() {
+    let (mut world, _, bob, track) = camera(18, Link::CLEAN, up_to(2));
+    let carol = world.join("Carol");
+    world.connect();
+    world.subscribe(carol, track, up_to(2));
+    world.run(ms(3_000));
+    // The large layer has some 450 kbit/s, the middle one 170.
+    world.limit_downlink(bob, Some(250_000));
+    world.run(ms(20_000));
+    assert_eq!(world.sink(bob, track).current_layer(), Some(1));
+    assert_eq!(world.sink(carol, track).current_layer(), Some(2));
+    let layers = proof::layers(world.sink(bob, track));
+    assert!(layers.ends_with(&[2, 1]), "it is no trial that fails: {layers:?}");
+    world.limit_downlink(bob, None);
+    world.run(ms(3_000));
+    assert_eq!(world.sink(bob, track).current_layer(), Some(2));
+    proof::in_order(world.sink(bob, track), Duration::ZERO);
+}

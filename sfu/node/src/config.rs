@@ -1,5 +1,6 @@
 //! `[http]` and `[sfu]`: the settings of this service as written, and as meant.
 
+use crate::http::TrustedProxies;
 use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
 use hanse_sfu_signal::ApiKeys;
@@ -14,6 +15,8 @@ pub struct HttpConfig {
     pub bind_addresses: Vec<IpAddr>,
     /// TCP port; 0 lets the system choose (tests).
     pub port: u16,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Section for HttpConfig {
@@ -33,20 +36,73 @@ impl Section for HttpConfig {
                 default: "7880",
                 about: "TCP port.",
             },
+            Key {
+                name: "trusted_proxies",
+                default: "[\"127.0.0.0/8\", \"::1/128\"]",
+                about: "Networks of your reverse proxies. What they say in X-Forwarded-For is believed, so that requests \
+                        are counted by who sent them. A proxy that says nothing there has nobody counted by address.",
+            },
         ],
-        secrets: &[],
+        secrets: &[
+            SecretKey {
+                variable: "LIVEKIT_JWT_BIND",
+                about: "Address and port, as in Element's service (\":8080\"); replaces bind_addresses and port.",
+            },
+            SecretKey {
+                variable: "LIVEKIT_JWT_PORT",
+                about: "Port, as in older releases of Element's service; replaces port.",
+            },
+        ],
     };
 
     fn resolve(values: &Values<'_>) -> Result<Self, ConfigError> {
-        let bind_addresses: Vec<IpAddr> = values.read("bind_addresses")?;
+        let mut bind_addresses: Vec<IpAddr> = values.read("bind_addresses")?;
         if bind_addresses.is_empty() {
             return Err(values.refuse("bind_addresses", "at least one address is needed"));
         }
+        let mut port = values.read("port")?;
+        if let Some(text) = values.secret("LIVEKIT_JWT_PORT") {
+            port = text.expose().trim().parse().map_err(|_| {
+                ConfigError::Refused("environment variable LIVEKIT_JWT_PORT: a port is expected".to_owned())
+            })?;
+        }
+        if let Some(text) = values.secret("LIVEKIT_JWT_BIND") {
+            let (address, bound) = bind(text.expose().trim()).ok_or_else(|| {
+                ConfigError::Refused(
+                    "environment variable LIVEKIT_JWT_BIND: an address and a port are expected, as in \":8080\" or \
+                     \"127.0.0.1:8080\""
+                        .to_owned(),
+                )
+            })?;
+            port = bound;
+            bind_addresses = address.map_or(bind_addresses, |address| vec![address]);
+        }
+        let proxies: Vec<String> = values.read("trusted_proxies")?;
+        let proxies = proxies.iter().map(|text| {
+            text.parse().map_err(|_| {
+                values.refuse(
+                    "trusted_proxies",
+                    &format!("{text}: a network is expected, as in 10.20.0.0/16"),
+                )
+            })
+        });
         Ok(HttpConfig {
             bind_addresses,
-            port: values.read("port")?,
+            port,
+            trusted_proxies: TrustedProxies(proxies.collect::<Result<_, _>>()?),
         })
     }
+}
+
+/// An address and a port as Go's servers take them; without an address, all.
+fn bind(text: &str) -> Option<(Option<IpAddr>, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = host.trim_matches(['[', ']']);
+    let address = match host {
+        "" => None,
+        host => Some(host.parse().ok()?),
+    };
+    Some((address, port.parse().ok()?))
 }
 
 /// `[sfu]`

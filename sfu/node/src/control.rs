@@ -5,6 +5,7 @@
 //! does not take its messages is closed, a subscriber that does not take its events misses some.
 
 use crate::handle::{Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
+use crate::metrics::FIRST_PICTURE;
 use crate::shard::ShardLink;
 use hanse_runtime::clock;
 use hanse_sfu_core::ids::ShardId;
@@ -214,6 +215,7 @@ impl Control {
                     // Nobody may have subscribed.
                     Output::Event(event) => drop(self.events.send(Arc::new(event))),
                     Output::FirstPicture { session, after } => {
+                        FIRST_PICTURE.observe(after, []);
                         let sfu_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                         tracing::info!(session = session.0, sfu_ms, "the first picture has gone out");
                     }

@@ -42,6 +42,9 @@ pub enum StartError {
     /// No randomness, no threads, no descriptors.
     #[error("the system refuses what the SFU needs: {0}")]
     System(String),
+    /// What runs beside the SFU cannot start; the sentence says why.
+    #[error("{0}")]
+    Beside(String),
 }
 
 /// A running SFU.
@@ -64,11 +67,11 @@ impl Node {
     ///
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(http: &HttpConfig, sfu: &SfuConfig) -> Result<Self, StartError> {
-        Self::start_beside(http, sfu, |_| axum::Router::new()).await
+        Self::start_beside(http, sfu, async |_| Ok(axum::Router::new())).await
     }
 
-    /// Like [`Node::start`], with further routes on the same port: `beside` makes them from the handle of the SFU. They
-    /// must not have a fallback of their own at the top.
+    /// Like [`Node::start`], with further routes on the same port: `beside` makes them from the handle of the SFU, which
+    /// nobody has joined yet. They must not have a fallback of their own at the top.
     ///
     /// # Errors
     ///
@@ -76,7 +79,7 @@ impl Node {
     pub async fn start_beside(
         http: &HttpConfig,
         sfu: &SfuConfig,
-        beside: impl FnOnce(SfuHandle) -> axum::Router,
+        beside: impl AsyncFnOnce(SfuHandle) -> Result<axum::Router, String>,
     ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -127,11 +130,19 @@ impl Node {
             keys: Arc::new(sfu.keys.expose().clone()),
             sockets: sockets.clone(),
         };
-        let http = listeners
+        let addresses = listeners
             .iter()
             .filter_map(|listener| listener.local_addr().ok())
             .collect();
-        let server = Server::start(listeners, &router(api).merge(beside(handle.clone())));
+        let beside = match beside(handle.clone()).await {
+            Ok(beside) => beside,
+            Err(reason) => {
+                control.abort();
+                let _ = tokio::task::spawn_blocking(move || shards.stop()).await;
+                return Err(StartError::Beside(reason));
+            }
+        };
+        let server = Server::start(listeners, &router(api).merge(beside), &http.trusted_proxies);
 
         if sfu.short_secret {
             tracing::warn!("an API secret has fewer than 32 characters; a longer one is harder to guess");
@@ -140,7 +151,7 @@ impl Node {
         Ok(Node {
             handle,
             inputs,
-            http,
+            http: addresses,
             media: candidates,
             server,
             sockets,

@@ -149,6 +149,7 @@ impl Port for Twirp {
                     .await?;
                 Ok(SfuReply::Participant(participant))
             }
+            SfuCommand::LimitDownlink { .. } => panic!("the server API has no word for it"),
             SfuCommand::Mute {
                 room,
                 identity,

@@ -53,6 +53,16 @@ pub enum SfuCommand {
         /// The new rights.
         permission: ParticipantPermission,
     },
+    /// The participant is sent at most so much; the lowest layer of each picture, and sound, pass all the same. LiveKit's
+    /// server API has no word for it. Answer: [`SfuReply::Done`].
+    LimitDownlink {
+        /// The room's name.
+        room: String,
+        /// Whom.
+        identity: String,
+        /// Kilobits per second; `None` is no limit.
+        kbps: Option<u32>,
+    },
     /// The participant's client is told to mute a track of its own, and everybody sees it muted. There is no opposite:
     /// only the one whose camera or microphone it is switches it on again. Answer: [`SfuReply::Track`].
     Mute {

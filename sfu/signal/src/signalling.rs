@@ -9,6 +9,7 @@ use crate::room::{Goodbye, Room};
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
 use hanse_sfu_core::command::{MediaCommand, MediaEvent};
+use hanse_sfu_core::ids::ConnectionId;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse};
 use std::collections::BTreeMap;
@@ -296,6 +297,14 @@ impl Signalling {
                     room.change_rights(&mut self.cx, session, permission);
                 }
                 self.reply_participant(key, session)
+            }
+            SfuCommand::LimitDownlink { room, identity, kbps } => {
+                let (_, session) = self.participant(&room, &identity)?;
+                self.cx.media(MediaCommand::LimitDownlink {
+                    connection: ConnectionId(session.0),
+                    bits_per_second: kbps.map(|kbps| u64::from(kbps) * 1000),
+                });
+                Ok(SfuReply::Done)
             }
             SfuCommand::Mute {
                 room,

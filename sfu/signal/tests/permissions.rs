@@ -10,6 +10,7 @@
 mod common;
 
 use common::{Browser, START_UNIX_S, Town, add_track, attempt, claims, info_of, keys, tracks_of};
+use hanse_sfu_core::command::MediaCommand;
 use hanse_sfu_signal::{Claims, JoinRefusal, SfuCommand, SfuRefusal, SfuReply, verify};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
@@ -622,4 +623,32 @@ fn a_moderator_mutes_one_track_of_one_person_and_only_that_person_switches_it_on
         }),
     );
     assert_eq!(seen(&town), (false, false));
+}
+
+#[test]
+fn an_operator_limits_what_one_person_is_sent_and_nobody_else() {
+    let mut town = Town::default();
+    for name in ["alice", "bob"] {
+        town.join(name);
+    }
+    let limit = |identity: &str, kbps| SfuCommand::LimitDownlink {
+        room: "standup".into(),
+        identity: identity.into(),
+        kbps,
+    };
+    assert_eq!(town.command(limit("bob", Some(1_500))), Ok(SfuReply::Done));
+    assert_eq!(town.command(limit("bob", None)), Ok(SfuReply::Done));
+    assert_eq!(
+        town.command(limit("mallory", Some(1))),
+        Err(SfuRefusal::ParticipantNotFound)
+    );
+    let limits = town.commands().iter().filter_map(|command| match command {
+        MediaCommand::LimitDownlink {
+            connection,
+            bits_per_second,
+        } => Some((*connection, *bits_per_second)),
+        _ => None,
+    });
+    let bob = town.connection("bob");
+    assert_eq!(limits.collect::<Vec<_>>(), [(bob, Some(1_500_000)), (bob, None)]);
 }

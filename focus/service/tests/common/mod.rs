@@ -8,19 +8,23 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 use axum::body::{Body, to_bytes};
+use hanse_focus::delayed_leave::Seat;
+use hanse_focus::store::Store;
 use hanse_focus::{
-    Answer, ApiKey, Clock, Focus, FocusConfig, Homeserver, NewRoom, Now, ProofError, ServerName, Sfu,
-    SfuError, router,
+    Answer, ApiKey, Clock, Focus, FocusConfig, Homeserver, NewRoom, Now, PolicyConfig, Ports, ProofError,
+    Rights, Rooms, RoomsError, ServerName, Sfu, SfuError, SitePolicy, Source, UserId, router,
 };
+use hanse_matrixrtc::{Event, RoomFacts, RoomId};
 use hanse_runtime::Secret;
 use hanse_runtime::config::{Document, Section, Table};
 use http::{HeaderMap, Method, Request, StatusCode};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::{pending, ready};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::broadcast;
 use tower_service::Service;
 
 pub const SECRET: &str = "a secret for tests that is long enough";
@@ -31,6 +35,7 @@ pub const ROOM: &str = "!kitchen:org-a.example";
 pub const SFU_ROOM: &str = "5z8AurUsuturdh6mey5pwvZ9CPbJoI2mud9iFTTkbeU";
 
 static TABLE: Table = FocusConfig::TABLE;
+static POLICY: Table = PolicyConfig::TABLE;
 
 /// What `[focus]` makes of these lines.
 pub fn config(toml: &str, environment: &[(&str, &str)]) -> Result<FocusConfig, String> {
@@ -42,6 +47,14 @@ pub fn config(toml: &str, environment: &[(&str, &str)]) -> Result<FocusConfig, S
     Document::load(&[&TABLE], Some(("hanse.toml", &text)), &lookup)
         .and_then(|document| document.section())
         .map_err(|error| error.to_string())
+}
+
+/// What `[policy]` makes of these lines.
+pub fn policy(toml: &str) -> PolicyConfig {
+    let text = format!("[policy]\n{toml}\n");
+    Document::load(&[&POLICY], Some(("hanse.toml", &text)), &|_| None)
+        .and_then(|document| document.section())
+        .unwrap()
 }
 
 /// A homeserver that knows some tokens, and others that misbehave each in its own way.
@@ -86,19 +99,31 @@ pub enum Mood {
     Silent,
 }
 
-/// An SFU that writes down what it is told.
-#[derive(Default)]
-pub struct Rooms {
-    pub made: Mutex<Vec<NewRoom>>,
-    pub mood: Mutex<Mood>,
+/// What the SFU was told about seats and rooms, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    End(Seat),
+    Rights(Seat, Rights),
+    Mute(Seat, Source),
+    Close(String),
 }
 
-impl Sfu for Rooms {
-    fn create_room<'a>(&'a self, room: &'a NewRoom) -> Answer<'a, Result<(), SfuError>> {
+/// An SFU that writes down what it is told.
+#[derive(Default)]
+pub struct PretendSfu {
+    pub made: Mutex<Vec<NewRoom>>,
+    pub orders: Mutex<Vec<Order>>,
+    pub mood: Mutex<Mood>,
+    /// How long it takes to make a room.
+    pub pause: Mutex<Duration>,
+}
+
+impl PretendSfu {
+    fn take(&self, order: Order) -> Answer<'_, Result<(), SfuError>> {
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Willing => {
-                self.made.lock().unwrap().push(room.clone());
+                self.orders.lock().unwrap().push(order);
                 Box::pin(ready(Ok(())))
             }
             Mood::Refusing => Box::pin(ready(Err(SfuError::Refused("it is full".to_owned())))),
@@ -107,12 +132,166 @@ impl Sfu for Rooms {
     }
 }
 
+impl Sfu for PretendSfu {
+    fn end_seat<'a>(&'a self, seat: &'a Seat) -> Answer<'a, Result<(), SfuError>> {
+        self.take(Order::End(seat.clone()))
+    }
+
+    fn change_rights<'a>(&'a self, seat: &'a Seat, rights: Rights) -> Answer<'a, Result<(), SfuError>> {
+        self.take(Order::Rights(seat.clone(), rights))
+    }
+
+    fn mute<'a>(&'a self, seat: &'a Seat, source: Source) -> Answer<'a, Result<(), SfuError>> {
+        self.take(Order::Mute(seat.clone(), source))
+    }
+
+    fn close_room<'a>(&'a self, room: &'a str) -> Answer<'a, Result<(), SfuError>> {
+        self.take(Order::Close(room.to_owned()))
+    }
+
+    fn create_room<'a>(&'a self, room: &'a NewRoom) -> Answer<'a, Result<(), SfuError>> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Willing => {
+                self.made.lock().unwrap().push(room.clone());
+                let pause = *self.pause.lock().unwrap();
+                Box::pin(async move {
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
+                    Ok(())
+                })
+            }
+            Mood::Refusing => Box::pin(ready(Err(SfuError::Refused("it is full".to_owned())))),
+            Mood::Silent => Box::pin(pending()),
+        }
+    }
+}
+
+/// Matrix rooms as our homeservers know them.
+pub struct PretendRooms {
+    /// Rooms whose events reach us.
+    pub facts: Mutex<HashMap<RoomId, Arc<RoomFacts>>>,
+    /// Who is in rooms whose events do not; `None`: the homeserver does not answer.
+    pub joined: Mutex<Option<HashSet<(RoomId, UserId)>>>,
+    /// How often it was asked about anybody.
+    pub asked: Mutex<usize>,
+    /// What was written into rooms: room, type, content.
+    pub told: Mutex<Vec<(String, String, Value)>>,
+    changes: broadcast::Sender<RoomId>,
+}
+
+impl Default for PretendRooms {
+    fn default() -> Self {
+        PretendRooms {
+            facts: Mutex::default(),
+            joined: Mutex::new(Some(HashSet::new())),
+            asked: Mutex::default(),
+            told: Mutex::default(),
+            changes: broadcast::channel(16).0,
+        }
+    }
+}
+
+impl PretendRooms {
+    /// A state event of a room whose events reach us.
+    pub fn state(&self, room: &str, kind: &str, key: &str, content: Value) {
+        let sender = "@creator:org-a.example";
+        let event = |kind: &str, key: &str, content: Value| {
+            let event = json!({"type": kind, "state_key": key, "sender": sender, "event_id": "$1", "content": content});
+            Event::read(event).unwrap()
+        };
+        let room: RoomId = room.parse().unwrap();
+        let create = event("m.room.create", "", json!({"room_version": "11"}));
+        let mut rooms = self.facts.lock().unwrap();
+        let facts = rooms
+            .entry(room.clone())
+            .or_insert_with(|| Arc::new(RoomFacts::read(&[create]).unwrap()));
+        let facts = Arc::make_mut(facts);
+        facts.apply(&event(kind, key, content)).unwrap();
+        drop(rooms);
+        let _ = self.changes.send(room);
+    }
+
+    /// Somebody's membership in such a room.
+    pub fn member(&self, room: &str, user: &str, membership: &str) {
+        self.state(room, "m.room.member", user, json!({"membership": membership}));
+    }
+
+    /// Whether somebody is in a room whose events do not reach us.
+    pub fn set_joined(&self, room: &str, user: &str, is_joined: bool) {
+        let who = (room.parse().unwrap(), user.parse().unwrap());
+        let mut joined = self.joined.lock().unwrap();
+        let joined = joined.as_mut().unwrap();
+        if is_joined {
+            joined.insert(who);
+        } else {
+            joined.remove(&who);
+        }
+    }
+}
+
+impl Rooms for PretendRooms {
+    fn is_joined<'a>(&'a self, room: &'a RoomId, user: &'a UserId) -> Answer<'a, Result<bool, RoomsError>> {
+        *self.asked.lock().unwrap() += 1;
+        let joined = self.joined.lock().unwrap();
+        let answer = match &*joined {
+            Some(joined) => Ok(joined.contains(&(room.clone(), user.clone()))),
+            None => Err(RoomsError::Unreachable("no connection to it".to_owned())),
+        };
+        Box::pin(ready(answer))
+    }
+
+    fn facts(&self, room: &RoomId) -> Option<Arc<RoomFacts>> {
+        self.facts.lock().unwrap().get(room).cloned()
+    }
+
+    fn tell<'a>(
+        &'a self,
+        room: &'a RoomId,
+        kind: &'a str,
+        content: &'a serde_json::Map<String, Value>,
+    ) -> Answer<'a, Result<(), RoomsError>> {
+        let told = (room.to_string(), kind.to_owned(), Value::Object(content.clone()));
+        self.told.lock().unwrap().push(told);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn changes(&self) -> broadcast::Receiver<RoomId> {
+        self.changes.subscribe()
+    }
+}
+
 /// A focus of `org-a.example`.
 pub struct Bench {
+    pub focus: Arc<Focus>,
     pub homeservers: Arc<Homeservers>,
-    pub rooms: Arc<Rooms>,
+    pub rooms: Arc<PretendSfu>,
     pub now: Arc<Mutex<Now>>,
     router: axum::Router,
+}
+
+/// What a focus is put between.
+struct Parts {
+    homeservers: Arc<Homeservers>,
+    rooms: Arc<PretendSfu>,
+    now: Arc<Mutex<Now>>,
+}
+
+impl Parts {
+    fn around(self, focus: Focus) -> Bench {
+        let focus = Arc::new(focus);
+        let bench = Bench {
+            router: router(Arc::clone(&focus)),
+            focus,
+            homeservers: self.homeservers,
+            rooms: self.rooms,
+            now: self.now,
+        };
+        bench.knows("@alice:org-a.example", "alices-token");
+        bench.knows("@bob:org-b.example", "bobs-token");
+        bench
+    }
 }
 
 impl Bench {
@@ -120,11 +299,38 @@ impl Bench {
         Bench::with("full_access_homeservers = [\"org-a.example\"]")
     }
 
+    /// Without anybody who tells about rooms.
     pub fn with(toml: &str) -> Self {
+        Self::made(toml, None)
+    }
+
+    /// With homeservers that tell about rooms.
+    pub fn told(rooms: &Arc<PretendRooms>) -> Self {
+        Self::made(
+            "full_access_homeservers = [\"org-a.example\"]",
+            Some(Arc::clone(rooms) as _),
+        )
+    }
+
+    /// With an SFU that outlives the focus: its seats are kept in this store.
+    pub async fn told_and_kept(rooms: &Arc<PretendRooms>, store: &Store) -> Self {
+        let (focus, rest) = Self::parts(
+            "full_access_homeservers = [\"org-a.example\"]",
+            Some(Arc::clone(rooms) as _),
+        );
+        rest.around(focus.with_kept_seats(store.clone()).await.unwrap())
+    }
+
+    fn made(toml: &str, rooms: Option<Arc<dyn Rooms>>) -> Self {
+        let (focus, rest) = Self::parts(toml, rooms);
+        rest.around(focus)
+    }
+
+    fn parts(toml: &str, rooms: Option<Arc<dyn Rooms>>) -> (Focus, Parts) {
         let toml = format!("sfu_url = \"{SFU_URL}\"\n{toml}");
         let settings = config(&toml, &[]).unwrap().settings.unwrap();
         let homeservers = Arc::new(Homeservers::default());
-        let rooms = Arc::new(Rooms::default());
+        let sfu = Arc::new(PretendSfu::default());
         let now = Arc::new(Mutex::new(Now {
             instant: hanse_runtime::clock::now(),
             unix_s: NOW_UNIX_S,
@@ -133,17 +339,23 @@ impl Bench {
             let now = Arc::clone(&now);
             Arc::new(move || *now.lock().unwrap())
         };
-        let (homeserver, sfu) = (Arc::clone(&homeservers) as _, Arc::clone(&rooms) as _);
-        let focus = Focus::new(&settings, key(), homeserver, sfu, clock);
-        let bench = Bench {
-            homeservers,
+        let ports = Ports {
+            homeserver: Arc::clone(&homeservers) as _,
             rooms,
-            now,
-            router: router(Arc::new(focus)),
+            sfu: Arc::clone(&sfu) as _,
+            clock,
         };
-        bench.knows("@alice:org-a.example", "alices-token");
-        bench.knows("@bob:org-b.example", "bobs-token");
-        bench
+        let policy = SitePolicy {
+            full_access: settings.full_access.clone(),
+            rules: policy(""),
+            blocked: HashSet::new(),
+        };
+        let parts = Parts {
+            homeservers,
+            rooms: sfu,
+            now,
+        };
+        (Focus::new(&settings, policy, key(), ports), parts)
     }
 
     /// The same focus below a path, as a server that does more than this nests it.
@@ -166,7 +378,7 @@ impl Bench {
     }
 
     /// Names of the rooms that were made.
-    pub fn made(&self) -> Vec<String> {
+    pub fn rooms_made(&self) -> Vec<String> {
         let made = self.rooms.made.lock().unwrap();
         made.iter().map(|room| room.name.clone()).collect()
     }
@@ -198,6 +410,22 @@ impl Bench {
     pub async fn post_json(&self, path: &str, body: &Value) -> Reply {
         self.post(path, body.to_string()).await
     }
+}
+
+/// The next thing that the SFU is told, in virtual time; `None`: nothing within 10 s.
+pub async fn next_order(bench: &Bench, seen: &mut usize) -> Option<Order> {
+    let looked = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let order = bench.rooms.orders.lock().unwrap().get(*seen).cloned();
+            if let Some(order) = order {
+                return order;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let order = looked.await.ok()?;
+    *seen += 1;
+    Some(order)
 }
 
 pub fn key() -> ApiKey {

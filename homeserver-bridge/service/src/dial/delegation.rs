@@ -1,10 +1,9 @@
-//! What is remembered about who delegates to whom: the answers of `/.well-known/matrix/server`.
+//! What is remembered about who delegates to whom: the answers of `/.well-known/matrix/server` and `…/client`.
 
 use super::DialError;
 use super::limits::{
     DELEGATION_LIFETIME_DEFAULT, DELEGATION_LIFETIME_MAX, DELEGATION_LIFETIME_MIN, DELEGATIONS_MAX,
 };
-use crate::server_name::ServerName;
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 use moka::future::Cache;
@@ -12,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A delegation as it was read, and for how long it may be believed.
-pub(super) struct Delegated {
-    pub(super) to: ServerName,
+pub(super) struct Delegated<T> {
+    pub(super) to: T,
     pub(super) lifetime: Duration,
 }
 
@@ -21,9 +20,9 @@ pub(super) struct Delegated {
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 #[derive(Clone)]
-struct Remembered {
+struct Remembered<T> {
     /// `Err` only for what says nothing about the server; it is forgotten at once.
-    outcome: Result<Option<ServerName>, DialError>,
+    outcome: Result<Option<T>, DialError>,
     /// Until then nobody asks again.
     fresh_until: Instant,
     /// Until then `outcome` stands in for an answer that does not come.
@@ -31,12 +30,12 @@ struct Remembered {
 }
 
 /// By host name. However many ask for one name at a time, it is fetched once.
-pub(super) struct Delegations {
-    cache: Cache<String, Remembered>,
+pub(super) struct Delegations<T> {
+    cache: Cache<String, Remembered<T>>,
     clock: Clock,
 }
 
-impl Delegations {
+impl<T: Clone + Send + Sync + 'static> Delegations<T> {
     pub(super) fn new(clock: Clock) -> Self {
         Delegations {
             cache: Cache::new(DELEGATIONS_MAX),
@@ -49,8 +48,8 @@ impl Delegations {
     pub(super) async fn of(
         &self,
         host: &str,
-        fetch: impl Future<Output = Result<Delegated, DialError>>,
-    ) -> Result<Option<ServerName>, DialError> {
+        fetch: impl Future<Output = Result<Delegated<T>, DialError>>,
+    ) -> Result<Option<T>, DialError> {
         let now = (self.clock)();
         let before = self.cache.get(host).await;
         let found = async {
@@ -65,7 +64,11 @@ impl Delegations {
             .outcome
     }
 
-    fn judge(&self, fetched: Result<Delegated, DialError>, before: Option<Remembered>) -> Remembered {
+    fn judge(
+        &self,
+        fetched: Result<Delegated<T>, DialError>,
+        before: Option<Remembered<T>>,
+    ) -> Remembered<T> {
         let now = (self.clock)();
         match fetched {
             Ok(delegated) => Remembered {
@@ -113,12 +116,13 @@ pub(super) fn lifetime(headers: &HeaderMap) -> Duration {
 mod tests {
     use super::*;
     use futures_util::future::join_all;
+    use hanse_matrixrtc::ServerName;
     use http::HeaderValue;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     struct World {
-        delegations: Delegations,
+        delegations: Delegations<ServerName>,
         now: Arc<Mutex<Instant>>,
         fetches: AtomicU32,
     }
@@ -145,7 +149,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 let to = to.ok_or(DialError::TimedOut)?;
                 Ok(Delegated {
-                    to: ServerName::parse(to).unwrap(),
+                    to: to.parse().unwrap(),
                     lifetime: Duration::from_secs(600),
                 })
             };

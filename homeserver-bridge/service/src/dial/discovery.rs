@@ -2,13 +2,14 @@
 //! comments are its steps.
 
 use super::address::PermittedAddress;
+use super::client_api::ClientApi;
 use super::delegation::{Delegated, lifetime};
-use super::exchange::Destination;
+use super::exchange::{Destination, Question};
 use super::limits::{ADDRESSES_MAX, REDIRECTS_MAX, SERVICES_MAX, WELL_KNOWN_BYTES_MAX};
 use super::resolver::{LookupFailed, Service};
 use super::{DialError, Dialler};
-use crate::server_name::{Host, ServerName};
 use futures_util::future::{join, join_all};
+use hanse_matrixrtc::{Host, ServerName};
 use hanse_runtime::Redacted;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
@@ -24,13 +25,29 @@ const FEDERATION_PORT: u16 = 8448;
 /// The port of `https`.
 const HTTPS_PORT: u16 = 443;
 
-const WELL_KNOWN_PATH: &str = "/.well-known/matrix/server";
+/// Whom a server delegates its federation API to.
+const SERVER_WELL_KNOWN: &str = "/.well-known/matrix/server";
 
-/// The body of a well-known.
+/// Where a server's client-server API is.
+const CLIENT_WELL_KNOWN: &str = "/.well-known/matrix/client";
+
+/// The body of the first.
 #[derive(Deserialize)]
-struct WellKnown {
+struct ServerWellKnown {
     #[serde(rename = "m.server")]
     server: String,
+}
+
+/// The body of the second, as far as it matters.
+#[derive(Deserialize)]
+struct ClientWellKnown {
+    #[serde(rename = "m.homeserver")]
+    homeserver: ClientWellKnownHomeserver,
+}
+
+#[derive(Deserialize)]
+struct ClientWellKnownHomeserver {
+    base_url: String,
 }
 
 impl Dialler {
@@ -42,21 +59,54 @@ impl Dialler {
         if name.port().is_some() {
             return self.at(name, FEDERATION_PORT).await; // 2
         }
-        let delegated = self.delegations.of(host, self.well_known(name)).await?;
+        let delegated = self
+            .delegations
+            .of(
+                &host,
+                self.well_known(name, SERVER_WELL_KNOWN, |body| {
+                    let found: ServerWellKnown = serde_json::from_slice(body).ok()?;
+                    found.server.parse().ok()
+                }),
+            )
+            .await?;
         let name = delegated.as_ref().unwrap_or(name);
         match name.host() {
             // 3.3 to 3.5 for a delegated name, 4 to 6 without delegation
-            Host::Name(host) if name.port().is_none() => self.by_services(name, host).await,
+            Host::Name(host) if name.port().is_none() => self.by_services(name, &host).await,
             _ => self.at(name, FEDERATION_PORT).await, // 3.1, 3.2
         }
+    }
+
+    /// Where the client-server API of a name is, as its well-known says. Unlike for federation there is no other way to know
+    /// (client-server API, "Server discovery"), so without one there is none.
+    pub(super) async fn discover_client_api(&self, name: &ServerName) -> Result<ClientApi, DialError> {
+        // The well-known is at the host, whatever port the name has.
+        let host = match name.host() {
+            Host::Name(host) => host,
+            Host::Address(_) => return Err(DialError::WellKnown),
+        };
+        let at: ServerName = host.parse().map_err(|_| DialError::WellKnown)?;
+        let found = self.client_apis.of(
+            &host,
+            self.well_known(&at, CLIENT_WELL_KNOWN, |body| {
+                let found: ClientWellKnown = serde_json::from_slice(body).ok()?;
+                ClientApi::read(&found.homeserver.base_url)
+            }),
+        );
+        found.await?.ok_or(DialError::WellKnown)
+    }
+
+    /// The host of a client-server API.
+    pub(super) async fn client_api_host(&self, api: &ClientApi) -> Result<Destination, DialError> {
+        self.at(&api.host, HTTPS_PORT).await
     }
 
     /// The host at the name itself, at the port that it names or else `port`.
     async fn at(&self, name: &ServerName, port: u16) -> Result<Destination, DialError> {
         let port = name.port().unwrap_or(port);
         let addresses = match name.host() {
-            Host::Address(address) => vec![SocketAddr::new(*address, port)],
-            Host::Name(host) => self.addresses(host, port).await,
+            Host::Address(address) => vec![SocketAddr::new(address, port)],
+            Host::Name(host) => self.addresses(&host, port).await,
         };
         self.destination(name, addresses)
     }
@@ -108,33 +158,39 @@ impl Dialler {
         }
         Ok(Destination {
             addresses: permitted,
-            certificate_name: certificate_name(name.host())?,
+            certificate_name: certificate_name(&name.host())?,
             host_header: name.as_str().to_owned(),
         })
     }
 
-    /// Asks the name whom it delegates to (3). Every error means that it does not (4).
-    async fn well_known(&self, name: &ServerName) -> Result<Delegated, DialError> {
-        let found = timeout(self.timeouts.well_known, self.fetch_well_known(name))
+    /// Asks the name for a well-known (3). Every error means that there is none (4).
+    async fn well_known<T>(
+        &self,
+        name: &ServerName,
+        path: &str,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Delegated<T>, DialError> {
+        let found = timeout(self.timeouts.well_known, self.fetch_well_known(name, path, read))
             .await
             .unwrap_or(Err(DialError::TimedOut));
         match &found {
-            Ok(delegated) => debug!(
-                server = %Redacted(name.as_str()),
-                to = %Redacted(delegated.to.as_str()),
-                "its well-known delegates"
-            ),
-            Err(error) => debug!(server = %Redacted(name.as_str()), %error, "no delegation"),
+            Ok(_) => debug!(server = %Redacted(name.as_str()), path, "its well-known delegates"),
+            Err(error) => debug!(server = %Redacted(name.as_str()), path, %error, "no well-known"),
         }
         found
     }
 
-    async fn fetch_well_known(&self, name: &ServerName) -> Result<Delegated, DialError> {
-        let mut place = (name.clone(), WELL_KNOWN_PATH.to_owned());
+    async fn fetch_well_known<T>(
+        &self,
+        name: &ServerName,
+        path: &str,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Delegated<T>, DialError> {
+        let mut place = (name.clone(), path.to_owned());
         for _ in 0..=REDIRECTS_MAX {
             let destination = self.at(&place.0, HTTPS_PORT).await?;
             let answer = self
-                .exchange(&destination, &place.1, WELL_KNOWN_BYTES_MAX)
+                .exchange(&destination, Question::Get(&place.1), WELL_KNOWN_BYTES_MAX)
                 .await?;
             if answer.status().is_redirection() {
                 place = redirected(&place.0, answer.headers()).ok_or(DialError::WellKnown)?;
@@ -143,9 +199,8 @@ impl Dialler {
             if answer.status() != StatusCode::OK {
                 return Err(DialError::WellKnown);
             }
-            let found: WellKnown = serde_json::from_slice(answer.body()).map_err(|_| DialError::WellKnown)?;
             return Ok(Delegated {
-                to: ServerName::parse(&found.server).map_err(|_| DialError::WellKnown)?,
+                to: read(answer.body()).ok_or(DialError::WellKnown)?,
                 lifetime: lifetime(answer.headers()),
             });
         }
@@ -161,7 +216,7 @@ fn redirected(from: &ServerName, headers: &HeaderMap) -> Option<(ServerName, Str
         Some(scheme) if scheme.eq_ignore_ascii_case("https://") => {
             let rest = location.get(8..)?;
             let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-            (ServerName::parse(authority).ok()?, path)
+            (authority.parse::<ServerName>().ok()?, path)
         }
         // `//host/path` is another host in the scheme of this one.
         _ if location.starts_with('/') && !location.starts_with("//") => (from.clone(), location),
@@ -189,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_redirect_leads_to_https_or_to_another_path_and_nowhere_else() {
-        let from = ServerName::parse("org-a.example:444").unwrap();
+        let from = "org-a.example:444".parse::<ServerName>().unwrap();
         let follow = |location: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_str(location).unwrap());

@@ -1,4 +1,4 @@
-//! One question to one host: connect, TLS, one GET, one answer, close. Nothing here looks a name up.
+//! One question to one host: connect, TLS, one request, one answer, close. Nothing here looks a name up.
 
 use super::address::PermittedAddress;
 use super::gate::{Gate, HostPass};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response, header};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::pin::pin;
@@ -28,22 +28,44 @@ pub(super) struct Destination {
     pub(super) host_header: String,
 }
 
+/// What to ask.
+#[derive(Clone, Copy)]
+pub(super) enum Question<'a> {
+    /// `GET` this path and query.
+    Get(&'a str),
+    /// `POST` an empty object to this path.
+    Post(&'a str),
+}
+
+impl Question<'_> {
+    fn request(self, host: &str) -> Result<Request<Full<Bytes>>, DialError> {
+        let (request, body) = match self {
+            Question::Get(path_and_query) => (Request::get(path_and_query), Bytes::new()),
+            Question::Post(path) => {
+                let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+                (request, Bytes::from_static(b"{}"))
+            }
+        };
+        request
+            .header(header::HOST, host)
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, "Hanse")
+            .header(header::CONNECTION, "close")
+            .body(Full::new(body))
+            .map_err(|_| DialError::Request)
+    }
+}
+
 /// Asks, and reads at most `body_bytes_max` of the answer. Its time limit is the caller's; dropped, it closes the connection.
-pub(super) async fn get(
+pub(super) async fn ask(
     destination: &Destination,
-    path_and_query: &str,
+    question: Question<'_>,
     body_bytes_max: usize,
     tls: &TlsConnector,
     gate: &Gate,
     timeouts: &Timeouts,
 ) -> Result<Response<Bytes>, DialError> {
-    let request = Request::get(path_and_query)
-        .header(header::HOST, &destination.host_header)
-        .header(header::ACCEPT, "application/json")
-        .header(header::USER_AGENT, "Hanse")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| DialError::Request)?;
+    let request = question.request(&destination.host_header)?;
     let (stream, _pass) = connect(&destination.addresses, gate, timeouts).await?;
     let stream = tls
         .connect(destination.certificate_name.clone(), stream)

@@ -1,6 +1,7 @@
 //! The guarded dialler: the only way from here to a server that a stranger named.
 //!
-//! In: a server name and a path. Out: the answer of that homeserver's federation API, whatever its status. On the way:
+//! In: a server name and a path. Out: the answer of that homeserver's federation API, or client-server API, whatever its
+//! status. On the way:
 //! discovery as the Matrix server-server API has it ("Resolving server names"): an address or a port in the name is taken as it
 //! is; else `https://<name>/.well-known/matrix/server` may delegate to another name; else SRV records; else port 8448.
 //!
@@ -8,6 +9,7 @@
 //! name that discovery ended at. Every step has its limit in [`limits`].
 
 pub mod address;
+mod client_api;
 mod delegation;
 mod discovery;
 mod exchange;
@@ -18,11 +20,13 @@ pub mod resolver;
 pub use delegation::Clock;
 
 use crate::config::HomeserversConfig;
-use crate::server_name::ServerName;
 use address::AllowedNetworks;
 use bytes::Bytes;
+use client_api::ClientApi;
 use delegation::Delegations;
+use exchange::Question;
 use gate::Gate;
+use hanse_matrixrtc::ServerName;
 use http::Response;
 use limits::{ANSWER_BYTES_MAX, Timeouts};
 use resolver::{Resolve, SystemResolver};
@@ -118,7 +122,8 @@ pub struct Dialler {
     tls: TlsConnector,
     timeouts: Timeouts,
     gate: Gate,
-    delegations: Delegations,
+    delegations: Delegations<ServerName>,
+    client_apis: Delegations<ClientApi>,
 }
 
 impl Dialler {
@@ -151,7 +156,8 @@ impl Dialler {
             tls: TlsConnector::from(Arc::new(tls_config(config)?)),
             timeouts,
             gate: Gate::new(),
-            delegations: Delegations::new(clock),
+            delegations: Delegations::new(clock.clone()),
+            client_apis: Delegations::new(clock),
         })
     }
 
@@ -161,12 +167,40 @@ impl Dialler {
     ///
     /// When there is no whole answer within the limits.
     pub async fn get(&self, server: &ServerName, path_and_query: &str) -> Result<Response<Bytes>, DialError> {
-        let _question = self.gate.begin_question()?;
-        let answer = async {
+        self.within_limits(async {
             let destination = self.discover(server).await?;
-            self.exchange(&destination, path_and_query, ANSWER_BYTES_MAX)
+            self.exchange(&destination, Question::Get(path_and_query), ANSWER_BYTES_MAX)
                 .await
-        };
+        })
+        .await
+    }
+
+    /// `POST {}` to `path` of the client-server API of the homeserver of that name, wherever its well-known says that it is.
+    /// Nothing goes along that proves who asks.
+    ///
+    /// # Errors
+    ///
+    /// When there is no whole answer within the limits, or no well-known.
+    pub async fn post_to_client_api(
+        &self,
+        server: &ServerName,
+        path: &str,
+    ) -> Result<Response<Bytes>, DialError> {
+        self.within_limits(async {
+            let api = self.discover_client_api(server).await?;
+            let destination = self.client_api_host(&api).await?;
+            let path = format!("{}{path}", api.path);
+            self.exchange(&destination, Question::Post(&path), ANSWER_BYTES_MAX)
+                .await
+        })
+        .await
+    }
+
+    async fn within_limits(
+        &self,
+        answer: impl Future<Output = Result<Response<Bytes>, DialError>>,
+    ) -> Result<Response<Bytes>, DialError> {
+        let _question = self.gate.begin_question()?;
         timeout(self.timeouts.whole, answer)
             .await
             .unwrap_or(Err(DialError::TimedOut))
@@ -175,12 +209,12 @@ impl Dialler {
     async fn exchange(
         &self,
         destination: &exchange::Destination,
-        path_and_query: &str,
+        question: Question<'_>,
         body_bytes_max: usize,
     ) -> Result<Response<Bytes>, DialError> {
-        exchange::get(
+        exchange::ask(
             destination,
-            path_and_query,
+            question,
             body_bytes_max,
             &self.tls,
             &self.gate,
@@ -190,7 +224,7 @@ impl Dialler {
     }
 }
 
-fn tls_config(config: &HomeserversConfig) -> Result<ClientConfig, DiallerError> {
+pub(crate) fn tls_config(config: &HomeserversConfig) -> Result<ClientConfig, DiallerError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     // Small containers come without a store.

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Log lines of the current thread from here on.
@@ -14,7 +13,8 @@ impl Log {
     pub fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::TRACE)
+            // Those that `hanse_runtime::telemetry` keeps quiet whatever the configuration says.
+            .with_env_filter("trace,hyper=warn,hyper_util=warn,reqwest=warn")
             .with_ansi(false)
             .with_writer(log.clone())
             .finish();

@@ -3,6 +3,7 @@
 // Each test file is a crate of its own and uses its part of this.
 #![allow(dead_code)]
 
+pub mod homeserver;
 mod log;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use hanse_bridge::dial::Dialler;
 use hanse_bridge::dial::address::AllowedNetworks;
 use hanse_bridge::dial::limits::Timeouts;
 use hanse_bridge::dial::resolver::{LookupFailed, Resolve, Service};
-use hanse_bridge::{Bridge, HomeserversConfig};
+use hanse_bridge::{Bridge, HomeserversConfig, Pace};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -42,7 +43,9 @@ pub const WELL_KNOWN: &str = "/.well-known/matrix/server";
 /// What one request was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
+    pub method: String,
     pub host: String,
+    pub token: Option<String>,
     pub path: String,
     pub query: Option<String>,
 }
@@ -110,7 +113,12 @@ impl World {
 
     /// A bridge that believes this world's authority, or not.
     pub fn bridge_that_believes(&self, authority: bool) -> Bridge {
-        let config = HomeserversConfig {
+        self.bridge_of(self.config(authority), Pace::default())
+    }
+
+    /// What the configuration says, with this world's authority or without.
+    pub fn config(&self, authority: bool) -> HomeserversConfig {
+        HomeserversConfig {
             allowed_networks: AllowedNetworks::new(
                 self.allowed
                     .iter()
@@ -121,10 +129,16 @@ impl World {
                 .then(|| self.authority.der().clone())
                 .into_iter()
                 .collect(),
-        };
+            ..HomeserversConfig::default()
+        }
+    }
+
+    /// A bridge of this configuration that asks this world's name servers.
+    pub fn bridge_of(&self, config: HomeserversConfig, pace: Pace) -> Bridge {
         let clock = self.clock.clone();
         let clock = Arc::new(move || *clock.lock().unwrap());
-        Bridge::over(Dialler::with_surroundings(&config, self.names.clone(), self.timeouts, clock).unwrap())
+        let dialler = Dialler::with_surroundings(&config, self.names.clone(), self.timeouts, clock).unwrap();
+        Bridge::over(dialler, &config, pace).unwrap()
     }
 
     /// Starts a server on a free port, with a certificate for these names.
@@ -210,7 +224,10 @@ async fn answer(
     asked: &Mutex<Vec<Asked>>,
     handler: &Handler,
 ) -> Result<Answer, Infallible> {
+    let token = request.headers().get("authorization");
     let request = Asked {
+        method: request.method().to_string(),
+        token: token.map(|token| token.to_str().unwrap().to_owned()),
         host: request.headers()["host"].to_str().unwrap().to_owned(),
         path: request.uri().path().to_owned(),
         query: request.uri().query().map(str::to_owned),

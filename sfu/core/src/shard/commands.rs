@@ -79,6 +79,18 @@ impl Shard {
                 }
                 self.seek_key_frames(now, key);
             }
+            MediaCommand::LimitDownlink {
+                connection,
+                bits_per_second,
+            } => {
+                let Some(&key) = self.connection_keys.get(&connection) else {
+                    return;
+                };
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.downlink.set_cap(bits_per_second);
+                }
+                self.share_downlink(now, key);
+            }
             MediaCommand::RequestKeyFrame { track } => {
                 let Some(&key) = self.track_keys.get(&track) else {
                     return;

@@ -244,6 +244,14 @@ impl World {
         self.command(MediaCommand::SetWant { down_track, want });
     }
 
+    pub fn limit_downlink(&mut self, person: Person, bits_per_second: Option<u64>) {
+        let connection = self.client(person).connection;
+        self.command(MediaCommand::LimitDownlink {
+            connection,
+            bits_per_second,
+        });
+    }
+
     pub fn close(&mut self, person: Person) {
         let connection = self.client(person).connection;
         self.command(MediaCommand::CloseConnection { connection });

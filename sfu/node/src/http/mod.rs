@@ -2,13 +2,15 @@
 //! node. Paths, statuses and bodies are LiveKit's, because its clients act on them.
 
 mod access;
+mod forwarded;
 mod server;
 mod signal;
 mod socket;
 mod twirp;
 mod upgrade;
 
-pub(crate) use server::{Server, bind};
+pub use forwarded::TrustedProxies;
+pub use server::{Server, bind};
 pub(crate) use socket::SocketCount;
 
 use crate::control::Inputs;

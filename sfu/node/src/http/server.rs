@@ -1,5 +1,6 @@
 //! Listening and serving: one task per connection, a bound on connections, a limit for slow request heads.
 
+use super::forwarded::TrustedProxies;
 use axum::Router;
 use axum::body::Body;
 use http::{Request, Uri};
@@ -9,7 +10,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -38,7 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// When the address is not ours or the port is taken.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -51,17 +52,24 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// The tasks that accept connections. Dropping it stops them; connections that are open go on.
-pub(crate) struct Server {
+pub struct Server {
     accepting: Vec<JoinHandle<()>>,
 }
 
 impl Server {
     /// Serves on all of these.
-    pub(crate) fn start(listeners: Vec<TcpListener>, router: &Router) -> Self {
+    pub fn start(listeners: Vec<TcpListener>, router: &Router, proxies: &TrustedProxies) -> Self {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let accepting = listeners
             .into_iter()
-            .map(|listener| tokio::spawn(accept(listener, router.clone(), Arc::clone(&places))))
+            .map(|listener| {
+                tokio::spawn(accept(
+                    listener,
+                    router.clone(),
+                    proxies.clone(),
+                    Arc::clone(&places),
+                ))
+            })
             .collect();
         Server { accepting }
     }
@@ -75,16 +83,16 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, places: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, router: Router, proxies: TrustedProxies, places: Arc<Semaphore>) {
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let router = router.clone();
+            Ok((stream, peer)) => {
+                let (router, proxies) = (router.clone(), proxies.clone());
                 tokio::spawn(async move {
-                    serve(stream, router).await;
+                    serve(stream, router, peer.ip(), proxies).await;
                     drop(place);
                 });
             }
@@ -96,11 +104,14 @@ async fn accept(listener: TcpListener, router: Router, places: Arc<Semaphore>) {
     }
 }
 
-async fn serve(stream: TcpStream, router: Router) {
+async fn serve(stream: TcpStream, router: Router, peer: IpAddr, proxies: TrustedProxies) {
     // Signalling messages are small and wanted at once.
     let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         let mut router = router.clone();
+        if let Some(client) = proxies.client(peer, request.headers()) {
+            request.extensions_mut().insert(client);
+        }
         async move { Ok::<_, Infallible>(answer(&mut router, collapse_slashes(request)).await) }
     });
     let connection = http1::Builder::new()

@@ -101,6 +101,12 @@ impl Media {
             MediaCommand::RequestKeyFrame { track } => {
                 assert!(self.live().contains(&track), "a key frame of nothing");
             }
+            MediaCommand::LimitDownlink { connection, .. } => {
+                assert!(
+                    self.connections.contains_key(&connection),
+                    "a limit for no connection"
+                );
+            }
             MediaCommand::CloseConnection { connection } => self.forget(connection),
         }
     }

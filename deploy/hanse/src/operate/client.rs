@@ -1,0 +1,182 @@
+//! The side that asks: subcommands that speak to the running server.
+
+use super::{ANSWER_BYTES_MAX, Blocked, BlockedHomeservers, Reply, Request, Unblocked, table};
+use crate::settings::operator_socket;
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use hanse_focus::calls::{CallWithPeople, Calls, Removed};
+use hanse_focus::{ServerName, UserId};
+use hanse_runtime::clock;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the server may say nothing. It waits for its SFU and its database for less.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// The exit code when no server answers; 1: it answers and refuses, 2: the command line is wrong.
+const NO_SERVER: u8 = 3;
+
+/// What the running server is asked.
+#[derive(Subcommand)]
+pub enum OperatorCommand {
+    /// List the calls that are going on, with the Matrix room and how many people of which homeserver.
+    Calls(Place),
+    /// Show who is in a call, and what they may do.
+    Call {
+        /// The call, by its id in `hanse calls` or any beginning of it that no other call has.
+        id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End somebody's place in calls on this server. They may come again; to keep them out, remove them from the room.
+    Remove {
+        /// The Matrix id, as @bob:org-b.example.
+        user: UserId,
+        /// Only in this call, by its id or a beginning of it.
+        #[arg(long, value_name = "ID")]
+        call: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Let nobody of a homeserver into calls on this server, and end the places that its people have.
+    Block {
+        /// The homeserver, as in its users' ids behind the colon.
+        server: ServerName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take a homeserver off the list of blocked ones.
+    Unblock {
+        /// The homeserver, as in its users' ids behind the colon.
+        server: ServerName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the homeservers that are blocked.
+    Blocked(Place),
+}
+
+/// Which server is asked, and how it is said.
+#[derive(Args)]
+pub struct Place {
+    /// The configuration file of the running server; it says where the socket is.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The socket of the running server; without it, what the configuration says.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks, and prints what comes back.
+///
+/// # Errors
+///
+/// A sentence: a configuration that cannot be read, or an answer that makes no sense.
+pub fn run(command: OperatorCommand) -> Result<ExitCode> {
+    let (request, place, show): (Request, Place, fn(Value) -> Result<String>) = match command {
+        OperatorCommand::Calls(place) => (Request::Calls {}, place, |answer| {
+            Ok(table::calls(&read::<Calls>(answer)?, clock::unix_ms()))
+        }),
+        OperatorCommand::Call { id, place } => (Request::Call { id }, place, |answer| {
+            Ok(table::call(&read::<CallWithPeople>(answer)?, clock::unix_ms()))
+        }),
+        OperatorCommand::Remove { user, call, place } => {
+            let user_id = user.to_string();
+            (Request::Remove { user_id, call }, place, |answer| {
+                Ok(table::removed(read::<Removed>(answer)?))
+            })
+        }
+        OperatorCommand::Block { server, place } => {
+            let homeserver = server.to_string();
+            (Request::Block { homeserver }, place, |answer| {
+                Ok(table::blocked(&read::<Blocked>(answer)?))
+            })
+        }
+        OperatorCommand::Unblock { server, place } => {
+            let homeserver = server.to_string();
+            (Request::Unblock { homeserver }, place, |answer| {
+                Ok(table::unblocked(&read::<Unblocked>(answer)?))
+            })
+        }
+        OperatorCommand::Blocked(place) => (Request::Blocked {}, place, |answer| {
+            Ok(table::all_blocked(
+                &read::<BlockedHomeservers>(answer)?,
+                clock::unix_ms(),
+            ))
+        }),
+    };
+    let path = match place.socket {
+        Some(path) => path,
+        None => operator_socket(place.config.as_deref())?,
+    };
+    let stream = match UnixStream::connect(&path) {
+        Ok(stream) => stream,
+        Err(error) => {
+            eprintln!("hanse: {}", no_server(&path, &error));
+            return Ok(ExitCode::from(NO_SERVER));
+        }
+    };
+    let reply = match ask(stream, &request) {
+        Ok(reply) => reply,
+        Err(error) => {
+            eprintln!(
+                "hanse: the server at {} did not answer: {error:#}",
+                path.display()
+            );
+            return Ok(ExitCode::from(NO_SERVER));
+        }
+    };
+    match reply {
+        Reply::Answer(answer) => {
+            let text = if place.json {
+                format!("{answer:#}\n")
+            } else {
+                show(answer)?
+            };
+            // Whoever reads may have read enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+        Reply::Refused(sentence) => {
+            eprintln!("hanse: {}", table::printable(&sentence));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn ask(mut stream: UnixStream, request: &Request) -> Result<Reply> {
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
+    serde_json::from_slice(&answer).context("its answer is incomplete")
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> Result<T> {
+    serde_json::from_value(answer).context("the server answers in another way; is it of the same version?")
+}
+
+fn no_server(path: &Path, error: &std::io::Error) -> String {
+    let name = path.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
+            "no server answers at {name}: it does not run, or has its socket elsewhere. Name its configuration with \
+             --config, or its socket with --socket"
+        ),
+        ErrorKind::PermissionDenied => {
+            format!("you may not open {name}: only root and the user that the server runs as may")
+        }
+        _ => format!("the server cannot be asked at {name}: {error}"),
+    }
+}
