@@ -17,9 +17,9 @@ const NO_LIMIT = { per_second: 1000, burst_count: 1000 };
  * Starts a Synapse with an empty SQLite database.
  *
  * `name`: its server name without the port. `folder` holds everything of it. `certificates` holds `ca.pem`, `NAME.pem` and
- * `NAME.key`. `focus`: the address of the focus that its users are sent to. `started` is given the program at once.
+ * `NAME.key`. `lines`: what `hanse setup` has printed for its configuration. `started` is given the program at once.
  */
-export async function startHomeserver({ name, python, folder, certificates, clientPort, federationPort, focus, started }) {
+export async function startHomeserver({ name, python, folder, certificates, clientPort, federationPort, lines, started }) {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const secret = randomBytes(32).toString("hex");
   const database = join(folder, "homeserver.db");
@@ -53,18 +53,11 @@ export async function startHomeserver({ name, python, folder, certificates, clie
     form_secret: randomBytes(32).toString("hex"),
     // Passwords guard nothing here.
     bcrypt_rounds: 4,
-    // What calls need: where the focus is (MSC4143), members who leave by themselves (MSC4140), memberships that need no
-    // power (MSC4354), state after a gap (MSC4222), ringing (MSC4075).
-    matrix_rtc: { transports: [{ type: "livekit", livekit_service_url: focus }] },
-    max_event_delay_duration: "24h",
-    experimental_features: {
-      msc4143_enabled: true,
-      msc4354_enabled: true,
-      msc4222_enabled: true,
-      msc4075_enabled: true,
-    },
+  };
+  const unhurried = {
     rc_message: NO_LIMIT,
     rc_registration: NO_LIMIT,
+    rc_room_creation: NO_LIMIT,
     rc_login: { address: NO_LIMIT, account: NO_LIMIT, failed_attempts: NO_LIMIT },
     rc_joins: { local: NO_LIMIT, remote: NO_LIMIT },
     rc_joins_per_room: NO_LIMIT,
@@ -72,10 +65,16 @@ export async function startHomeserver({ name, python, folder, certificates, clie
     rc_delayed_event_mgmt: NO_LIMIT,
     rc_federation: { window_size: 1000, sleep_limit: 1000, sleep_delay: 1, reject_limit: 10_000, concurrent: 50 },
   };
+  // Of a key that stands in several files, the last one counts.
+  const files = [
+    await file("homeserver.yaml", JSON.stringify(settings, null, 2)),
+    await file("hanse.yaml", lines),
+    await file("unhurried.yaml", JSON.stringify(unhurried, null, 2)),
+  ];
   const program = startProgram({
     name: `the homeserver ${name}`,
     command: python,
-    args: [LAUNCHER, "-c", await file("homeserver.yaml", JSON.stringify(settings, null, 2))],
+    args: [LAUNCHER, ...files.flatMap((each) => ["-c", each])],
     log: join(folder, "output.log"),
   });
   started(program);
@@ -84,6 +83,8 @@ export async function startHomeserver({ name, python, folder, certificates, clie
 
   return {
     name: settings.server_name,
+    /** Who speaks for Hanse there. */
+    bridgeUser: `@hanse:${settings.server_name}`,
     url,
     database,
     program,

@@ -1,17 +1,19 @@
 // Somebody at the doors of a Hanse without a browser: at a focus for a token, at an SFU for a WebSocket.
+import assert from "node:assert/strict";
 import { request } from "node:http";
 import { signToken } from "../harness/token.mjs";
+import { until } from "../harness/until.mjs";
 
 /** The smallest `join_request`: a WrappedJoinRequest with an empty JoinRequest in it (livekit_rtc.proto), as base64url. */
 const EMPTY_JOIN_REQUEST = "EgA=";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
-/** Posts `body` (JSON, or a text as it is) and gives what came back: `{ status, headers, answer, ms }`. */
-export async function post(address, body, headers = {}) {
+/** Posts `body` (JSON, or a text as it is), or puts it, and gives what came back: `{ status, headers, answer, ms }`. */
+export async function post(address, body, headers = {}, method = "POST") {
   const begin = performance.now();
   const reply = await fetch(address, {
-    method: "POST",
+    method,
     headers: { ...JSON_TYPE, ...headers },
     body: typeof body === "string" ? body : JSON.stringify(body),
     redirect: "manual",
@@ -69,11 +71,42 @@ export function upgrade(sfu, jwt) {
 }
 
 /** The names of all rooms of an SFU, by its server API. */
-export async function rooms({ url, key }) {
-  const token = signToken({ key: key.name, secret: key.secret, grants: { roomList: true } });
-  const { status, answer } = await post(`${url}/twirp/livekit.RoomService/ListRooms`, {}, { authorization: `Bearer ${token}` });
-  if (status !== 200) throw new Error(`ListRooms: ${status} ${JSON.stringify(answer)}`);
-  return (answer.rooms ?? []).map(({ name }) => name);
+export async function rooms(sfu) {
+  return ((await serverApi(sfu, "ListRooms", {}, { roomList: true })).rooms ?? []).map(({ name }) => name);
+}
+
+/** Who is in a room of an SFU, as LiveKit's ParticipantInfo; nobody, if there is no such room. */
+export async function participants(sfu, room) {
+  return (await serverApi(sfu, "ListParticipants", { room }, { roomAdmin: true, room })).participants ?? [];
+}
+
+async function serverApi({ url, key }, method, body, grants) {
+  const token = signToken({ key: key.name, secret: key.secret, grants });
+  const { status, answer } = await post(`${url}/twirp/livekit.RoomService/${method}`, body, { authorization: `Bearer ${token}` });
+  if (status === 404) return {};
+  if (status !== 200) throw new Error(`${method}: ${status} ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+/** Asks a focus for a token, as somebody who is in a room, or is not. */
+export async function askToken(focus, account, room, device = "KNOCKDEVICE") {
+  return post(`${focus}/sfu/get`, { room, device_id: device, openid_token: await account.openIdToken() });
+}
+
+/** Asks a focus to act on a call, as a moderator of its room, or not. */
+export async function moderate(focus, account, room, act) {
+  return post(`${focus}/moderate`, { room_id: room, openid_token: await account.openIdToken(), ...act });
+}
+
+/** Waits until a focus knows what holds in a room, of which `account` is a moderator. */
+export function follows(focus, account, room) {
+  // Where it knows, there is nobody to remove; where it does not, nobody is a moderator.
+  const act = { action: "remove", user_id: `@nobody:${account.id.split(":")[1]}` };
+  return until(`the room is followed`, async () => {
+    const { status, answer } = await moderate(focus, account, room, act);
+    assert.equal(status, 404, JSON.stringify(answer));
+    return true;
+  });
 }
 
 /** What a grant says, without looking at its signature. */

@@ -5,18 +5,25 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
+import { admission } from "./admission.mjs";
 import { badInput, STRANGER } from "./bad-input.mjs";
+import { bans } from "./bans.mjs";
 import { calls } from "./calls.mjs";
 import { nothingClearInTheLogs } from "./clear.mjs";
+import { forged } from "./forged.mjs";
 import { startOrganisations } from "./organisations.mjs";
+import { startPostgres } from "./postgres.mjs";
+import { leaves, takenOver } from "./leaves.mjs";
 import { openBrowser } from "./people.mjs";
 import { ANY_PORTS, choosePorts } from "./ports.mjs";
-import { focusAndSfuApart } from "./split.mjs";
+import { rules } from "./rules.mjs";
+import { focusAndSfuApart, oneProcess } from "./split.mjs";
 
 const PEOPLE = [
   { user: "alice", name: "Alice", organisation: "a" },
   { user: "bob", name: "Bob", organisation: "b" },
   { user: "carol", name: "Carol", organisation: "a" },
+  { user: "dave", name: "Dave", organisation: "b" },
 ];
 
 /** The loudest that there is. */
@@ -28,6 +35,7 @@ const LOG = "trace";
  *
  * @type {{
  *   organisations: import("./organisations.mjs").Organisations, browser: import("./people.mjs").Browser,
+ *   database: { url: string, stop: () => Promise<void> },
  *   python: string, hanse: string, folder: string, log: string, died: Error | undefined,
  *   hanses: { program: import("./program.mjs").Program, key: { name: string, secret: string } }[],
  *   held: import("./people.mjs").Person["held"][], jwts: string[],
@@ -36,6 +44,7 @@ const LOG = "trace";
 const here = {
   organisations: undefined,
   browser: undefined,
+  database: undefined,
   python: process.env["HANSE_HOMESERVER_PYTHON"],
   hanse: process.env["HANSE_BIN"],
   folder: undefined,
@@ -50,6 +59,7 @@ before(async () => {
   for (const name of ["HANSE_BIN", "HANSE_HOMESERVER_PYTHON"]) {
     assert.ok(process.env[name], `${name} must name an executable: \`cargo xtask test --only organisations\` sets it`);
   }
+  here.database = await startPostgres();
   here.folder = await mkdtemp(join(tmpdir(), "hanse-organisations-"));
   here.organisations = await startOrganisations({
     hanse: here.hanse,
@@ -58,8 +68,9 @@ before(async () => {
     ports: await choosePorts(ANY_PORTS),
     people: PEOPLE,
     // A has one Hanse for everything. B's focus and SFU are a Hanse each, which know of each other an address and an API key: so
-    // every call proves both ways of running it.
+    // every call proves both ways of running it. And A has SQLite, B PostgreSQL.
     split: ["b"],
+    stores: { b: here.database.url },
     strangers: [STRANGER],
     log: LOG,
   });
@@ -70,6 +81,7 @@ before(async () => {
 after(async () => {
   await here.browser?.close();
   await here.organisations?.stop();
+  await here.database?.stop();
   if (here.folder) await rm(here.folder, { recursive: true, force: true });
   // Tests that needed it have failed, but only this says why.
   if (here.died) throw here.died;
@@ -78,4 +90,11 @@ after(async () => {
 badInput(here);
 calls(here);
 focusAndSfuApart(here);
+takenOver(here);
+oneProcess(here);
+admission(here);
+bans(here);
+rules(here);
+leaves(here);
+forged(here);
 nothingClearInTheLogs(here);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { until } from "../harness/until.mjs";
 
 const PROBE = fileURLToPath(new URL("probe.ts", import.meta.url));
 
@@ -35,6 +36,9 @@ const FLAGS = [
 /** Kinds of console messages that are kept. */
 const SERIOUS = ["warning", "error"];
 
+/** As a service without this path answers, so that a page may read it. */
+const NOT_FOUND = { status: 404, headers: { "access-control-allow-origin": "*" }, json: { errcode: "M_UNRECOGNIZED", error: "There is nothing." } };
+
 const OLM = "m.olm.v1.curve25519-aes-sha2";
 
 /** @typedef {Awaited<ReturnType<typeof openBrowser>>} Browser */
@@ -43,19 +47,21 @@ const OLM = "m.olm.v1.curve25519-aes-sha2";
 export async function openBrowser() {
   const bundle = await build({ entryPoints: [PROBE], bundle: true, write: false, format: "iife", target: "es2022", logLevel: "error" });
   const scratch = await mkdtemp(join(tmpdir(), "hanse-people-"));
-  const browser = await chromium.launch({
+  const server = await chromium.launchServer({
     executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium",
     headless: true,
     args: FLAGS,
     downloadsPath: scratch,
   });
+  const browser = await chromium.connect(server.wsEndpoint());
 
   return {
     /**
      * Opens a person's page and waits for Element Call's lobby. `signs`: what their camera and microphone show, `{ mark, hertz }`,
-     * and from whom no keys reach them, `{ withholdFrom }`.
+     * and from whom no keys reach them, `{ withholdFrom }`. `keepsLeaves`: every focus says to them that it takes no delayed leaves
+     * over.
      */
-    async open(link, signs) {
+    async open(link, { keepsLeaves = false, ...signs }) {
       const context = await browser.newContext({
         locale: "en-GB",
         viewport: { width: 960, height: 720 },
@@ -63,6 +69,7 @@ export async function openBrowser() {
         permissions: ["camera", "microphone"],
       });
       await context.addInitScript(`window.hanseSigns = ${JSON.stringify({ ...CAMERA, withholdFrom: [], ...signs })};`);
+      if (keepsLeaves) await context.route("**/delegate_delayed_leave", (route) => route.fulfill(NOT_FOUND));
       await context.addInitScript(bundle.outputFiles[0].text);
       context.setDefaultTimeout(PATIENCE_MS);
       const page = await context.newPage();
@@ -73,6 +80,7 @@ export async function openBrowser() {
       });
       page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
       const arrived = watchSync(page);
+      const delays = watchDelays(page);
       const held = { ...watchFocus(page), mediaKeys: [], ice: [] };
       await page.goto(link);
       const call = page.frameLocator('iframe[title="Element Call"]');
@@ -91,12 +99,14 @@ export async function openBrowser() {
         page,
         console,
         /**
-         * What should be known to this person and few others: `jwts` for SFUs, ids of their `memberships`, `mediaKeys`, and what
-         * `ice` lets them in by. Complete after `close`.
+         * What should be known to this person and few others: `jwts` for SFUs, ids of their `memberships`, `delays` (ids of leaves
+         * that they have handed over), `mediaKeys`, and what `ice` lets them in by. Complete after `close`.
          */
         held,
         /** What this device's `/sync` answers had for it: `{ type, sender, algorithm, senderKey }`. */
         arrived,
+        /** After how many milliseconds the homeserver was to say that they have left, each time that they told it. */
+        delays,
         /** Clicks, waits until the call is there, and says when the click was. */
         async join() {
           await call.getByTestId("lobby_joinCall").click();
@@ -113,6 +123,8 @@ export async function openBrowser() {
           await page.getByRole("button", { name: "Back to the call" }).click();
           await this.join();
         },
+        switchCamera: () => switchOn(call.getByTestId("incall_videomute")),
+        switchMicrophone: () => switchOn(call.getByTestId("incall_mute")),
         view: () => ask("view"),
         sends: () => ask("sends"),
         firstFrames: () => ask("firstFrames"),
@@ -129,8 +141,10 @@ export async function openBrowser() {
         },
       };
     },
+    /** Sends all its processes a signal. After SIGKILL, or while it stands still, only `close` may follow. */
+    signal: (name) => process.kill(-server.process().pid, name),
     async close() {
-      await browser.close();
+      await server.kill();
       await rm(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     },
   };
@@ -150,19 +164,39 @@ function watchSync(page) {
   return arrived;
 }
 
-/** What any focus was asked, and gave. */
+/** Switches something on, whatever its button says: Element Call does not always notice that somebody else has switched it off. */
+async function switchOn(button) {
+  if ((await button.getAttribute("aria-checked")) === "true") await button.click();
+  await until("it is off", async () => (await button.getAttribute("aria-checked")) === "false" && (await button.isEnabled()));
+  await button.click();
+}
+
+/** The delays of events that the homeserver is to send by itself (MSC4140). */
+function watchDelays(page) {
+  const delays = [];
+  page.on("request", (request) => {
+    const delay = new URL(request.url()).searchParams.get("org.matrix.msc4140.delay");
+    if (request.method() === "PUT" && delay) delays.push(Number(delay));
+  });
+  return delays;
+}
+
+/** What any focus was asked and told, and gave. */
 function watchFocus(page) {
   const jwts = [];
   const memberships = [];
+  const delays = [];
   page.on("response", async (response) => {
     const request = response.request();
-    if (request.method() !== "POST" || !/\/(sfu\/get|get_token)$/.test(new URL(response.url()).pathname)) return;
-    const id = request.postDataJSON().member?.id;
-    if (id) memberships.push(id);
+    if (request.method() !== "POST" || !/\/(sfu\/get|get_token|delegate_delayed_leave)$/.test(new URL(response.url()).pathname)) return;
+    // Element Call looks whether a path is there by asking without a body.
+    const { member, delay_id: delay } = request.postDataJSON() ?? {};
+    if (member?.id) memberships.push(member.id);
+    if (delay) delays.push(delay);
     const { jwt } = (await response.json().catch(() => null)) ?? {};
     if (jwt) jwts.push(jwt);
   });
-  return { jwts, memberships };
+  return { jwts, memberships, delays };
 }
 
 /** The media keys in a key event, in either form, as bare base64. */

@@ -62,10 +62,20 @@ export function startProgram({ name, command, args, env = {}, log }) {
         await pause(LOOK_MS);
       }
     },
+    /** Sends it a signal. One that ends it ends it unasked. */
+    signal: (which) => child.kill(which),
+    /** Ends the program as a power failure would, and waits for it. */
+    async kill() {
+      stopping = true;
+      child.kill("SIGKILL");
+      await ended;
+    },
     /** Asks the program to stop and waits for it. */
     async stop() {
       stopping = true;
       if (failure) return;
+      // One that a test stands still hears nothing.
+      child.kill("SIGCONT");
       child.kill("SIGTERM");
       const late = setTimeout(() => child.kill("SIGKILL"), STOP_MAX_MS);
       await ended;

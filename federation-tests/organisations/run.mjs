@@ -51,7 +51,7 @@ async function main() {
   const ports = await choosePorts(PORTS);
   organisations = await startOrganisations({ ...options, ports, people: PEOPLE, tap: options.check, say });
   try {
-    const room = await organisations.room("First call", ["alice", "bob"], options["room-version"]);
+    const room = await organisations.room("First call", ["alice", "bob"], { version: options["room-version"], followed: true });
     organisations.site.meetIn(room);
     const work = options.check ? judge(room) : wait();
     return await Promise.race([work, interrupted, organisations.failed]);

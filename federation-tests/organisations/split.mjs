@@ -1,7 +1,8 @@
 // Organisation B's focus and SFU are two processes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { claims, post, rooms, upgrade } from "./knock.mjs";
+import { granted } from "./admission.mjs";
+import { askToken, claims, post, rooms, upgrade } from "./knock.mjs";
 
 /** How often a log says that somebody was let into a room of an SFU, and that somebody was given a token. */
 async function counts(program) {
@@ -32,8 +33,8 @@ export function focusAndSfuApart(here) {
     });
     await t.test("the focus has the room made over HTTP, and what it grants opens the SFU and nothing else", async () => {
       const { account } = here.organisations.people.bob;
-      const body = { room: "!apart:organisation-b.localhost", device_id: "APARTDEVICE", openid_token: await account.openIdToken() };
-      const { status, answer } = await post(`${b.focus}/sfu/get`, body);
+      const matrixRoom = await here.organisations.room("Apart", ["bob"]);
+      const { status, answer } = await askToken(b.focus, account, matrixRoom, "APARTDEVICE");
       assert.equal(status, 200, JSON.stringify(answer));
       here.jwts.push(answer.jwt);
       const { room } = claims(answer.jwt).video;
@@ -43,5 +44,22 @@ export function focusAndSfuApart(here) {
       assert.equal(await upgrade(sfu.url, answer.jwt), 101);
       assert.equal(await upgrade(focus.url, answer.jwt), 401);
     });
+  });
+}
+
+/** Registers the test: from here on, B has one process, too. Nobody is in a call, and B's focus may be gone. */
+export function oneProcess(here) {
+  test("B's focus and SFU become one process, where the focus was: everybody is let in as before", async () => {
+    const { a, b, people } = here.organisations;
+    await b.unite();
+    here.hanses.push(...b.hanses);
+    assert.equal(b.hanses.length, 1);
+    const room = await here.organisations.room("One process", ["bob", "alice"], { followed: true });
+    for (const organisation of [a, b]) {
+      for (const user of ["alice", "bob"]) {
+        const { jwt } = granted(here, await askToken(organisation.focus, people[user].account, room));
+        assert.equal(await upgrade(organisation.url, jwt), 101, `${user} at ${organisation.title}`);
+      }
+    }
   });
 }
