@@ -8,9 +8,9 @@
 //!
 //! Nothing is stored: at the start, and every quarter of an hour, the rooms are read again from the homeserver.
 //!
-//! Invitations are followed if they come from a user of one of our homeservers, or if somebody of ours is in the room
-//! already (MSC4502); all others are declined. Otherwise anybody anywhere could make us keep large rooms in memory. That the
-//! inviter may invite at all, homeservers have checked.
+//! Invitations are followed if they come from a user of one of our homeservers, or if somebody of ours is in the room already,
+//! or is within some hours (MSC4502); all others are declined. Otherwise anybody anywhere could make us keep large rooms in
+//! memory. That the inviter may invite at all, homeservers have checked.
 
 use crate::client::ApiError;
 use crate::homeserver::{Homeserver, Standing};
@@ -45,6 +45,12 @@ const GONE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Invitations that are being answered at a time: joining over federation may take long.
 const ANSWERED_AT_A_TIME: usize = 8;
 
+/// Invitations from elsewhere that wait for somebody of ours to be in the room. Further ones are declined at once.
+const WAITING_MAX: usize = 256;
+
+/// How often such an invitation is looked at before it is declined: at the usual pace, for almost three hours.
+const LOOKS_MAX: u32 = 11;
+
 /// How often joining is tried again that was refused with 403, and the first pause before that; each further one is twice as
 /// long. Synapse tells of an invitation from another homeserver some milliseconds before it lets anybody join on it.
 const JOIN_TRIES_MAX: u32 = 4;
@@ -65,6 +71,8 @@ pub struct Pace {
     pub reading: Duration,
     /// The homeserver is asked to call us, and what it lets us know is looked at.
     pub check: Duration,
+    /// An invitation from elsewhere is looked at again for the first time; each further time takes twice as long.
+    pub invitation: Duration,
 }
 
 impl Default for Pace {
@@ -72,6 +80,7 @@ impl Default for Pace {
         Pace {
             reading: Duration::from_secs(15 * 60),
             check: Duration::from_secs(60),
+            invitation: Duration::from_secs(5),
         }
     }
 }
@@ -111,7 +120,7 @@ impl Keeper {
         let homeserver = Arc::clone(&self.homeserver);
         tokio::join!(
             self.keep(invitations, pace),
-            follow(&homeserver, invited, &ours),
+            follow(&homeserver, invited, &ours, pace.invitation),
             check(&homeserver, pace),
         );
     }
@@ -362,42 +371,71 @@ struct Confirm {
     told: BTreeMap<(String, String), Event>,
 }
 
-/// Follows invitations, or declines them.
+/// Follows invitations, or declines them. One from elsewhere may come before the people of ours who are invited with it have
+/// followed theirs, so it is looked at again, `pause` later at first.
 async fn follow(
     homeserver: &Homeserver,
     mut invited: mpsc::Receiver<Invitation>,
     ours: &HashSet<ServerName>,
+    pause: Duration,
 ) {
     let mut answered = FuturesUnordered::new();
+    let mut waiting = FuturesUnordered::new();
+    let later = async |invitation: Invitation, looks: u32| {
+        sleep(pause * 2_u32.saturating_pow(looks)).await;
+        (invitation, looks + 1)
+    };
     loop {
+        let is_free = answered.len() < ANSWERED_AT_A_TIME;
         tokio::select! {
-            invitation = invited.recv(), if answered.len() < ANSWERED_AT_A_TIME => {
+            invitation = invited.recv(), if is_free => {
                 let Some(invitation) = invitation else { return };
-                answered.push(answer(homeserver, invitation, ours));
+                answered.push(answer(homeserver, invitation, 0, ours));
             }
-            Some(()) = answered.next(), if !answered.is_empty() => {}
+            Some((invitation, looks)) = waiting.next(), if is_free && !waiting.is_empty() => {
+                answered.push(answer(homeserver, invitation, looks, ours));
+            }
+            Some(unanswered) = answered.next(), if !answered.is_empty() => match unanswered {
+                Some((invitation, looks)) if looks < LOOKS_MAX && waiting.len() < WAITING_MAX => {
+                    waiting.push(later(invitation, looks));
+                }
+                Some((invitation, _)) => decline(homeserver, &invitation.room).await,
+                None => {}
+            }
         }
     }
 }
 
-async fn answer(homeserver: &Homeserver, Invitation { room, from }: Invitation, ours: &HashSet<ServerName>) {
+/// Answers an invitation, or gives it back with the number of looks at it: nobody knows yet whether it is to be followed.
+async fn answer(
+    homeserver: &Homeserver,
+    invitation: Invitation,
+    looks: u32,
+    ours: &HashSet<ServerName>,
+) -> Option<(Invitation, u32)> {
+    let Invitation { room, from } = &invitation;
     let via = from.server_name();
     let (client, own_name) = (&homeserver.client, homeserver.server_name());
-    let welcome = homeserver.facts.len() < ROOMS_MAX
-        && (ours.contains(via) || client.is_server_joined(&room, own_name).await.unwrap_or(false));
-    let outcome = if welcome {
-        join(homeserver, &room, via).await
-    } else {
-        client.leave(&room).await
-    };
-    match outcome {
-        Ok(()) if welcome => info!("the bridge user has followed an invitation"),
-        Ok(()) => {
-            info!(
-                "an invitation was declined: it comes from another organisation, and nobody of this one is in the room"
-            );
-        }
-        Err(error) => warn!(%error, welcome, "an invitation could not be answered"),
+    if homeserver.facts.len() >= ROOMS_MAX {
+        decline(homeserver, room).await;
+        return None;
+    }
+    if !ours.contains(via) && !client.is_server_joined(room, own_name).await.unwrap_or(false) {
+        return Some((invitation, looks));
+    }
+    match join(homeserver, room, via).await {
+        Ok(()) => info!("the bridge user has followed an invitation"),
+        Err(error) => warn!(%error, "an invitation could not be followed"),
+    }
+    None
+}
+
+async fn decline(homeserver: &Homeserver, room: &RoomId) {
+    match homeserver.client.leave(room).await {
+        Ok(()) => info!(
+            "an invitation was declined: it comes from another organisation, and nobody of this one is in the room"
+        ),
+        Err(error) => warn!(%error, "an invitation could not be declined"),
     }
 }
 

@@ -72,7 +72,11 @@ async fn an_invitation_from_elsewhere_is_followed_only_where_somebody_of_ours_is
     matrix.make_room("!theirs", MALLORY);
     matrix.make_room("!both", MALLORY);
     matrix.set_member("!both", ALICE, "join");
-    let mut running = Running::start(&world, &[&matrix]).await;
+    let pace = Pace {
+        invitation: Duration::from_millis(1),
+        ..Pace::default()
+    };
+    let mut running = Running::at_pace(&world, &[&matrix], pace).await;
     for room in ["!theirs", "!both"] {
         let mut invitation = matrix.set_member(room, BRIDGE, "invite");
         invitation["sender"] = json!(MALLORY);
@@ -98,6 +102,39 @@ async fn an_invitation_from_elsewhere_is_followed_only_where_somebody_of_ours_is
         matrix.asked("POST _matrix/client/v3/join/!both?via=org-b.example"),
         1
     );
+}
+
+#[tokio::test]
+async fn an_invitation_that_comes_before_our_people_have_joined_is_followed_once_they_have() {
+    let world = World::new();
+    let matrix = Matrix::start("org-a.example").await;
+    matrix.make_room("!theirs", MALLORY);
+    let pace = Pace {
+        invitation: Duration::from_millis(50),
+        ..Pace::default()
+    };
+    let mut running = Running::at_pace(&world, &[&matrix], pace).await;
+    let mut invitation = matrix.set_member("!theirs", BRIDGE, "invite");
+    invitation["sender"] = json!(MALLORY);
+    assert_eq!(matrix.push(&[invitation]).await, 200);
+    let asked = async {
+        while matrix.asked("GET _matrix/client/unstable/io.element.msc4502/rooms/!theirs/is_joined?server_name=org-a.example") == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), asked)
+        .await
+        .unwrap();
+    assert_eq!(
+        matrix.asked("POST _matrix/client/v3/join/!theirs?via=org-b.example"),
+        0
+    );
+    matrix.set_member("!theirs", ALICE, "join");
+    let theirs: RoomId = "!theirs".parse().unwrap();
+    running
+        .until("the room is known", |bridge| bridge.facts(&theirs).is_some())
+        .await;
+    assert_eq!(matrix.asked("POST _matrix/client/v3/rooms/!theirs/leave"), 0);
 }
 
 #[tokio::test]
@@ -447,6 +484,7 @@ async fn what_a_homeserver_lets_us_know_is_said_in_a_sentence() {
     let pace = Pace {
         reading: Duration::from_millis(50),
         check: Duration::from_millis(20),
+        ..Pace::default()
     };
     let mut running = Running::at_pace(&world, &[&matrix], pace).await;
     let push_to = matrix.inside.lock().unwrap().push_to.clone();
