@@ -182,9 +182,12 @@ impl Focus {
                 .saturating_add(self.token_lifetime_s)
                 .saturating_mul(1000),
         };
-        lock(&self.seats)
+        let must_be_told = lock(&self.seats)
             .admit(seat.clone(), admitted)
             .map_err(|_| Refusal::TooManySeats)?;
+        if must_be_told {
+            self.tell(News::Seat(seat.clone()));
+        }
         if !self.still_holds(matrix_room, standing, &policy) {
             self.tell(News::Room(matrix_room.clone()));
         }

@@ -66,9 +66,13 @@ impl Focus {
         }
     }
 
-    /// For seats that are over.
+    /// For seats that are over; one that was given again meanwhile is not.
     pub(crate) async fn forget_kept(&self, seat: &Seat) {
-        let Some(store) = &self.kept_seats else {
+        let Some(store) = self
+            .kept_seats
+            .as_ref()
+            .filter(|_| self.rights_of(seat).is_none())
+        else {
             return;
         };
         if let Err(error) = store.end_seat(seat).await {

@@ -75,12 +75,13 @@ impl Running {
 pub(crate) struct TooMany;
 
 impl Seats {
-    /// Notes somebody who is admitted, or admitted again: then they stay as present as they were.
+    /// Notes somebody who is admitted, or admitted again: then they stay as present as they were. Whether the SFU must be told
+    /// of their rights: they sit there with a token that may say otherwise, and judging them again would find nothing new.
     ///
     /// # Errors
     ///
     /// See [`TooMany`].
-    pub fn admit(&mut self, seat: Seat, mut admitted: Admitted) -> Result<(), TooMany> {
+    pub fn admit(&mut self, seat: Seat, mut admitted: Admitted) -> Result<bool, TooMany> {
         if let Some(known) = self.seats.get(&seat) {
             admitted.is_present |= known.is_present;
             admitted.has_old_token = known.has_old_token || !known.rights.same_on_sfu(admitted.rights);
@@ -88,10 +89,11 @@ impl Seats {
         } else if self.seats.len() >= SEATS_MAX {
             return Err(TooMany);
         }
+        let must_be_told = admitted.is_present && admitted.has_old_token;
         let room = admitted.room.clone();
         self.rooms.entry(room).or_default().insert(seat.clone());
         self.seats.insert(seat, admitted);
-        Ok(())
+        Ok(must_be_told)
     }
 
     /// Notes that somebody is connected. Whom they are, if they were admitted here.

@@ -47,7 +47,8 @@ pub struct Watch {
     news: Receiver<News>,
     /// Seats about which the SFU is being told, and whether something has changed since.
     told: HashMap<Seat, bool>,
-    orders: JoinSet<Seat>,
+    /// The seat that the SFU was told about; `None`: only the store was.
+    orders: JoinSet<Option<Seat>>,
     order_permits: Arc<Semaphore>,
     /// Questions of a round, about everybody.
     asks: JoinSet<Option<(RoomId, UserId)>>,
@@ -102,7 +103,7 @@ impl Watch {
                 Some(asked) = self.asks.join_next() => self.heard_of(asked),
                 Some(asked) = self.moves.join_next() => self.heard_of(asked),
                 Some(told) = self.orders.join_next() => {
-                    if let Ok(seat) = told
+                    if let Ok(Some(seat)) = told
                         && self.told.remove(&seat) == Some(true)
                     {
                         self.tell([seat]);
@@ -138,7 +139,7 @@ impl Watch {
                 // Fails when it is closed, which nobody does.
                 let _permit = permits.acquire().await;
                 settle(&focus, &seat).await;
-                seat
+                Some(seat)
             });
         }
     }
@@ -151,7 +152,7 @@ impl Watch {
         let focus = Arc::clone(&self.focus);
         self.orders.spawn(async move {
             focus.forget_kept(&seat).await;
-            seat
+            None
         });
     }
 

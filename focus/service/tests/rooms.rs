@@ -563,3 +563,23 @@ async fn whom_a_moderator_removed_is_out_as_soon_as_the_sfu_answers_again() {
     assert_eq!(call.next_order().await, Some(Order::End(seat_of(&call.bob))));
     assert_eq!(call.next_order().await, None, "Alice stays");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_again_before_new_rules_were_judged_loses_what_they_take_all_the_same() {
+    let rooms = Arc::new(PretendRooms::default());
+    rooms.member(ROOM, ALICE, "join");
+    let bench = Bench::told(&rooms);
+    let watch = Watch::new(Arc::clone(&bench.focus));
+    let alice = bench.post_json("/sfu/get", &sfu_get()).await.identity();
+    bench.focus.heard(&joined(&alice));
+    rooms.state(ROOM, "org.hanse.call_policy", "", json!({"camera": 50}));
+    assert_eq!(bench.post_json("/sfu/get", &sfu_get()).await.status, 200);
+    tokio::spawn(watch.run());
+    let mut seen = 0;
+    let Some(Order::Rights(seat, rights)) = next_order(&bench, &mut seen).await else {
+        panic!("the SFU was not told");
+    };
+    assert_eq!(seat, seat_of(&alice));
+    assert!(!rights.camera && rights.microphone);
+    assert_eq!(next_order(&bench, &mut seen).await, None);
+}
