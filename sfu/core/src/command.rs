@@ -209,7 +209,7 @@ pub enum MediaCommand {
         /// Bits per second, sound included; `None` is no limit.
         bits_per_second: Option<u64>,
     },
-    /// Ask the publisher for a key frame on every layer that flows (throttled; RFC 4585 PLI).
+    /// Ask the publisher for a key frame on every layer that flows and has had none recently (throttled; RFC 4585 PLI).
     RequestKeyFrame {
         /// Which track.
         track: TrackId,

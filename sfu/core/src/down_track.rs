@@ -61,6 +61,8 @@ pub struct DownTrack {
     /// The most that the subscriber's downlink carries, if that is known to be too little.
     budget: Option<Layer>,
     current: Option<Layer>,
+    /// The key frame in the track's ring that it begins with at the next pass.
+    catch_up: Option<RingPosition>,
     /// First number of the current layer that may go out: what came before the switch belongs to another run.
     floor: u64,
     sequence_offset: u64,
@@ -127,6 +129,7 @@ impl DownTrack {
             want,
             budget: None,
             current: None,
+            catch_up: None,
             floor: 0,
             sequence_offset: 0,
             timestamp_offset: 0,
@@ -178,6 +181,16 @@ impl DownTrack {
     /// The layer that goes out.
     pub fn current(&self) -> Option<Layer> {
         self.current
+    }
+
+    /// Begins with a key frame that has arrived already.
+    pub fn catch_up(&mut self, key_frame: RingPosition) {
+        self.catch_up = Some(key_frame);
+    }
+
+    /// Where to begin, if that is due. Says so once.
+    pub fn take_catch_up(&mut self) -> Option<RingPosition> {
+        self.catch_up.take().filter(|_| self.current.is_none())
     }
 
     /// Whether anything has gone out yet.

@@ -63,7 +63,7 @@ impl Placement {
     }
 
     /// Takes a command of the signalling.
-    pub fn handle_command(&mut self, _now: Instant, mut command: MediaCommand) {
+    pub fn handle_command(&mut self, now: Instant, mut command: MediaCommand) {
         match &mut command {
             MediaCommand::OpenConnection {
                 connection, local, ..
@@ -124,6 +124,11 @@ impl Placement {
                 let unclaimed = publisher.filter(|by| self.owner(*by).is_none());
                 match unclaimed {
                     Some(by) if self.owner(connection).is_some() => self.wait(by, command),
+                    None if self.owner(connection).is_none() => {
+                        // The way to the publisher and back takes its time while the subscriber's handshake takes its own.
+                        self.handle_command(now, MediaCommand::RequestKeyFrame { track });
+                        self.pass_on(connection, command);
+                    }
                     _ => self.pass_on(connection, command),
                 }
             }

@@ -88,6 +88,16 @@ impl PacketRing {
         ))
     }
 
+    /// Where packets lie that arrived from `first` on, and before `end` (without it: until now).
+    pub fn between(
+        &self,
+        first: RingPosition,
+        end: Option<RingPosition>,
+    ) -> impl Iterator<Item = RingPosition> {
+        let count = end.unwrap_or(self.next).wrapping_sub(first).cast_signed();
+        (0..count).map(move |age| first.wrapping_add_signed(age))
+    }
+
     /// Packets of the same layer that were sent after the one at `position` but arrived before it, in order of arrival.
     pub fn overtakers(&self, position: RingPosition) -> impl Iterator<Item = RingPosition> {
         let of = self

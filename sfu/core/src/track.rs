@@ -13,7 +13,8 @@ use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
 /// Time between two key-frame requests for one layer. Shorter, and a room of joiners drowns the publisher's link in
-/// key frames; longer, and a joiner looks at black.
+/// key frames; longer, and a joiner looks at black. A joiner begins with a key frame of this age too, from the ring: for
+/// as long as no new one may be asked for.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(500);
 
 /// A layer that has sent nothing for this long has stopped, if another one flows.
@@ -110,6 +111,8 @@ pub struct LayerState {
     pub nack: NackTracker,
     /// Who waits for its key frame.
     pub seeker: KeyFrameSeeker,
+    /// The latest key frame's first packet, and when it came.
+    key_frame: Option<(RingPosition, Instant)>,
     /// How much it brings.
     pub rate: RateMeter,
     arrived: Option<Instant>,
@@ -124,6 +127,13 @@ impl LayerState {
     fn flows(&self, now: Instant) -> bool {
         self.arrived
             .is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENCE)
+    }
+
+    /// Where a key frame begins that is young enough to begin with.
+    fn recent_key_frame(&self, now: Instant, ring: &PacketRing) -> Option<RingPosition> {
+        let (position, at) = self.key_frame?;
+        let is_recent = now.saturating_duration_since(at) < KEY_FRAME_SPACING;
+        (is_recent && ring.read(position).is_some()).then_some(position)
     }
 
     /// Takes a sender report (RFC 3550, section 6.4.1).
@@ -280,7 +290,7 @@ impl Track {
         if began {
             self.review(now);
         }
-        self.keep(facts, incoming.payload).then_some(facts)
+        self.keep(now, facts, incoming.payload).then_some(facts)
     }
 
     /// Keeps a packet that another shard has already judged.
@@ -294,11 +304,17 @@ impl Track {
             }
         }
         self.review(now);
-        self.keep(facts, payload)
+        self.keep(now, facts, payload)
     }
 
-    fn keep(&mut self, facts: PacketFacts, payload: &[u8]) -> bool {
+    fn keep(&mut self, now: Instant, facts: PacketFacts, payload: &[u8]) -> bool {
         let position = self.ring.push(facts, payload);
+        if facts.entry
+            && let Some(position) = position
+            && let Some(layer) = self.layers.get_mut(usize::from(facts.layer.0))
+        {
+            layer.key_frame = Some((position, now));
+        }
         if !self.down_tracks.is_empty() {
             self.fresh.extend(position);
         }
@@ -325,27 +341,55 @@ impl Track {
         }
     }
 
-    /// Asks for the key frames that subscribers wait for, while the track flows (one that is muted would be asked for
-    /// ever). `ready` says whether a connection can receive already: a key frame that comes before the subscriber is
-    /// connected is lost.
-    pub fn seek_key_frames(&mut self, ready: impl Fn(usize) -> bool) {
+    /// Sees to the key frames that subscribers wait for, while the track flows (one that is muted would be asked for
+    /// ever): who has nothing yet begins with a recent one, all others are asked for. `ready` says whether a connection
+    /// can receive already. Says whether somebody has something to catch up on.
+    pub fn seek_key_frames(&mut self, now: Instant, ready: impl Fn(usize) -> bool) -> bool {
         if !self.codec.is_video() || !self.reach.flowing {
-            return;
+            return false;
         }
-        for index in 0..self.down_tracks.len() {
-            let Some(down_track) = self.down_tracks.get(index) else {
-                continue;
-            };
+        let mut catches_up = false;
+        for down_track in &mut self.down_tracks {
             let Some(target) = down_track.target().filter(|_| ready(down_track.connection)) else {
                 continue;
             };
             let target = self.reach.of(target);
-            if down_track.current() != Some(target)
-                && let Some(layer) = self.layers.get_mut(usize::from(target.0))
-            {
-                layer.seeker.want();
+            let Some(layer) = self.layers.get_mut(usize::from(target.0)) else {
+                continue;
+            };
+            match (down_track.current(), layer.recent_key_frame(now, &self.ring)) {
+                (Some(current), _) if current == target => {}
+                (None, Some(key_frame)) => {
+                    down_track.catch_up(key_frame);
+                    catches_up = true;
+                }
+                _ => layer.seeker.want(),
             }
         }
+        catches_up
+    }
+
+    /// Asks for the key frame that a down track will begin with once its subscriber is connected, unless a recent one is
+    /// there.
+    pub fn foresee_key_frame(&mut self, now: Instant, down_track: usize) {
+        let target = self.down_tracks.get(down_track).and_then(DownTrack::target);
+        let Some(target) = target.filter(|_| self.codec.is_video() && self.reach.flowing) else {
+            return;
+        };
+        if let Some(layer) = self.layers.get_mut(usize::from(self.reach.of(target).0))
+            && layer.recent_key_frame(now, &self.ring).is_none()
+        {
+            layer.seeker.want();
+        }
+    }
+
+    /// Where the first of the recent key frames of all layers begins.
+    pub fn oldest_recent_key_frame(&self, now: Instant) -> Option<RingPosition> {
+        let recent = self.layers.iter().filter_map(|layer| {
+            let position = layer.recent_key_frame(now, &self.ring)?;
+            Some((layer.key_frame?.1, position))
+        });
+        recent.min_by_key(|(at, _)| *at).map(|(_, position)| position)
     }
 
     /// A subscriber asks for a key frame of what it receives.
@@ -361,10 +405,15 @@ impl Track {
         }
     }
 
-    /// Asks for a key frame of every layer that flows.
+    /// Asks for a key frame of every layer that flows and has had none recently.
     pub fn want_all_key_frames(&mut self, now: Instant) {
+        if !self.codec.is_video() {
+            return;
+        }
         for layer in self.layers.iter_mut().filter(|layer| layer.flows(now)) {
-            layer.seeker.want();
+            if layer.recent_key_frame(now, &self.ring).is_none() {
+                layer.seeker.want();
+            }
         }
     }
 }

@@ -323,18 +323,6 @@ impl Room {
         });
         self.broadcast_change(cx, session);
         self.send_own_quality(cx, session);
-        // Key frames that were sent before now are lost.
-        let received: Vec<TrackId> = self
-            .tracks
-            .values()
-            .filter(|track| track.subscribers.contains(&session))
-            .map(|track| track.id)
-            .collect();
-        for track in received {
-            if self.tracks.get(&track).is_some_and(Track::is_video) {
-                cx.media(MediaCommand::RequestKeyFrame { track });
-            }
-        }
     }
 
     /// The media plane has given a connection up.

@@ -540,27 +540,6 @@ fn stereo_and_silence_suppression_are_negotiated_for_all_sections_alike() {
 }
 
 #[test]
-fn a_subscriber_that_becomes_connected_asks_for_key_frames() {
-    let mut town = Town::default();
-    town.join("alice");
-    let sid = town.publish("alice", TrackSource::Camera);
-    let track = town.track("alice", &sid);
-    town.connects = false;
-    town.join("bob");
-    let asks = |town: &Town| {
-        let is_ask = |command: &&MediaCommand| matches!(command, MediaCommand::RequestKeyFrame { .. });
-        town.commands().iter().filter(is_ask).count()
-    };
-    let before = asks(&town);
-    let connection = town.connection("bob");
-    town.event(MediaEvent::Connected { connection });
-    assert_eq!(asks(&town), before + 1);
-    assert!(
-        matches!(town.commands().last(), Some(MediaCommand::RequestKeyFrame { track: own }) if *own == track)
-    );
-}
-
-#[test]
 fn the_first_picture_of_a_subscriber_is_timed_once_from_its_join_and_sounds_are_not() {
     let mut town = Town::default();
     town.join("alice");

@@ -25,7 +25,7 @@ impl Shard {
                 layers,
                 owner,
             } => self.mirror(track, codec, layers, owner),
-            ShardCommand::Feed { track, to } => self.feed(track, to),
+            ShardCommand::Feed { track, to } => self.feed(now, track, to),
             ShardCommand::EndMirror { track } => self.remove_track(track),
         }
     }
@@ -185,14 +185,19 @@ impl Shard {
             want,
             rtx_start,
         ));
+        track.foresee_key_frame(now, track.down_tracks.len() - 1);
         self.seek_key_frames(now, key);
     }
 
-    /// Asks for the key frames that a track's subscribers wait for.
+    /// Sees to the key frames that a track's subscribers wait for.
     pub(super) fn seek_key_frames(&mut self, now: Instant, key: usize) {
         let connections = &self.connections;
-        if let Some(track) = self.tracks.get_mut(key) {
-            track.seek_key_frames(|connection| Self::is_ready(connections, connection));
+        if let Some(track) = self.tracks.get_mut(key)
+            && track.seek_key_frames(now, |connection| Self::is_ready(connections, connection))
+            && !track.queued
+        {
+            track.queued = true;
+            self.pending.push_back(key);
         }
         self.ask_for_key_frames(now, key);
     }

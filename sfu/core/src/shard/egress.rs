@@ -109,7 +109,11 @@ impl Shard {
                         );
                     }
                 };
-                for &position in fresh {
+                let missed = down_track
+                    .take_catch_up()
+                    .into_iter()
+                    .flat_map(|key_frame| track.ring.between(key_frame, fresh.first().copied()));
+                for position in missed.chain(fresh.iter().copied()) {
                     let before = down_track.current();
                     send(down_track, position);
                     if down_track.current() != before {

@@ -95,6 +95,16 @@ pub enum NeighbourMessage {
     },
 }
 
+impl NeighbourMessage {
+    fn packet(track: TrackId, facts: PacketFacts, payload: &[u8]) -> Self {
+        NeighbourMessage::Packet {
+            track,
+            facts,
+            payload: payload.to_vec(),
+        }
+    }
+}
+
 impl Shard {
     /// Takes a message of a neighbour.
     pub fn handle_neighbour(&mut self, now: Instant, _from: ShardId, message: NeighbourMessage) {
@@ -186,7 +196,9 @@ impl Shard {
         }
     }
 
-    pub(super) fn feed(&mut self, track: TrackId, to: ShardId) {
+    /// Has a track copied to another shard from now on, and what has come since a recent key frame at once: who subscribes
+    /// there begins with it as subscribers here do.
+    pub(super) fn feed(&mut self, now: Instant, track: TrackId, to: ShardId) {
         let track = self
             .track_keys
             .get(&track)
@@ -196,6 +208,12 @@ impl Shard {
             && !track.mirrors.contains(&to)
         {
             track.mirrors.push(to);
+            let missed = track.oldest_recent_key_frame(now).into_iter();
+            let missed = missed.flat_map(|key_frame| track.ring.between(key_frame, None));
+            let missed = missed.filter_map(|position| track.ring.read(position));
+            let messages =
+                missed.map(|(facts, payload)| (to, NeighbourMessage::packet(track.id, *facts, payload)));
+            self.neighbours.extend(messages);
         }
     }
 
@@ -203,11 +221,7 @@ impl Shard {
     pub(super) fn copy_to_mirrors(&mut self, key: usize, facts: PacketFacts, payload: &[u8]) {
         let Some(track) = self.tracks.get(key) else { return };
         for to in &track.mirrors {
-            let message = NeighbourMessage::Packet {
-                track: track.id,
-                facts,
-                payload: payload.to_vec(),
-            };
+            let message = NeighbourMessage::packet(track.id, facts, payload);
             self.neighbours.push_back((*to, message));
         }
     }
