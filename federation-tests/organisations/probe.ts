@@ -62,6 +62,10 @@ const keys: ToDevice[] = [];
 const withheld: MessageEvent[] = [];
 let joinClickedAt = 0;
 
+// Element Call says a lot, and each word that a listening program is told costs the page's only thread time: together more than
+// a tenth of its first seconds in a call. A person's browser has no listener.
+for (const method of ["trace", "debug", "log", "info"] as const) console[method] = () => {};
+
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...settings: ConstructorParameters<typeof RTCPeerConnection>) {
     super(...settings);

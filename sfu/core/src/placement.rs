@@ -63,7 +63,7 @@ impl Placement {
     }
 
     /// Takes a command of the signalling.
-    pub fn handle_command(&mut self, now: Instant, mut command: MediaCommand) {
+    pub fn handle_command(&mut self, _now: Instant, mut command: MediaCommand) {
         match &mut command {
             MediaCommand::OpenConnection {
                 connection, local, ..
@@ -120,13 +120,14 @@ impl Placement {
                 seat.down_tracks.insert(*down_track);
                 self.down_tracks.insert(*down_track, (connection, track));
                 // The track's shard must be known before it can be mirrored, so a subscription waits for both.
-                let publisher = self.tracks.get(&track).map(|track| track.by);
-                let unclaimed = publisher.filter(|by| self.owner(*by).is_none());
-                match unclaimed {
-                    Some(by) if self.owner(connection).is_some() => self.wait(by, command),
-                    None if self.owner(connection).is_none() => {
+                let Some(by) = self.tracks.get(&track).map(|track| track.by) else {
+                    return self.pass_on(connection, command);
+                };
+                match (self.owner(by), self.owner(connection)) {
+                    (None, Some(_)) => self.wait(by, command),
+                    (Some(_), None) => {
                         // The way to the publisher and back takes its time while the subscriber's handshake takes its own.
-                        self.handle_command(now, MediaCommand::RequestKeyFrame { track });
+                        self.pass_on(by, MediaCommand::RequestKeyFrame { track });
                         self.pass_on(connection, command);
                     }
                     _ => self.pass_on(connection, command),
