@@ -8,7 +8,7 @@ use crate::sfu_here::{SfuHere, seat_event};
 use anyhow::{Context, Result};
 use axum::Router;
 use hanse_bridge::{Bridge, HomeserversConfig};
-use hanse_focus::delayed_leave::{LeavePorts, Leaves};
+use hanse_focus::delayed_leave::{LeavePorts, Leaves, SeatEvent};
 use hanse_focus::signed::SignedHomeserver;
 use hanse_focus::store::Store;
 use hanse_focus::{
@@ -218,9 +218,17 @@ fn signed(homeservers: &HomeserversConfig) -> Vec<SignedHomeserver> {
 /// Carries what the SFU in this process says of its seats.
 async fn listen(focus: Arc<Focus>, handle: SfuHandle) {
     let mut events = handle.subscribe();
+    let here = Arc::new(SfuHere::new(handle, system_clock()));
     while let Some(heard) = events.next().await {
-        if let Some(event) = seat_event(&heard) {
-            focus.hear(event).await;
+        let Some(event) = seat_event(&heard) else { continue };
+        let is_missed = event == SeatEvent::Missed;
+        focus.hear(event).await;
+        if is_missed {
+            let participants = |room: String| {
+                let here = Arc::clone(&here);
+                async move { here.participants(&room).await }
+            };
+            hanse_focus::look_again(&focus, participants).await;
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use hanse_focus::delayed_leave::{Departure, Seat, SeatEvent};
 use hanse_focus::{
-    Answer, Clock, NewRoom, Presence, Rights, Seen, Sfu, SfuError, Source, permission, seen, tracks_to_mute,
+    Answer, Clock, NewRoom, ParticipantInfo, Presence, Rights, Seen, Sfu, SfuError, Source, permission, seen,
+    tracks_to_mute,
 };
 use hanse_sfu::{Heard, RoomSettings, SfuCommand, SfuEvent, SfuHandle, SfuRefusal, SfuReply};
 
@@ -16,6 +17,23 @@ impl SfuHere {
     /// `clock` is that by which tokens are made.
     pub fn new(handle: SfuHandle, clock: Clock) -> Self {
         SfuHere { handle, clock }
+    }
+
+    /// Who is in a room. One that does not exist has nobody in it.
+    ///
+    /// # Errors
+    ///
+    /// [`SfuError`], when the SFU does not say.
+    pub async fn participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, SfuError> {
+        let list = SfuCommand::ListParticipants {
+            room: room.to_owned(),
+        };
+        match self.handle.command(list).await {
+            Ok(SfuReply::Participants(participants)) => Ok(participants),
+            Ok(_) => Err(another_answer()),
+            Err(SfuRefusal::RoomNotFound) => Ok(Vec::new()),
+            Err(refusal) => Err(refused(&refusal)),
+        }
     }
 
     async fn mute_source(&self, seat: &Seat, source: Source) -> Result<(), SfuError> {
@@ -140,6 +158,9 @@ pub fn seat_event(heard: &Heard) -> Option<SeatEvent> {
         identity: identity.clone(),
     };
     match event {
+        SfuEvent::ParticipantConnecting { room, identity, .. } => Some(SeatEvent::Connecting {
+            seat: seat(room, identity),
+        }),
         SfuEvent::ParticipantJoined { room, identity, sid } => Some(SeatEvent::Joined {
             seat: seat(room, identity),
             sid: sid.clone(),

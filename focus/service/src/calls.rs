@@ -62,6 +62,9 @@ pub struct CallWithPeople {
     pub people: Vec<Person>,
     /// How many more there are.
     pub left_off: usize,
+    /// What in the room's call policy is of no use, a sentence each. Nobody else is told: who wrote the event does not read
+    /// our log.
+    pub policy_warnings: Vec<String>,
 }
 
 /// What became of somebody who was to be removed.
@@ -126,8 +129,14 @@ impl Focus {
         let name = name(&seats, id)?;
         let of_call: Vec<(&Seat, &Admitted)> = seats.iter().filter(|(seat, _)| seat.room == name).collect();
         let call = call(&seats, &of_call).ok_or(CallRefusal::NoSuchCall)?;
+        let room = of_call.first().map(|(_, admitted)| admitted.room.clone());
         let mut people: Vec<Person> = of_call.into_iter().map(person).collect();
         drop(seats);
+        let facts = self
+            .rooms()
+            .zip(room)
+            .and_then(|(rooms, room)| rooms.facts(&room));
+        let warnings = facts.iter().flat_map(|facts| &facts.policy.warnings);
         people.sort_by(|one, other| {
             let order = |person: &Person| {
                 (
@@ -143,6 +152,7 @@ impl Focus {
             call,
             people,
             left_off,
+            policy_warnings: warnings.map(ToString::to_string).collect(),
         })
     }
 

@@ -1,12 +1,16 @@
-//! Who sits at an SFU elsewhere, looked up again and again: for one that sends no webhooks, or whose webhooks get lost.
+//! Who sits at an SFU, looked up: at one elsewhere again and again, since it may send no webhooks, or they may get lost; at
+//! the one in the same process once after events of it were lost.
 //!
 //! What has changed between two looks is told as if the SFU had said it. Somebody who went and came back in between is not
 //! noticed as long as the session is the same.
 
 use crate::admission::Focus;
 use crate::delayed_leave::{Departure, Seat, SeatEvent};
+use crate::ports::SfuError;
 use crate::twirp::TwirpSfu;
 use hanse_runtime::Redacted;
+use livekit_protocol::ParticipantInfo;
+use livekit_protocol::participant_info::State;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +30,17 @@ pub async fn follow(focus: Arc<Focus>, sfu: Arc<TwirpSfu>) {
         for room in rooms {
             match sfu.participants(&room).await {
                 Ok(there) => {
-                    for event in seen.look(&room, there) {
+                    let There {
+                        connected,
+                        connecting,
+                    } = There::of(there);
+                    let connecting = connecting.into_iter().map(|identity| SeatEvent::Connecting {
+                        seat: Seat {
+                            room: room.clone(),
+                            identity,
+                        },
+                    });
+                    for event in seen.look(&room, connected).into_iter().chain(connecting) {
                         focus.hear(event).await;
                     }
                 }
@@ -36,6 +50,50 @@ pub async fn follow(focus: Arc<Focus>, sfu: Arc<TwirpSfu>) {
                 }
             }
         }
+    }
+}
+
+/// Looks once, and has the focus hear what it has missed. `participants` says who is in a room.
+pub async fn look_again<Look>(focus: &Focus, participants: impl Fn(String) -> Look)
+where
+    Look: Future<Output = Result<Vec<ParticipantInfo>, SfuError>>,
+{
+    for room in focus.sfu_rooms() {
+        match participants(room.clone()).await {
+            Ok(there) => {
+                for event in focus.unheard(&room, &There::of(there).connected) {
+                    focus.hear(event).await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(room = %Redacted(room.as_str()), "nobody knows who is in this call: {error}");
+            }
+        }
+    }
+}
+
+/// Who is in a room.
+#[derive(Default)]
+struct There {
+    /// With media: sessions by identity.
+    connected: BTreeMap<String, String>,
+    /// Without it yet, by identity.
+    connecting: Vec<String>,
+}
+
+impl There {
+    fn of(participants: Vec<ParticipantInfo>) -> Self {
+        let mut there = There::default();
+        for participant in participants {
+            match participant.state() {
+                State::Active => {
+                    there.connected.insert(participant.identity, participant.sid);
+                }
+                State::Joining | State::Joined => there.connecting.push(participant.identity),
+                State::Disconnected => {}
+            }
+        }
+        there
     }
 }
 

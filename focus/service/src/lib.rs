@@ -50,10 +50,11 @@ pub use admission::{Focus, PROOF_TIMEOUT, Ports, SFU_TIMEOUT};
 pub use ask::Ask;
 pub use clock::{Clock, Now, system_clock};
 pub use config::{FocusConfig, FocusSettings, SfuPlace};
-pub use follow::follow;
+pub use follow::{follow, look_again};
 pub use grant::ApiKey;
 pub use hanse_matrixrtc::{Granted, RoomFacts, RoomId, ServerName, UserId};
 pub use http::{router, routes};
+pub use livekit_protocol::ParticipantInfo;
 pub use policy::{Denied, FullAccess, Rights, Role, SitePolicy};
 pub use policy_config::PolicyConfig;
 pub use ports::{

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::seats::{Change, Seats};
 use hanse_matrixrtc::{RoomFacts, RoomId, UserId};
 use hanse_runtime::Redacted;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::timeout;
 
 impl Focus {
@@ -17,6 +17,7 @@ impl Focus {
     pub fn heard(&self, event: &SeatEvent) {
         let mut seats = lock(&self.seats);
         match event {
+            SeatEvent::Connecting { seat } => self.tell_of_person(&seats, seat),
             SeatEvent::Joined { seat, .. } => {
                 if let Some(admitted) = seats.note_arrival(seat, self.now().unix_s.saturating_mul(1000))
                     && admitted.has_old_token
@@ -42,6 +43,28 @@ impl Focus {
             }
             SeatEvent::Missed => self.tell(News::Everything),
         }
+    }
+
+    /// What must have happened unheard if these are connected to a room on the SFU: sessions by identity.
+    pub(crate) fn unheard(&self, sfu_room: &str, there: &BTreeMap<String, String>) -> Vec<SeatEvent> {
+        let seats = lock(&self.seats);
+        let of_room = seats.iter().filter(|(seat, _)| seat.room == sfu_room);
+        let unheard = of_room.filter_map(|(seat, admitted)| {
+            let seat = seat.clone();
+            match (admitted.is_present, there.get(&seat.identity)) {
+                (false, Some(sid)) => Some(SeatEvent::Joined {
+                    seat,
+                    sid: sid.clone(),
+                }),
+                (true, None) => Some(SeatEvent::Left {
+                    seat,
+                    sid: String::new(),
+                    departure: Departure::Gone,
+                }),
+                _ => None,
+            }
+        });
+        unheard.collect()
     }
 
     fn tell_of_person(&self, seats: &Seats, seat: &Seat) {

@@ -17,7 +17,6 @@ use livekit_protocol::{
 use prost::Message;
 use reqwest::{Client, Response, redirect};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Bytes of an answer. A longer one is not read to its end and counts as no answer.
@@ -162,8 +161,8 @@ impl TwirpSfu {
             .await
     }
 
-    /// Who is connected in a room, with media: sessions by identity. A room that does not exist has nobody in it.
-    pub(crate) async fn participants(&self, room: &str) -> Result<BTreeMap<String, String>, SfuError> {
+    /// Who is in a room. One that does not exist has nobody in it.
+    pub(crate) async fn participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, SfuError> {
         let request = ListParticipantsRequest {
             room: room.to_owned(),
         };
@@ -171,13 +170,8 @@ impl TwirpSfu {
             .call("ListParticipants", Administration::Room(room), &request)
             .await;
         match list {
-            Ok(list) => Ok(list
-                .participants
-                .into_iter()
-                .filter(|participant| participant.state() == State::Active)
-                .map(|participant| (participant.identity, participant.sid))
-                .collect()),
-            Err(Failed::NotFound) => Ok(BTreeMap::new()),
+            Ok(list) => Ok(list.participants),
+            Err(Failed::NotFound) => Ok(Vec::new()),
             Err(Failed::Error(error)) => Err(error),
         }
     }

@@ -40,6 +40,7 @@ fn arrives(bench: &Bench, seat: &Seat) {
 /// Alice is connected with two devices, Bob with one; Bob is also in the garden.
 struct Scene {
     bench: Bench,
+    rooms: Arc<PretendRooms>,
     alice: [Seat; 2],
     bob: Seat,
     bob_in_garden: Seat,
@@ -67,6 +68,7 @@ impl Scene {
             bob: seat(SFU_ROOM, &bob),
             bob_in_garden: seat(&garden, &in_garden),
             bench,
+            rooms,
         };
         arrives(&scene.bench, &scene.alice[0]);
         scene.bench.later(Duration::from_secs(60));
@@ -86,6 +88,17 @@ impl Scene {
 
 fn is_there(user: &str) -> (String, bool) {
     (user.to_owned(), true)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_of_no_use_in_a_rooms_policy_is_shown_with_its_call_and_with_no_other() {
+    let scene = Scene::begin().await;
+    assert_eq!(scene.bench.focus.call(SFU_ROOM).unwrap().policy_warnings, [""; 0]);
+    let policy = json!({"camera": 50, "strangerz": "publish"});
+    scene.rooms.state(ROOM, "org.hanse.call_policy", "", policy);
+    let shown = |room: &str| scene.bench.focus.call(room).unwrap().policy_warnings;
+    assert_eq!(shown(SFU_ROOM), ["there is no key \"strangerz\""]);
+    assert_eq!(shown(&scene.bob_in_garden.room), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

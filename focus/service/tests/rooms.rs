@@ -13,8 +13,10 @@ use common::{
 };
 use hanse_focus::delayed_leave::{Departure, Seat, SeatEvent};
 use hanse_focus::store::Store;
-use hanse_focus::{Source, Watch};
+use hanse_focus::{ParticipantInfo, Source, Watch, look_again};
+use livekit_protocol::participant_info::State;
 use serde_json::{Value, json};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -244,6 +246,58 @@ async fn a_token_from_before_its_holder_was_removed_opens_nothing_for_long() {
     call.rooms.set_joined(ROOM, ALICE, false);
     call.bench.focus.heard(&left(&call.alice));
     assert_eq!(call.next_order().await, Some(Order::End(seat_of(&call.alice))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_removed_and_only_opens_the_signalling_is_out_and_who_was_not_may_connect() {
+    let rooms = Arc::new(PretendRooms::default());
+    for user in [ALICE, BOB] {
+        rooms.set_joined(ROOM, user, true);
+    }
+    let mut call = Call::of(rooms).await;
+    for identity in [&call.alice, &call.bob] {
+        call.bench.focus.heard(&left(identity));
+    }
+    assert_eq!(call.next_order().await, None);
+    call.rooms.set_joined(ROOM, BOB, false);
+    for identity in [&call.alice, &call.bob] {
+        call.bench.focus.heard(&SeatEvent::Connecting {
+            seat: seat_of(identity),
+        });
+    }
+    assert_eq!(call.next_order().await, Some(Order::End(seat_of(&call.bob))));
+    assert_eq!(call.next_order().await, None, "Alice may connect");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_lost_events_it_is_looked_up_who_is_there_and_asked_about_them() {
+    let rooms = Arc::new(PretendRooms::default());
+    for user in [ALICE, BOB] {
+        rooms.set_joined(ROOM, user, true);
+    }
+    let mut call = Call::of(rooms).await;
+    // That Bob came again, and that Alice went, is not heard.
+    call.bench.focus.heard(&left(&call.bob));
+    assert_eq!(call.next_order().await, None);
+    let bob = ParticipantInfo {
+        identity: call.bob.clone(),
+        sid: "PA_2".to_owned(),
+        state: State::Active.into(),
+        ..ParticipantInfo::default()
+    };
+    let there = vec![bob];
+    look_again(&call.bench.focus, |room| {
+        assert_eq!(room, SFU_ROOM);
+        ready(Ok(there.clone()))
+    })
+    .await;
+    let calls = call.bench.focus.calls();
+    let homeservers: Vec<_> = calls.calls.iter().flat_map(|call| &call.homeservers).collect();
+    assert_eq!(homeservers, [(&"org-b.example".to_owned(), &1)], "Bob alone");
+    assert_eq!(call.next_order().await, None, "he is in the room");
+    call.rooms.set_joined(ROOM, BOB, false);
+    assert_eq!(call.next_order().await, Some(Order::End(seat_of(&call.bob))));
+    assert_eq!(call.next_order().await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -142,6 +142,15 @@ pub enum SfuEvent {
         /// As it was.
         room: Room,
     },
+    /// A participant is there whose media is not connected yet: it hears who else is.
+    ParticipantConnecting {
+        /// The room's name.
+        room: String,
+        /// Who.
+        identity: String,
+        /// `PA_…`
+        sid: String,
+    },
     /// A participant's media is connected.
     ParticipantJoined {
         /// The room's name.

@@ -193,6 +193,11 @@ impl Room {
         let session = participant.session;
         participant.state = State::Joined;
         participant.changed();
+        cx.event(SfuEvent::ParticipantConnecting {
+            room: self.name.clone(),
+            identity: participant.identity.clone(),
+            sid: participant.sid.clone(),
+        });
         self.identities.insert(participant.identity.clone(), session);
         self.participants.insert(session, participant);
         cx.sessions.insert(session, self.key);

@@ -63,6 +63,8 @@ fn everybody_hears_of_a_newcomer_when_it_joins_and_when_it_is_connected() {
     town.join("bob");
     let bob = town.people["bob"].sid.clone();
     assert_eq!(info_of(&town, "alice", &bob).unwrap().state(), State::Joined);
+    let comes = |event: &&SfuEvent| matches!(event, SfuEvent::ParticipantConnecting { identity, .. } if identity == "bob");
+    assert_eq!(town.events.iter().filter(comes).count(), 1);
     let connection = town.connection("bob");
     town.event(MediaEvent::Connected { connection });
     assert_eq!(info_of(&town, "alice", &bob).unwrap().state(), State::Active);

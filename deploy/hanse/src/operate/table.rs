@@ -63,6 +63,12 @@ pub fn call(answer: &CallWithPeople, now_unix_ms: u64) -> String {
     });
     text.push_str(&table(["USER", "ROLE", "STATE", "MAY PUBLISH", "DEVICE"], rows));
     left_off(&mut text, answer.left_off);
+    if !answer.policy_warnings.is_empty() {
+        text.push_str("\nIn the call policy of the room (org.hanse.call_policy):\n");
+    }
+    for warning in &answer.policy_warnings {
+        text.push_str(&format!("  {}\n", printable(warning)));
+    }
     text
 }
 
@@ -244,12 +250,17 @@ mod tests {
                 call: kitchen(),
                 people: vec![mallory],
                 left_off: 0,
+                policy_warnings: vec!["there is no key \"\u{1b}[2J\"".to_owned()],
             },
             1_000,
         );
         assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
         assert!(shown.contains("\\u{1b}[2J\\u{202e}DEV\\u{a}@alice"), "{shown}");
-        assert_eq!(shown.lines().count(), 4, "{shown}");
+        assert_eq!(shown.lines().count(), 7, "{shown}");
+        assert!(
+            shown.ends_with("(org.hanse.call_policy):\n  there is no key \"\\u{1b}[2J\"\n"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -108,6 +108,11 @@ pub struct Delegation {
 /// What an SFU tells of its seats: in the same process by its events, elsewhere by webhooks.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SeatEvent {
+    /// Somebody is there whose media is not connected yet.
+    Connecting {
+        /// Who.
+        seat: Seat,
+    },
     /// Media is connected.
     Joined {
         /// Whose.
@@ -144,7 +149,8 @@ impl SeatEvent {
     /// The one seat that it is about, if it is about one.
     pub fn seat(&self) -> Option<&Seat> {
         match self {
-            SeatEvent::Joined { seat, .. }
+            SeatEvent::Connecting { seat }
+            | SeatEvent::Joined { seat, .. }
             | SeatEvent::Left { seat, .. }
             | SeatEvent::Aborted { seat, .. } => Some(seat),
             SeatEvent::RoomFinished { .. } | SeatEvent::Missed => None,

@@ -171,6 +171,8 @@ impl LeaveMachine {
             }
             SeatEvent::RoomFinished { room } => self.on_room_finished(room, now),
             SeatEvent::Missed => self.on_missed(now),
+            // Who does not get further is told of as an attempt that failed.
+            SeatEvent::Connecting { .. } => {}
         }
     }
 
