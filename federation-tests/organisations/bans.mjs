@@ -5,7 +5,7 @@ import { story } from "../harness/story.mjs";
 import { until } from "../harness/until.mjs";
 import { granted, WAYS } from "./admission.mjs";
 import { homeserverAway } from "./away.mjs";
-import { askToken, claims, participants, upgrade } from "./knock.mjs";
+import { askToken, claims, outstay, participants, upgrade } from "./knock.mjs";
 import { entrance, everybodyMeets, gather, isGone, TEST_MS } from "./meeting.mjs";
 
 /** Registers the tests. */
@@ -29,7 +29,7 @@ async function outOfTheCall(here, t, followed) {
   const spare = await Promise.all([a, b].map(async (sfu) => ({ sfu, ...granted(here, await askToken(sfu.focus, dave, room)) })));
 
   await gather(enter, step, ["alice", "bob", "carol"], present);
-  if (!followed) await homeserverAway(here, step, room, present);
+  if (!followed) await homeserverAway(here, t, step, room, present);
   const putOut = async (user, act) => {
     const person = present[user];
     for (const { title, ms } of await timesUntilOut([a, b], person, act)) t.diagnostic(`${user} was out of ${title}'s SFU after ${ms} ms`);
@@ -39,8 +39,8 @@ async function outOfTheCall(here, t, followed) {
     await everybodyMeets(present);
     for (const jwt of person.held.jwts) {
       const sfu = [a, b].find(({ key }) => key.name === claims(jwt).iss);
-      // Element Call may have left by itself, before its focus knew.
-      await until(`${user}'s token opens ${sfu.title}'s SFU no more`, async () => (await upgrade(sfu.url, jwt)) === 401);
+      // Element Call may have left by itself, before its focus knew; then they are found out when they come again.
+      await until(`${user}'s token opens ${sfu.title}'s SFU no more`, async () => (await outstay(sfu.url, jwt)) === 401);
     }
     for (const { sfu, jwt } of spare) assert.equal(await upgrade(sfu.url, jwt), 101, `${sfu.title}'s SFU lets others in`);
     for (const { focus } of [a, b]) {

@@ -71,23 +71,30 @@ export async function startHomeserver({ name, python, folder, certificates, clie
     await file("hanse.yaml", lines),
     await file("unhurried.yaml", JSON.stringify(unhurried, null, 2)),
   ];
-  const program = startProgram({
-    name: `the homeserver ${name}`,
-    command: python,
-    args: [LAUNCHER, ...files.flatMap((each) => ["-c", each])],
-    log: join(folder, "output.log"),
-  });
-  started(program);
   const url = `http://127.0.0.1:${clientPort}`;
-  await program.ready(async () => (await fetch(`${url}/health`)).ok);
+  const start = async () => {
+    const program = startProgram({
+      name: `the homeserver ${name}`,
+      command: python,
+      args: [LAUNCHER, ...files.flatMap((each) => ["-c", each])],
+      log: join(folder, "output.log"),
+    });
+    started(program);
+    await program.ready(async () => (await fetch(`${url}/health`)).ok);
+    return program;
+  };
 
-  return {
+  const homeserver = {
     name: settings.server_name,
     /** Who speaks for Hanse there. */
     bridgeUser: `@hanse:${settings.server_name}`,
     url,
     database,
-    program,
+    program: await start(),
+    /** Once its program was stopped: another one, with the same data and at the same ports. */
+    async startAgain() {
+      homeserver.program = await start();
+    },
     /** Makes an account and signs it in. */
     async register(user, password, displayName) {
       const address = `${url}/_synapse/admin/v1/register`;
@@ -99,6 +106,7 @@ export async function startHomeserver({ name, python, folder, certificates, clie
       return new Account(url, made.user_id, made.access_token);
     },
   };
+  return homeserver;
 }
 
 function listener(port, resource) {

@@ -46,6 +46,15 @@ function read(text) {
 
 /** The status with which an SFU answers who wants a WebSocket with this token: 101 lets them in. They leave at once. */
 export function upgrade(sfu, jwt) {
+  return open(sfu, jwt, (socket) => socket.destroy());
+}
+
+/** As `upgrade`, but whoever is let in stays, without media, until the SFU puts them out. */
+export function outstay(sfu, jwt) {
+  return open(sfu, jwt, (socket) => new Promise((done) => socket.once("close", done).once("end", () => socket.destroy()).resume()));
+}
+
+function open(sfu, jwt, use) {
   const address = new URL("/rtc/v1", sfu);
   address.search = String(new URLSearchParams({ access_token: jwt, join_request: EMPTY_JOIN_REQUEST }));
   return new Promise((done, fail) => {
@@ -58,8 +67,9 @@ export function upgrade(sfu, jwt) {
       },
     });
     asked.once("error", fail);
-    asked.once("upgrade", ({ statusCode }, socket) => {
-      socket.destroy();
+    asked.once("upgrade", async ({ statusCode }, socket) => {
+      socket.on("error", () => {});
+      await use(socket);
       done(statusCode);
     });
     asked.once("response", (response) => {

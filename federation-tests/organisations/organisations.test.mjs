@@ -17,6 +17,7 @@ import { leaves, takenOver } from "./leaves.mjs";
 import { openBrowser } from "./people.mjs";
 import { ANY_PORTS, choosePorts } from "./ports.mjs";
 import { rules } from "./rules.mjs";
+import { slow } from "./slow.mjs";
 import { focusAndSfuApart, oneProcess } from "./split.mjs";
 
 const PEOPLE = [
@@ -88,13 +89,15 @@ after(async () => {
 });
 
 badInput(here);
+slow(here);
 calls(here);
 focusAndSfuApart(here);
-takenOver(here);
-oneProcess(here);
 admission(here);
+// B's focus and SFU are still two processes: what changes in mid-call gets from one to the other over HTTP.
 bans(here);
 rules(here);
+takenOver(here);
+oneProcess(here);
 leaves(here);
 forged(here);
 nothingClearInTheLogs(here);

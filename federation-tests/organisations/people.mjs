@@ -55,7 +55,8 @@ export async function openBrowser() {
   });
   const gone = new Promise((done) => browser.once("disconnected", done));
   // All its processes are of one group, which is named after the first.
-  const { processInfo } = await (await browser.newBrowserCDPSession()).send("SystemInfo.getProcessInfo");
+  const devtools = await browser.newBrowserCDPSession();
+  const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
   const group = processInfo.find(({ type }) => type === "browser")?.id;
   if (!group) throw new Error("Chromium does not name its process");
   // Nobody looks at the screen: what draws it gives way to those who hold the call.
@@ -149,8 +150,18 @@ export async function openBrowser() {
         },
       };
     },
-    /** Sends all its processes a signal. After SIGKILL, or while it stands still, only `close` may follow. */
-    signal: (name) => process.kill(-group, name),
+    /** Kills all its processes. Only `close` may follow. */
+    kill: () => process.kill(-group, "SIGKILL"),
+    /**
+     * Has no packet leave it or reach it any more, for good, while its pages go on: the one process that has all its sockets stands
+     * still. Nothing tells the pages, and not even the end of a connection gets out.
+     */
+    async cutOff() {
+      const { processInfo: running } = await devtools.send("SystemInfo.getProcessInfo");
+      const network = running.find(({ type }) => type === "network.mojom.NetworkService");
+      if (!network) throw new Error("Chromium has no process for its sockets");
+      process.kill(network.id, "SIGSTOP");
+    },
     async close() {
       if (browser.isConnected()) process.kill(-group, "SIGKILL");
       await gone;

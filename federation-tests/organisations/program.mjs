@@ -18,9 +18,9 @@ const setpriv = (process.env["PATH"] ?? "").split(delimiter).map((folder) => joi
 
 /** @typedef {ReturnType<typeof startProgram>} Program */
 
-/** Starts a program; what it writes goes to the file `log`. */
+/** Starts a program; what it writes goes to the file `log`, after what is there already. */
 export function startProgram({ name, command, args, env = {}, log }) {
-  const output = openSync(log, "w", 0o600);
+  const output = openSync(log, "a", 0o600);
   const [file, list] = setpriv ? [setpriv, ["--pdeathsig", "TERM", "--", command, ...args]] : [command, args];
   const child = spawn(file, list, {
     env: { ...process.env, ...env },

@@ -10,6 +10,7 @@ mod drop_in;
 mod focus;
 mod homeservers;
 mod measure;
+mod open_files;
 mod operate;
 mod settings;
 mod setup;
@@ -117,6 +118,7 @@ async fn run(settings: &Settings, config: Option<&Path>) -> Result<()> {
     // Before the node starts, so that a signal during the start is not lost.
     let asked_to_stop = shutdown::requested();
     tokio::pin!(asked_to_stop);
+    open_files::raise_limit();
     for warning in drop_in::warnings(|name| std::env::var_os(name).is_some()) {
         tracing::warn!("{warning}");
     }

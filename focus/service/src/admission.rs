@@ -177,6 +177,7 @@ impl Focus {
             // A token has no word for it.
             has_old_token: rights.bitrate_kbps.is_some(),
             is_present: false,
+            session: None,
             token_until_ms: now
                 .unix_s
                 .saturating_add(self.token_lifetime_s)

@@ -302,6 +302,7 @@ mod tests {
                 },
                 has_old_token: false,
                 is_present: false,
+                session: None,
                 token_until_ms: 1,
             };
             seats.admit(seat, admitted).unwrap();

@@ -37,6 +37,7 @@ impl Focus {
                 },
                 has_old_token: true,
                 is_present: false,
+                session: None,
                 token_until_ms: until_ms,
             };
             if lock(&self.seats).admit(kept.seat, admitted).is_ok() {

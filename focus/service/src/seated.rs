@@ -18,22 +18,22 @@ impl Focus {
         let mut seats = lock(&self.seats);
         match event {
             SeatEvent::Connecting { seat } => self.tell_of_person(&seats, seat),
-            SeatEvent::Joined { seat, .. } => {
-                if let Some(admitted) = seats.note_arrival(seat, self.now().unix_s.saturating_mul(1000))
+            SeatEvent::Joined { seat, sid } => {
+                if let Some(admitted) = seats.note_arrival(seat, sid, self.now().unix_s.saturating_mul(1000))
                     && admitted.has_old_token
                 {
                     self.tell(News::Seat(seat.clone()));
                 }
                 self.tell_of_person(&seats, seat);
             }
-            SeatEvent::Left { seat, departure, .. } => {
-                if seats.note_departure(seat) && *departure == Departure::Gone {
+            SeatEvent::Left { seat, sid, departure } => {
+                if seats.note_departure(seat, sid) && *departure == Departure::Gone {
                     SEATS_ENDED.add(1, ["left".into()]);
                 }
                 self.tell_of_person(&seats, seat);
             }
-            SeatEvent::Aborted { seat, .. } => {
-                seats.note_departure(seat);
+            SeatEvent::Aborted { seat, sid } => {
+                seats.note_departure(seat, sid);
                 SEATS_ENDED.add(1, ["never_connected".into()]);
                 self.tell_of_person(&seats, seat);
             }
@@ -52,10 +52,12 @@ impl Focus {
         let unheard = of_room.filter_map(|(seat, admitted)| {
             let seat = seat.clone();
             match (admitted.is_present, there.get(&seat.identity)) {
-                (false, Some(sid)) => Some(SeatEvent::Joined {
-                    seat,
-                    sid: sid.clone(),
-                }),
+                (is_present, Some(sid)) if !is_present || admitted.session.as_ref() != Some(sid) => {
+                    Some(SeatEvent::Joined {
+                        seat,
+                        sid: sid.clone(),
+                    })
+                }
                 (true, None) => Some(SeatEvent::Left {
                     seat,
                     sid: String::new(),

@@ -23,6 +23,8 @@ pub(crate) struct Admitted {
     pub has_old_token: bool,
     /// Whether they are connected to the SFU.
     pub is_present: bool,
+    /// With which session, as far as it is known.
+    pub session: Option<String>,
     /// Until when the last token opens the SFU, in Unix ms: so long somebody who is not there may still come.
     pub token_until_ms: u64,
 }
@@ -84,6 +86,7 @@ impl Seats {
     pub fn admit(&mut self, seat: Seat, mut admitted: Admitted) -> Result<bool, TooMany> {
         if let Some(known) = self.seats.get(&seat) {
             admitted.is_present |= known.is_present;
+            admitted.session.clone_from(&known.session);
             admitted.has_old_token = known.has_old_token || !known.rights.same_on_sfu(admitted.rights);
             admitted.token_until_ms = admitted.token_until_ms.max(known.token_until_ms);
         } else if self.seats.len() >= SEATS_MAX {
@@ -96,9 +99,10 @@ impl Seats {
         Ok(must_be_told)
     }
 
-    /// Notes that somebody is connected. Whom they are, if they were admitted here.
-    pub fn note_arrival(&mut self, seat: &Seat, now_ms: u64) -> Option<&Admitted> {
+    /// Notes that somebody is connected, with a session. Whom they are, if they were admitted here.
+    pub fn note_arrival(&mut self, seat: &Seat, sid: &str, now_ms: u64) -> Option<&Admitted> {
         let admitted = self.seats.get_mut(seat)?;
+        admitted.session = Some(sid.to_owned()).filter(|sid| !sid.is_empty());
         if !std::mem::replace(&mut admitted.is_present, true) {
             let running = self.running.entry(seat.room.clone()).or_insert_with(|| Running {
                 began_ms: now_ms,
@@ -109,11 +113,17 @@ impl Seats {
         Some(admitted)
     }
 
-    /// Notes that somebody is not connected any more. Whether they were.
-    pub fn note_departure(&mut self, seat: &Seat) -> bool {
+    /// Notes that a session is over. Whether somebody was connected with it: one that is told of late, or again, is not the
+    /// one that sits there.
+    pub fn note_departure(&mut self, seat: &Seat, sid: &str) -> bool {
         let Some(admitted) = self.seats.get_mut(seat) else {
             return false;
         };
+        let is_another = |known: &String| !sid.is_empty() && known != sid;
+        if admitted.session.as_ref().is_some_and(is_another) {
+            return false;
+        }
+        admitted.session = None;
         let was_present = std::mem::take(&mut admitted.is_present);
         if was_present {
             let user = admitted.user.clone();
@@ -147,7 +157,10 @@ impl Seats {
         self.running.remove(sfu_room);
         let in_room = self.seats.iter_mut().filter(|(seat, _)| seat.room == sfu_room);
         in_room
-            .map(|(_, admitted)| usize::from(std::mem::take(&mut admitted.is_present)))
+            .map(|(_, admitted)| {
+                admitted.session = None;
+                usize::from(std::mem::take(&mut admitted.is_present))
+            })
             .sum()
     }
 
@@ -296,6 +309,7 @@ mod tests {
             rights: SPEAKER,
             has_old_token: false,
             is_present: false,
+            session: None,
             token_until_ms: 1_000,
         }
     }
@@ -304,7 +318,7 @@ mod tests {
         let mut seats = Seats::default();
         for name in names {
             seats.admit(seat(name), admitted(name)).unwrap();
-            seats.note_arrival(&seat(name), 1).unwrap();
+            seats.note_arrival(&seat(name), "PA_1", 1).unwrap();
         }
         seats
     }
@@ -350,7 +364,7 @@ mod tests {
             identity: "bob's phone".to_owned(),
         };
         seats.admit(phone.clone(), admitted(BOB)).unwrap();
-        seats.note_arrival(&phone, 1);
+        seats.note_arrival(&phone, "PA_1", 1);
         let crowd = |seats: &Seats, name| seats.crowd("call", &user(name));
         assert_eq!(
             crowd(&seats, BOB),
@@ -359,7 +373,7 @@ mod tests {
                 same_homeserver: 1
             }
         );
-        seats.note_departure(&seat(CAROL));
+        seats.note_departure(&seat(CAROL), "PA_1");
         assert_eq!(
             crowd(&seats, BOB),
             Crowd {
@@ -370,7 +384,7 @@ mod tests {
         assert_eq!(seats.crowd("another call", &user(BOB)), Crowd::default());
         // One device of two goes, then the other by force, then everybody.
         let of_alice = |seats: &Seats| (crowd(seats, ALICE).all, crowd(seats, ALICE).same_homeserver);
-        assert!(seats.note_departure(&phone) && !seats.note_departure(&phone));
+        assert!(seats.note_departure(&phone, "PA_1") && !seats.note_departure(&phone, "PA_1"));
         assert_eq!(of_alice(&seats), (1, 0), "Bob is still there");
         seats.remove(&seat(BOB)).unwrap();
         assert_eq!(of_alice(&seats), (0, 0));
@@ -382,15 +396,15 @@ mod tests {
     #[test]
     fn a_seat_is_kept_while_somebody_is_in_it_or_may_still_come() {
         let mut seats = seats(&[ALICE, BOB]);
-        seats.note_departure(&seat(BOB));
+        seats.note_departure(&seat(BOB), "PA_1");
         assert_eq!(seats.sweep(999), []);
         assert_eq!(seats.sweep(1_000), [seat(BOB)]);
-        assert_eq!(seats.note_arrival(&seat(BOB), 1), None);
+        assert_eq!(seats.note_arrival(&seat(BOB), "PA_1", 1), None);
         // Admitted again while there: still there, and with the longer token.
         let mut again = admitted(ALICE);
         again.token_until_ms = 500;
         seats.admit(seat(ALICE), again).unwrap();
-        seats.note_departure(&seat(ALICE));
+        seats.note_departure(&seat(ALICE), "PA_1");
         assert_eq!(seats.sweep(999), []);
         assert_eq!(seats.sweep(1_000), [seat(ALICE)]);
         assert_eq!(seats.rooms().count(), 0);
@@ -399,14 +413,29 @@ mod tests {
     #[test]
     fn a_call_begins_with_the_first_who_comes_and_is_over_with_the_last_who_goes() {
         let mut seats = seats(&[ALICE, BOB]);
-        seats.note_arrival(&seat(BOB), 5);
-        assert!(seats.note_departure(&seat(ALICE)) && !seats.note_departure(&seat(ALICE)));
+        seats.note_arrival(&seat(BOB), "PA_1", 5);
+        assert!(seats.note_departure(&seat(ALICE), "PA_1") && !seats.note_departure(&seat(ALICE), "PA_1"));
         assert_eq!(seats.began_ms("call"), Some(1));
         seats.remove(&seat(BOB)).unwrap();
         assert_eq!(seats.began_ms("call"), None);
-        seats.note_arrival(&seat(ALICE), 9);
+        seats.note_arrival(&seat(ALICE), "PA_1", 9);
         assert_eq!(seats.began_ms("call"), Some(9));
         assert_eq!(seats.note_room_empty("call"), 1);
         assert_eq!(seats.began_ms("call"), None);
+    }
+
+    #[test]
+    fn a_session_that_is_over_ends_nothing_of_the_one_that_came_after() {
+        let mut seats = seats(&[ALICE]);
+        seats.note_arrival(&seat(ALICE), "PA_2", 5);
+        assert!(!seats.note_departure(&seat(ALICE), "PA_1"));
+        assert_eq!(seats.sweep(1_000), [], "she is still there");
+        // Who asks for another token stays with the session that they have.
+        seats.admit(seat(ALICE), admitted(ALICE)).unwrap();
+        assert!(!seats.note_departure(&seat(ALICE), "PA_1"));
+        assert!(seats.note_departure(&seat(ALICE), "PA_2"));
+        // One without a name is the one that is there.
+        seats.note_arrival(&seat(ALICE), "PA_3", 9);
+        assert!(seats.note_departure(&seat(ALICE), ""));
     }
 }

@@ -24,7 +24,7 @@ use hanse_focus::{
 use http::{Request, StatusCode};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,8 @@ const HASHED: &str = "oSVOnlPHTxVrtN2zra08D0aahmd0qC+fR2fVs09/oMI";
 #[derive(Default)]
 struct World {
     told: Mutex<Vec<String>>,
-    there: Mutex<HashSet<String>>,
+    /// Sessions by identity.
+    there: Mutex<BTreeMap<String, String>>,
     stored: Mutex<BTreeMap<Seat, LeaveJob>>,
     is_full: Mutex<bool>,
 }
@@ -86,9 +87,9 @@ impl DelayedEvents for World {
 impl Presence for World {
     fn look_up<'a>(&'a self, room: &'a str, identity: &'a str) -> Answer<'a, Result<Seen, SfuError>> {
         assert_eq!(room, SFU_ROOM);
-        let seen = match self.there.lock().unwrap().contains(identity) {
-            true => Seen::Connected { sid: "PA_1".into() },
-            false => Seen::Absent,
+        let seen = match self.there.lock().unwrap().get(identity) {
+            Some(sid) => Seen::Connected { sid: sid.clone() },
+            None => Seen::Absent,
         };
         Box::pin(ready(Ok(seen)))
     }
@@ -126,6 +127,7 @@ impl LeaveStore for World {
 struct Taking {
     world: Arc<World>,
     leaves: Leaves,
+    focus: Arc<Focus>,
     router: axum::Router,
 }
 
@@ -162,10 +164,12 @@ impl Taking {
         // The rules of every other test.
         let site = (*Bench::new().focus.policy()).clone();
         let focus = Focus::new(&settings, site, key(), ports).with_delayed_leaves(leaves.clone());
+        let focus = Arc::new(focus);
         Taking {
             world,
             leaves,
-            router: router(Arc::new(focus)),
+            router: router(Arc::clone(&focus)),
+            focus,
         }
     }
 
@@ -197,10 +201,27 @@ impl Taking {
             .await
     }
 
+    /// Alice comes with a session, and the SFU says so.
+    async fn joins(&self, sid: &str, id: &str) {
+        self.world.there.lock().unwrap().insert(HASHED.into(), sid.into());
+        let joined = event("participant_joined", id, sid, Value::Null);
+        assert_eq!(self.webhook(&joined).await.status, 200);
+    }
+
+    /// How many people are connected, as those are told who moderate and operate.
+    fn present(&self) -> usize {
+        self.focus.calls().calls.iter().map(|call| call.people).sum()
+    }
+
     /// Somebody is there, with a leave that is put off.
     async fn with_alice_connected() -> Self {
         let taking = Self::new().await;
-        taking.world.there.lock().unwrap().insert(HASHED.into());
+        taking
+            .world
+            .there
+            .lock()
+            .unwrap()
+            .insert(HASHED.into(), "PA_1".into());
         taking.post("/get_token", &with_delay(get_token())).await.claims();
         assert_eq!(taking.world.told().await, ["restart syd_abcdefgh"]);
         taking
@@ -250,7 +271,12 @@ async fn a_leave_that_comes_with_a_request_for_a_token_is_kept_for_either_form_o
         let taking = Taking::new().await;
         assert_eq!(taking.post(path, &body).await.identity(), identity);
         assert!(taking.world.stored().is_empty(), "none came along");
-        taking.world.there.lock().unwrap().insert(identity.into());
+        taking
+            .world
+            .there
+            .lock()
+            .unwrap()
+            .insert(identity.into(), "PA_1".into());
         assert_eq!(taking.post(path, &with_delay(body)).await.identity(), identity);
         let stored = taking.world.stored();
         assert_eq!(
@@ -273,7 +299,12 @@ async fn a_leave_that_comes_with_a_request_for_a_token_is_kept_for_either_form_o
 async fn a_leave_that_is_delegated_is_for_whichever_identity_is_on_the_sfu() {
     for identity in [PLAIN, HASHED] {
         let taking = Taking::new().await;
-        taking.world.there.lock().unwrap().insert(identity.into());
+        taking
+            .world
+            .there
+            .lock()
+            .unwrap()
+            .insert(identity.into(), "PA_1".into());
         let reply = taking
             .post("/delegate_delayed_leave", &with_delay(get_token()))
             .await;
@@ -426,6 +457,57 @@ async fn a_webhook_that_comes_again_is_heard_once() {
         ["send syd_abcdefgh"],
         "the old session was not taken for the new one"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_sent_again_ends_nothing_of_the_session_that_came_after() {
+    for kind in ["participant_left", "participant_connection_aborted"] {
+        for is_forgotten in [false, true] {
+            let taking = Taking::with_alice_connected().await;
+            taking.joins("PA_1", "EV_1").await;
+            let over = event(kind, "EV_2", "PA_1", json!("CONNECTION_TIMEOUT"));
+            taking.world.there.lock().unwrap().clear();
+            taking.webhook(&over).await;
+            assert_eq!(taking.world.told().await, ["send syd_abcdefgh"], "{kind}");
+            assert_eq!(taking.present(), 0, "she goes with her session");
+
+            let mut again = with_delay(get_token());
+            again["delay_id"] = json!("syd_another");
+            taking.post("/get_token", &again).await.claims();
+            taking.joins("PA_2", "EV_3").await;
+            assert_eq!(taking.world.told().await, ["restart syd_another"]);
+            // What a focus does not remember any more, because it was started anew, comes as if it were new.
+            let id = if is_forgotten { "EV_4" } else { "EV_2" };
+            for minutes in [0, 1, 4] {
+                let replayed = event(kind, id, "PA_1", json!("CONNECTION_TIMEOUT"));
+                tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+                assert_eq!(taking.webhook(&replayed).await.status, 200);
+                assert_eq!(taking.world.told().await, Vec::<String>::new(), "{kind}");
+                assert_eq!(taking.present(), 1, "{kind}: she stays");
+            }
+            taking.webhook(&event(kind, "EV_5", "PA_2", Value::Null)).await;
+            assert_eq!(taking.world.told().await, ["send syd_another"], "her own");
+            assert_eq!(taking.present(), 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_is_sent_again_when_its_time_is_over_is_refused() {
+    let taking = Taking::with_alice_connected().await;
+    let body = event("participant_left", "EV_1", "PA_1", json!("CLIENT_INITIATED")).to_string();
+    // LiveKit's tokens hold for 5 minutes, and clocks may differ by one.
+    for (age_s, status) in [(361, 401), (360, 401), (359, 200)] {
+        let mut claims = claims(&body);
+        claims["nbf"] = json!(NOW_UNIX_S - age_s);
+        claims["exp"] = json!(NOW_UNIX_S - age_s + 300);
+        let authorization = token(Algorithm::HS256, &claims, SECRET);
+        let reply = taking
+            .send("/sfu_webhook", Some(&authorization), body.clone())
+            .await;
+        assert_eq!(reply.status, status, "after {age_s} s");
+    }
+    assert_eq!(taking.world.told().await, ["send syd_abcdefgh"], "once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,12 +21,17 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Bytes of a transaction: 100 events of 64 KiB each, with what stood in their place before, twice. A longer one is refused.
 pub const TRANSACTION_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of a transaction's id. A longer one is refused.
 const TRANSACTION_ID_BYTES_MAX: usize = 255;
+
+/// How long a body may take to arrive. The longest transaction needs 13 Mbit/s for it; nearly all have a few kilobytes.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes of a ping.
 const PING_BYTES_MAX: usize = 4096;
@@ -49,6 +54,7 @@ enum Refused {
     WrongToken,
     NotJson,
     TooLarge,
+    TooSlow,
     BadId,
     NotKnown,
     NotReady,
@@ -76,6 +82,11 @@ impl IntoResponse for Refused {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "M_TOO_LARGE",
                 "the transaction is too large",
+            ),
+            Refused::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "M_UNKNOWN",
+                "the body took too long to arrive",
             ),
             Refused::BadId => (
                 StatusCode::BAD_REQUEST,
@@ -178,5 +189,8 @@ async fn ping(State(homeservers): State<Homeservers>, request: Request) -> Resul
 }
 
 async fn read(body: Body, bytes_max: usize) -> Result<axum::body::Bytes, Refused> {
-    to_bytes(body, bytes_max).await.map_err(|_| Refused::TooLarge)
+    match timeout(BODY_TIMEOUT, to_bytes(body, bytes_max)).await {
+        Ok(bytes) => bytes.map_err(|_| Refused::TooLarge),
+        Err(_) => Err(Refused::TooSlow),
+    }
 }

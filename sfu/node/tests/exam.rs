@@ -296,6 +296,12 @@ async fn sit(sfu: &Sfu, port: &impl Port) {
     let (mut alice, _) = sfu.join("one", "alice").await;
     let (mut bob, _) = sfu.join("one", "bob").await;
     let (mut carol, _) = sfu.join("two", "carol").await;
+    for (room, identity) in [("one", "alice"), ("one", "bob"), ("two", "carol")] {
+        assert!(matches!(
+            heard(&mut events).await,
+            SfuEvent::ParticipantConnecting { room: where_to, identity: who, .. } if where_to == room && who == identity
+        ));
+    }
     assert_eq!(people(port, "one").await, ["alice", "bob"]);
     assert_eq!(people(port, "two").await, ["carol"]);
     match port.command(person("one", "bob")).await.unwrap() {

@@ -3,6 +3,7 @@
 
 mod access;
 mod forwarded;
+mod places;
 mod server;
 mod signal;
 mod socket;

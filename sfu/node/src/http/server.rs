@@ -1,6 +1,7 @@
-//! Listening and serving: one task per connection, a bound on connections, a limit for slow request heads.
+//! Listening and serving: one task per connection, bounds on connections, a limit for slow request heads.
 
 use super::forwarded::TrustedProxies;
+use super::places::Places;
 use axum::Router;
 use axum::body::Body;
 use http::{Request, Uri};
@@ -20,6 +21,9 @@ use tower_service::Service;
 
 /// Connections at a time, open sockets of participants included. More wait in the system's queue.
 const CONNECTIONS_MAX: usize = 20_000;
+
+/// How many of them one address may have. A whole organisation may be behind one; a reverse proxy that is trusted has all.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 5_000;
 
 /// How long a client may take to send a request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -59,7 +63,8 @@ pub struct Server {
 impl Server {
     /// Serves on all of these.
     pub fn start(listeners: Vec<TcpListener>, router: &Router, proxies: &TrustedProxies) -> Self {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let all = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Places::new(CONNECTIONS_PER_ADDRESS_MAX);
         let accepting = listeners
             .into_iter()
             .map(|listener| {
@@ -67,7 +72,8 @@ impl Server {
                     listener,
                     router.clone(),
                     proxies.clone(),
-                    Arc::clone(&places),
+                    Arc::clone(&all),
+                    places.clone(),
                 ))
             })
             .collect();
@@ -83,17 +89,27 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, proxies: TrustedProxies, places: Arc<Semaphore>) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    proxies: TrustedProxies,
+    all: Arc<Semaphore>,
+    places: Places,
+) {
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(one_of_all) = Arc::clone(&all).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let place = places.take(peer.ip());
+                if place.is_none() && !proxies.include(peer.ip()) {
+                    continue;
+                }
                 let (router, proxies) = (router.clone(), proxies.clone());
                 tokio::spawn(async move {
                     serve(stream, router, peer.ip(), proxies).await;
-                    drop(place);
+                    drop((one_of_all, place));
                 });
             }
             Err(error) => {

@@ -3,7 +3,7 @@
 
 use super::{Api, access};
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use hanse_sfu_signal::{Claims, RoomSettings, SfuCommand, SfuRefusal, SfuReply};
 use http::header::CONTENT_TYPE;
@@ -17,6 +17,11 @@ use livekit_protocol::{
 use prost::Message;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Twirp's error codes, as far as we use them, with their HTTP status.
 #[derive(Clone, Copy)]
@@ -111,26 +116,30 @@ pub(super) struct Parameters {
     access_token: Option<String>,
 }
 
-/// Any call.
+/// Any call. Nothing is read of the body of one that is refused anyway.
 pub(super) async fn call(
     State(api): State<Api>,
     Path((service, method)): Path<(String, String)>,
     Query(parameters): Query<Parameters>,
     http_method: Method,
     headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Response {
     let answer = async {
         if service != "livekit.RoomService" {
-            return Err(bad_route(&service, &method));
+            return Err(bad_route(&service, &method).into_response());
         }
         if http_method != Method::POST {
             let sentence = format!("unsupported method {http_method} (only POST is allowed)");
-            return Err(TwirpError::new(Code::BadRoute, sentence));
+            return Err(TwirpError::new(Code::BadRoute, sentence).into_response());
         }
-        let form = form(&headers)?;
+        let form = form(&headers).map_err(IntoResponse::into_response)?;
         let claims = access::claims(&api, &headers, parameters.access_token.as_deref())
-            .map_err(|sentence| TwirpError::new(Code::Unauthenticated, sentence))?;
+            .map_err(|sentence| TwirpError::new(Code::Unauthenticated, sentence).into_response())?;
+        let body = timeout(BODY_TIMEOUT, Bytes::from_request(request, &()))
+            .await
+            .map_err(|_| StatusCode::REQUEST_TIMEOUT.into_response())?
+            .map_err(IntoResponse::into_response)?;
         Call {
             api: &api,
             claims,
@@ -139,8 +148,9 @@ pub(super) async fn call(
         }
         .answer(&service, &method)
         .await
+        .map_err(IntoResponse::into_response)
     };
-    answer.await.unwrap_or_else(IntoResponse::into_response)
+    answer.await.unwrap_or_else(|refused| refused)
 }
 
 fn bad_route(service: &str, method: &str) -> TwirpError {
