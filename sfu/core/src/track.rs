@@ -13,8 +13,8 @@ use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
 /// Time between two key-frame requests for one layer. Shorter, and a room of joiners drowns the publisher's link in
-/// key frames; longer, and a joiner looks at black. A joiner begins with a key frame of this age too, from the ring: for
-/// as long as no new one may be asked for.
+/// key frames; longer, and a joiner looks at black. A joiner begins with one from the ring that is younger than this: until then
+/// no new one may be asked for.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(500);
 
 /// A layer that has sent nothing for this long has stopped, if another one flows.
