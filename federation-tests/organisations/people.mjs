@@ -116,11 +116,16 @@ export async function openBrowser() {
         arrived,
         /** After how many milliseconds the homeserver was to say that they have left, each time that they told it. */
         delays,
+        /** Clicks, and says when that was. */
+        async click() {
+          await call.getByTestId("lobby_joinCall").click();
+          return ask("joinClickedAt");
+        },
         /** Clicks, waits until the call is there, and says when the click was. */
         async join() {
-          await call.getByTestId("lobby_joinCall").click();
+          const at = await this.click();
           await call.getByTestId("incall_leave").waitFor();
-          return ask("joinClickedAt");
+          return at;
         },
         async leave() {
           await note();
