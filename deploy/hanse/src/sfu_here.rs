@@ -5,7 +5,9 @@ use hanse_focus::{
     Answer, Clock, NewRoom, ParticipantInfo, Presence, Rights, Seen, Sfu, SfuError, Source, permission, seen,
     tracks_to_mute,
 };
-use hanse_sfu::{Heard, RoomSettings, SfuCommand, SfuEvent, SfuHandle, SfuRefusal, SfuReply};
+use hanse_sfu::{
+    Heard, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuHandle, SfuRefusal, SfuReply,
+};
 
 /// Drives the SFU and looks into it.
 pub struct SfuHere {
@@ -104,10 +106,13 @@ impl Sfu for SfuHere {
 
     fn change_rights<'a>(&'a self, seat: &'a Seat, rights: Rights) -> Answer<'a, Result<(), SfuError>> {
         Box::pin(async move {
-            self.order(SfuCommand::ChangeRights {
+            self.order(SfuCommand::ChangeParticipant {
                 room: seat.room.clone(),
                 identity: seat.identity.clone(),
-                permission: permission(rights),
+                change: ParticipantChange {
+                    permission: Some(permission(rights)),
+                    ..ParticipantChange::default()
+                },
             })
             .await?;
             self.order(SfuCommand::LimitDownlink {

@@ -25,6 +25,6 @@ mod tap;
 
 pub use config::{HttpConfig, SfuConfig};
 pub use handle::{Heard, SfuEvents, SfuHandle};
-pub use hanse_sfu_signal::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use hanse_sfu_signal::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
 pub use node::{Node, StartError};

@@ -10,14 +10,18 @@ mod common;
 
 use common::{PATIENCE, Sfu, admin_token, join_path, refused, start, token};
 use hanse_sfu::{Heard, SfuEvents, SfuHandle};
-use hanse_sfu_signal::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use hanse_sfu_signal::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 use livekit_protocol::{
-    CreateRoomRequest, DeleteRoomRequest, DisconnectReason, LeaveRequest, ListParticipantsRequest,
-    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
-    MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission, Room, RoomParticipantIdentity,
-    UpdateParticipantRequest, signal_response,
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason, LeaveRequest,
+    ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
+    MuteRoomTrackRequest, MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission,
+    RemoveParticipantResponse, Room, RoomParticipantIdentity, SubscriptionError, UpdateParticipantRequest,
+    UpdateRoomMetadataRequest, UpdateSubscriptionsRequest, UpdateSubscriptionsResponse, signal_response,
 };
 use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
 
 /// A way to control the SFU.
 trait Port {
@@ -34,21 +38,29 @@ impl Port for SfuHandle {
 struct Twirp {
     client: reqwest::Client,
     url: String,
+    /// The form of requests and answers.
+    kind: &'static str,
 }
 
 impl Twirp {
-    async fn call<T: Message + Default>(
+    async fn call<T: Message + Default + DeserializeOwned>(
         &self,
         method: &str,
         room: &str,
-        request: &impl Message,
+        request: &(impl Message + Serialize),
     ) -> Result<T, SfuRefusal> {
+        let is_json = self.kind == "application/json";
+        let body = if is_json {
+            serde_json::to_vec(request).unwrap()
+        } else {
+            request.encode_to_vec()
+        };
         let response = self
             .client
             .post(format!("{}/twirp/livekit.RoomService/{method}", self.url))
-            .header("Content-Type", "application/protobuf")
+            .header("Content-Type", self.kind)
             .header("Authorization", format!("Bearer {}", admin_token(room)))
-            .body(request.encode_to_vec())
+            .body(body)
             .send()
             .await
             .unwrap();
@@ -56,8 +68,12 @@ impl Twirp {
         let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
         let body = response.bytes().await.unwrap();
         if status == 200 {
-            assert_eq!(kind, "application/protobuf");
-            return Ok(T::decode(body).unwrap());
+            assert_eq!(kind, self.kind);
+            return Ok(if is_json {
+                serde_json::from_slice(&body).unwrap()
+            } else {
+                T::decode(body).unwrap()
+            });
         }
         assert_eq!(kind, "application/json");
         let error: serde_json::Value = serde_json::from_slice(&body).unwrap();
@@ -98,9 +114,9 @@ impl Port for Twirp {
                 Ok(SfuReply::Rooms(list.rooms))
             }
             SfuCommand::DeleteRoom { room } => self
-                .call::<()>("DeleteRoom", "", &DeleteRoomRequest { room })
+                .call::<DeleteRoomResponse>("DeleteRoom", "", &DeleteRoomRequest { room })
                 .await
-                .map(|()| SfuReply::Done),
+                .map(|_| SfuReply::Done),
             SfuCommand::ListParticipants { room } => {
                 let request = ListParticipantsRequest { room: room.clone() };
                 let list = self
@@ -129,20 +145,48 @@ impl Port for Twirp {
                     identity,
                     revoke_token_ts: revoke_before_unix_s.unwrap_or_default().try_into().unwrap(),
                 };
-                self.call::<()>("RemoveParticipant", &room, &request)
+                self.call::<RemoveParticipantResponse>("RemoveParticipant", &room, &request)
                     .await
-                    .map(|()| SfuReply::Done)
+                    .map(|_| SfuReply::Done)
             }
-            SfuCommand::ChangeRights {
+            SfuCommand::ChangeRoomMetadata { room, metadata } => {
+                let request = UpdateRoomMetadataRequest {
+                    room: room.clone(),
+                    metadata,
+                };
+                self.call::<Room>("UpdateRoomMetadata", &room, &request)
+                    .await
+                    .map(SfuReply::Room)
+            }
+            SfuCommand::ChangeSubscriptions {
                 room,
                 identity,
-                permission,
+                track_sids,
+                subscribe,
+            } => {
+                let request = UpdateSubscriptionsRequest {
+                    room: room.clone(),
+                    identity,
+                    track_sids,
+                    subscribe,
+                    ..Default::default()
+                };
+                self.call::<UpdateSubscriptionsResponse>("UpdateSubscriptions", &room, &request)
+                    .await
+                    .map(|_| SfuReply::Done)
+            }
+            SfuCommand::ChangeParticipant {
+                room,
+                identity,
+                change,
             } => {
                 let request = UpdateParticipantRequest {
                     room: room.clone(),
                     identity,
-                    permission: Some(permission),
-                    ..Default::default()
+                    metadata: change.metadata,
+                    permission: change.permission,
+                    name: change.name,
+                    attributes: change.attributes,
                 };
                 let participant = self
                     .call::<ParticipantInfo>("UpdateParticipant", &room, &request)
@@ -241,6 +285,20 @@ fn leave(message: signal_response::Message) -> Option<LeaveRequest> {
     }
 }
 
+fn update(message: signal_response::Message) -> Option<ParticipantInfo> {
+    match message {
+        signal_response::Message::Update(mut update) => update.participants.pop(),
+        _ => None,
+    }
+}
+
+fn room_update(message: signal_response::Message) -> Option<Room> {
+    match message {
+        signal_response::Message::RoomUpdate(update) => update.room,
+        _ => None,
+    }
+}
+
 /// The exam.
 async fn sit(sfu: &Sfu, port: &impl Port) {
     let mut events = sfu.node.handle().subscribe();
@@ -310,13 +368,23 @@ async fn sit(sfu: &Sfu, port: &impl Port) {
     }
 
     // Rights: bob's change, and alice's do not.
-    let rights = |identity: &str| SfuCommand::ChangeRights {
+    let change = |identity: &str, change: ParticipantChange| SfuCommand::ChangeParticipant {
         room: "one".to_owned(),
         identity: identity.to_owned(),
-        permission: ParticipantPermission {
+        change,
+    };
+    let rights = |identity: &str| {
+        let permission = Some(ParticipantPermission {
             can_subscribe: true,
             ..ParticipantPermission::default()
-        },
+        });
+        change(
+            identity,
+            ParticipantChange {
+                permission,
+                ..ParticipantChange::default()
+            },
+        )
     };
     let may_publish = async |identity: &str| match port.command(person("one", identity)).await.unwrap() {
         SfuReply::Participant(found) => found.permission.unwrap().can_publish,
@@ -331,6 +399,115 @@ async fn sit(sfu: &Sfu, port: &impl Port) {
         port.command(rights("mallory")).await,
         Err(SfuRefusal::ParticipantNotFound)
     );
+
+    // What bob is shown as: he and alice are told, and his rights stay.
+    let shown = ParticipantChange {
+        name: "Bob".to_owned(),
+        metadata: "m".to_owned(),
+        attributes: [
+            ("seatNumber".to_owned(), "7".to_owned()),
+            ("hand".to_owned(), "up".to_owned()),
+        ]
+        .into(),
+        permission: None,
+    };
+    let before = match port.command(change("bob", shown)).await.unwrap() {
+        SfuReply::Participant(found) => {
+            assert_eq!((found.name.as_str(), found.metadata.as_str()), ("Bob", "m"));
+            found.version
+        }
+        other => panic!("{other:?}"),
+    };
+    let hand_down = ParticipantChange {
+        attributes: [("hand".to_owned(), String::new())].into(),
+        ..ParticipantChange::default()
+    };
+    let after = match port.command(change("bob", hand_down)).await.unwrap() {
+        SfuReply::Participant(found) => found,
+        other => panic!("{other:?}"),
+    };
+    assert!(after.version > before);
+    assert_eq!(
+        after.attributes,
+        HashMap::from([("seatNumber".to_owned(), "7".to_owned())])
+    );
+    assert_eq!(after.name, "Bob");
+    assert!(!may_publish("bob").await);
+    for one in [&mut alice, &mut bob] {
+        let told = one
+            .wait_for(|message| update(message).filter(|info| info.version == after.version))
+            .await;
+        assert_eq!(told, after);
+    }
+    let too_long = ParticipantChange {
+        name: "n".repeat(257),
+        metadata: "lost".to_owned(),
+        ..ParticipantChange::default()
+    };
+    assert_eq!(
+        port.command(change("bob", too_long)).await,
+        Err(SfuRefusal::Invalid("name length exceeds limits".to_owned()))
+    );
+    match port.command(person("one", "bob")).await.unwrap() {
+        SfuReply::Participant(found) => assert_eq!(found, after),
+        other => panic!("{other:?}"),
+    }
+
+    // A room's metadata: everybody in it is told.
+    let describe = |room: &str, metadata: &str| SfuCommand::ChangeRoomMetadata {
+        room: room.to_owned(),
+        metadata: metadata.to_owned(),
+    };
+    for metadata in ["agenda", ""] {
+        match port.command(describe("one", metadata)).await.unwrap() {
+            SfuReply::Room(room) => {
+                assert_eq!((room.metadata.as_str(), room.num_participants), (metadata, 2))
+            }
+            other => panic!("{other:?}"),
+        }
+        for one in [&mut alice, &mut bob] {
+            one.wait_for(|message| room_update(message).filter(|room| room.metadata == metadata))
+                .await;
+        }
+    }
+    assert_eq!(
+        port.command(describe("nowhere", "m")).await,
+        Err(SfuRefusal::RoomNotFound)
+    );
+    assert!(matches!(
+        port.command(describe("one", &"m".repeat(512 * 1024 + 1))).await,
+        Err(SfuRefusal::Invalid(_))
+    ));
+
+    // Subscriptions, as if alice had asked: a track id that is too long is refused to her at once.
+    let no_track = "x".repeat(65);
+    let receive = |identity: &str, subscribe| SfuCommand::ChangeSubscriptions {
+        room: "one".to_owned(),
+        identity: identity.to_owned(),
+        track_sids: vec![no_track.clone()],
+        subscribe,
+    };
+    for subscribe in [false, true] {
+        assert_eq!(
+            port.command(receive("alice", subscribe)).await,
+            Ok(SfuReply::Done)
+        );
+    }
+    let refusal = alice
+        .wait_for(|message| match message {
+            signal_response::Message::SubscriptionResponse(response) => Some(response),
+            _ => None,
+        })
+        .await;
+    assert_eq!(
+        (refusal.track_sid.as_str(), refusal.err()),
+        (no_track.as_str(), SubscriptionError::SeTrackNotfound)
+    );
+    assert_eq!(
+        port.command(receive("mallory", true)).await,
+        Err(SfuRefusal::ParticipantNotFound)
+    );
+
     let mute = SfuCommand::Mute {
         room: "one".to_owned(),
         identity: "alice".to_owned(),
@@ -404,13 +581,23 @@ async fn the_handle_inside_the_process_passes() {
     sfu.node.stop().await;
 }
 
-#[tokio::test]
-async fn the_server_api_over_http_passes() {
+async fn sit_over_http(kind: &'static str) {
     let sfu = start("").await;
     let twirp = Twirp {
         client: reqwest::Client::new(),
         url: sfu.url(""),
+        kind,
     };
     sit(&sfu, &twirp).await;
     sfu.node.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_api_over_http_passes() {
+    sit_over_http("application/protobuf").await;
+}
+
+#[tokio::test]
+async fn the_server_api_over_http_passes_in_json() {
+    sit_over_http("application/json").await;
 }

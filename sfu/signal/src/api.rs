@@ -2,6 +2,7 @@
 //! both translate to it, and one exam runs over both.
 
 use livekit_protocol::{DisconnectReason, ParticipantInfo, ParticipantPermission, Room, TrackInfo};
+use std::collections::HashMap;
 
 /// What the SFU is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,16 +43,35 @@ pub enum SfuCommand {
         /// none is left that another clock has made.
         revoke_before_unix_s: Option<u64>,
     },
-    /// Replaces what a participant may do, as a whole. Tracks that it may no longer publish end for everybody;
-    /// without `can_subscribe` it receives nothing, and with it again everything it had asked for. Answer:
-    /// [`SfuReply::Participant`].
-    ChangeRights {
+    /// Replaces a room's metadata, also by an empty one, and everybody in it is told. Answer: [`SfuReply::Room`].
+    ChangeRoomMetadata {
+        /// Its name.
+        room: String,
+        /// Free text.
+        metadata: String,
+    },
+    /// Changes what a participant is shown as and what it may do, as a whole or not at all, and everybody who knows of it
+    /// is told. Answer: [`SfuReply::Participant`].
+    ChangeParticipant {
+        /// The room's name.
+        room: String,
+        /// Whom.
+        identity: String,
+        /// What is to be different.
+        change: ParticipantChange,
+    },
+    /// The participant receives tracks, or receives them no more, as if its client had asked for it: it must have the
+    /// right to, and its client may change it again. Answer: [`SfuReply::Done`].
+    ChangeSubscriptions {
         /// The room's name.
         room: String,
         /// Whose.
         identity: String,
-        /// The new rights.
-        permission: ParticipantPermission,
+        /// `TR_…`, at most [`crate::limits::LIST_ENTRIES_MAX`]; further ones are ignored. One that does not exist is
+        /// waited for, as long as a client would wait for it.
+        track_sids: Vec<String>,
+        /// Whether it is to receive them.
+        subscribe: bool,
     },
     /// The participant is sent at most so much; the lowest layer of each picture, and sound, pass all the same. LiveKit's
     /// server API has no word for it. Answer: [`SfuReply::Done`].
@@ -89,6 +109,20 @@ pub struct RoomSettings {
     pub max_participants: u32,
     /// Free text.
     pub metadata: String,
+}
+
+/// What is to be different about a participant.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParticipantChange {
+    /// Empty: stays as it is.
+    pub name: String,
+    /// Empty: stays as it is.
+    pub metadata: String,
+    /// Those that are not named stay as they are; one with an empty value is deleted.
+    pub attributes: HashMap<String, String>,
+    /// Replaces the rights as a whole; `None`: they stay. Tracks that it may no longer publish end for everybody; without
+    /// `can_subscribe` it receives nothing, and with it again everything it had asked for.
+    pub permission: Option<ParticipantPermission>,
 }
 
 /// What the SFU answers.

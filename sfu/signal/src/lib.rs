@@ -38,7 +38,7 @@ mod timers;
 pub mod token;
 mod track;
 
-pub use api::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use join::{JoinAttempt, JoinRefusal, decode_join_request};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
 pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, verify};

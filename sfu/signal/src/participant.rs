@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::join::{Admission, JoinAttempt};
+use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::negotiate::Negotiation;
 use crate::quality::Quality;
 use crate::signalling::SessionId;
@@ -10,6 +11,7 @@ use crate::token::Claims;
 use crate::track::{PendingTrack, Track};
 use hanse_sfu_core::command::ExtensionIds;
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
+use livekit_protocol::client_info::Capability;
 use livekit_protocol::participant_info::{Kind, State};
 use livekit_protocol::{AddTrackRequest, ParticipantInfo, ParticipantPermission, TrackSource};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -93,7 +95,13 @@ impl Participant {
             version: 0,
             protocol: client.protocol,
             client_protocol: client.client_protocol,
-            capabilities: client.capabilities.into_iter().take(16).collect(),
+            // A number without a name has no JSON form, and everybody is told about this one.
+            capabilities: client
+                .capabilities
+                .into_iter()
+                .filter(|capability| Capability::try_from(*capability).is_ok())
+                .take(16)
+                .collect(),
             auto_subscribe: settings.auto_subscribe,
             adaptive_stream: settings.adaptive_stream,
             pending: Vec::new(),
@@ -130,6 +138,42 @@ impl Participant {
         let sources = &self.permission.can_publish_sources;
         self.permission.can_publish
             && (sources.is_empty() || source != TrackSource::Unknown && sources.contains(&source.into()))
+    }
+
+    /// Changes what it is shown as. What is empty stays as it is; an attribute without a value is deleted. When it would
+    /// be too much nothing changes, and the sentence says of what.
+    pub fn describe(
+        &mut self,
+        name: &str,
+        metadata: &str,
+        attributes: &HashMap<String, String>,
+    ) -> Result<(), &'static str> {
+        let mut merged = self.claims.attributes.clone();
+        for (name, value) in attributes {
+            if value.is_empty() {
+                merged.remove(name);
+            } else {
+                merged.insert(name.clone(), value.clone());
+            }
+        }
+        let merged_len: usize = merged.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if name.len() > NAME_BYTES_MAX {
+            return Err("name length exceeds limits");
+        }
+        if metadata.len() > METADATA_BYTES_MAX {
+            return Err("metadata size exceeds limits");
+        }
+        if merged_len > ATTRIBUTES_BYTES_MAX {
+            return Err("attribute size exceeds limits");
+        }
+        self.claims.attributes = merged;
+        if !name.is_empty() {
+            self.claims.name = name.to_owned();
+        }
+        if !metadata.is_empty() {
+            self.claims.metadata = metadata.to_owned();
+        }
+        Ok(())
     }
 
     /// The next version: something that others know has changed.

@@ -16,7 +16,7 @@ use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     AddTrackRequest, MuteTrackRequest, TrackInfo, TrackPublishedResponse, TrackType,
-    TrackUnpublishedResponse, UpdateLocalAudioTrack, UpdateLocalVideoTrack,
+    TrackUnpublishedResponse, UpdateLocalAudioTrack, UpdateLocalVideoTrack, encryption,
 };
 use prost::Message as _;
 use std::collections::BTreeSet;
@@ -76,6 +76,10 @@ impl Room {
             Ok(TrackType::Audio | TrackType::Video)
         ) {
             return Err((Reason::UnsupportedType, "a track is audio or video"));
+        }
+        // Everybody is told what it is, and a number without a name has no JSON form.
+        if encryption::Type::try_from(request.encryption).is_err() {
+            return Err((Reason::UnsupportedType, "the encryption is not known"));
         }
         if !participant.may_publish(request.source()) {
             return Err((

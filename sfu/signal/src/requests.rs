@@ -2,7 +2,6 @@
 //! and ignored where it has none; none of them ends a session.
 
 use crate::context::Context;
-use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::room::{Goodbye, Room};
 use crate::signalling::SessionId;
 use livekit_protocol::request_response::{Reason, Request};
@@ -97,64 +96,31 @@ impl Room {
         );
     }
 
-    /// `update_metadata`: what is empty stays as it is; an attribute without a value is deleted.
+    /// `update_metadata`
     fn handle_metadata(&mut self, cx: &mut Context, session: SessionId, update: UpdateParticipantMetadata) {
         let Some(participant) = self.participants.get_mut(&session) else {
             return;
         };
         let request_id = update.request_id;
-        let mut attributes = participant.claims.attributes.clone();
-        for (name, value) in &update.attributes {
-            if value.is_empty() {
-                attributes.remove(name);
-            } else {
-                attributes.insert(name.clone(), value.clone());
-            }
-        }
-        let attributes_len: usize = attributes
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        let refusal = if !participant.permission.can_update_metadata {
-            Some((
-                Reason::NotAllowed,
-                "does not have permission to update own metadata",
-            ))
-        } else if update.name.len() > NAME_BYTES_MAX {
-            Some((Reason::LimitExceeded, "name length exceeds limits"))
-        } else if update.metadata.len() > METADATA_BYTES_MAX {
-            Some((Reason::LimitExceeded, "metadata size exceeds limits"))
-        } else if attributes_len > ATTRIBUTES_BYTES_MAX {
-            Some((Reason::LimitExceeded, "attribute size exceeds limits"))
+        let changed = if participant.permission.can_update_metadata {
+            participant
+                .describe(&update.name, &update.metadata, &update.attributes)
+                .map_err(|text| (Reason::LimitExceeded, text))
         } else {
-            None
+            let text = "does not have permission to update own metadata";
+            Err((Reason::NotAllowed, text))
         };
-        if let Some((reason, text)) = refusal {
-            return self.respond(
-                cx,
-                session,
-                request_id,
-                reason,
-                text,
-                Request::UpdateMetadata(update),
-            );
+        let (reason, text) = match changed {
+            Ok(()) => {
+                self.broadcast_change(cx, session);
+                (Reason::Ok, "")
+            }
+            Err(refusal) => refusal,
+        };
+        let request = Request::UpdateMetadata(update);
+        self.respond(cx, session, request_id, reason, text, request);
+        if reason == Reason::Ok {
+            self.send_token(cx, session);
         }
-        participant.claims.attributes = attributes;
-        if !update.name.is_empty() {
-            participant.claims.name = update.name.clone();
-        }
-        if !update.metadata.is_empty() {
-            participant.claims.metadata = update.metadata.clone();
-        }
-        self.broadcast_change(cx, session);
-        self.respond(
-            cx,
-            session,
-            request_id,
-            Reason::Ok,
-            "",
-            Request::UpdateMetadata(update),
-        );
-        self.send_token(cx, session);
     }
 }

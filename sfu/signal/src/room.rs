@@ -1,6 +1,6 @@
 //! One room: who is in, what is published, and who is told what.
 
-use crate::api::{RoomSettings, SfuEvent};
+use crate::api::{ParticipantChange, RoomSettings, SfuEvent, SfuRefusal};
 use crate::context::Context;
 use crate::join::{Admission, JoinAttempt};
 use crate::limits::{JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_REFRESH_INTERVAL};
@@ -17,8 +17,8 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::server_info::Edition;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    Codec, DisconnectReason, JoinRequest, JoinResponse, ParticipantInfo, ParticipantPermission,
-    ParticipantUpdate, RoomUpdate, ServerInfo,
+    Codec, DisconnectReason, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate,
+    ServerInfo, TrackSource,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -115,6 +115,14 @@ impl Room {
             cx.timers.set(Timer::Empty(self.key), deadline);
         }
         if self.info() != before {
+            self.send_room_update(cx);
+        }
+    }
+
+    /// Replaces the metadata, also by an empty one.
+    pub fn change_metadata(&mut self, cx: &mut Context, metadata: String) {
+        if self.metadata != metadata {
+            self.metadata = metadata;
             self.send_room_update(cx);
         }
     }
@@ -489,21 +497,39 @@ impl Room {
             .set(Timer::Token(self.key, session), cx.now + TOKEN_REFRESH_INTERVAL);
     }
 
-    /// Replaces what a participant may do.
-    pub fn change_rights(&mut self, cx: &mut Context, session: SessionId, permission: ParticipantPermission) {
-        let Some(participant) = self.participants.get_mut(&session) else {
-            return;
-        };
-        participant.claims.video.set_permission(&permission);
-        participant.permission = permission;
-        let wishes: Vec<TrackId> = participant.subscriptions.keys().copied().collect();
-        self.end_forbidden_tracks(cx, session);
-        for track in wishes {
-            self.refresh_permission(cx, session, track);
+    /// Changes what a participant is shown as and what it may do, or neither.
+    pub fn change_participant(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        change: ParticipantChange,
+    ) -> Result<(), SfuRefusal> {
+        if change == ParticipantChange::default() {
+            return Ok(());
+        }
+        let participant = self
+            .participants
+            .get_mut(&session)
+            .ok_or(SfuRefusal::ParticipantNotFound)?;
+        participant
+            .describe(&change.name, &change.metadata, &change.attributes)
+            .map_err(|text| SfuRefusal::Invalid(text.to_owned()))?;
+        if let Some(mut permission) = change.permission {
+            for source in &mut permission.can_publish_sources {
+                *source = TrackSource::try_from(*source).unwrap_or_default().into();
+            }
+            participant.claims.video.set_permission(&permission);
+            participant.permission = permission;
+            let wishes: Vec<TrackId> = participant.subscriptions.keys().copied().collect();
+            self.end_forbidden_tracks(cx, session);
+            for track in wishes {
+                self.refresh_permission(cx, session, track);
+            }
         }
         self.broadcast_change(cx, session);
         self.send_token(cx, session);
         self.require_sections(cx, session);
+        Ok(())
     }
 }
 

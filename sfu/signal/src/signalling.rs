@@ -11,7 +11,7 @@ use crate::token::ApiKeys;
 use hanse_sfu_core::command::{MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::ConnectionId;
 use livekit_protocol::leave_request::Action;
-use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse};
+use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -287,16 +287,40 @@ impl Signalling {
                 }
                 Ok(SfuReply::Done)
             }
-            SfuCommand::ChangeRights {
+            SfuCommand::ChangeRoomMetadata { room, metadata } => {
+                check_metadata(&metadata)?;
+                let key = self.names.get(&room).ok_or(SfuRefusal::RoomNotFound)?;
+                let room = self.rooms.get_mut(key).ok_or(SfuRefusal::RoomNotFound)?;
+                room.change_metadata(&mut self.cx, metadata);
+                Ok(SfuReply::Room(room.info()))
+            }
+            SfuCommand::ChangeParticipant {
                 room,
                 identity,
-                permission,
+                change,
             } => {
                 let (key, session) = self.participant(&room, &identity)?;
                 if let Some(room) = self.rooms.get_mut(&key) {
-                    room.change_rights(&mut self.cx, session, permission);
+                    room.change_participant(&mut self.cx, session, change)?;
                 }
                 self.reply_participant(key, session)
+            }
+            SfuCommand::ChangeSubscriptions {
+                room,
+                identity,
+                track_sids,
+                subscribe,
+            } => {
+                let (key, session) = self.participant(&room, &identity)?;
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    let update = UpdateSubscription {
+                        track_sids,
+                        subscribe,
+                        ..UpdateSubscription::default()
+                    };
+                    room.handle_subscription(&mut self.cx, session, update);
+                }
+                Ok(SfuReply::Done)
             }
             SfuCommand::LimitDownlink { room, identity, kbps } => {
                 let (_, session) = self.participant(&room, &identity)?;
@@ -329,11 +353,7 @@ impl Signalling {
                 "room name length exceeds limits: max length {NAME_BYTES_MAX}"
             )));
         }
-        if settings.metadata.len() > METADATA_BYTES_MAX {
-            return Err(SfuRefusal::Invalid(format!(
-                "metadata size exceeds limits: max size {METADATA_BYTES_MAX}"
-            )));
-        }
+        check_metadata(&settings.metadata)?;
         let key = match self.names.get(&settings.name).copied() {
             Some(key) => {
                 if let Some(room) = self.rooms.get_mut(&key) {
@@ -463,6 +483,15 @@ impl Signalling {
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.cx.timers.next()
     }
+}
+
+fn check_metadata(metadata: &str) -> Result<(), SfuRefusal> {
+    if metadata.len() > METADATA_BYTES_MAX {
+        return Err(SfuRefusal::Invalid(format!(
+            "metadata size exceeds limits: max size {METADATA_BYTES_MAX}"
+        )));
+    }
+    Ok(())
 }
 
 fn room_of<'a>(

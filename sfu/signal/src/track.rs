@@ -7,8 +7,8 @@ use crate::signalling::SessionId;
 use hanse_sfu_core::ids::{LAYERS_MAX, Layer, Mid, TrackId};
 use livekit_protocol::video_layer::Mode;
 use livekit_protocol::{
-    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, SimulcastCodecInfo, TrackInfo, TrackSource,
-    TrackType, VideoLayer, VideoQuality,
+    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, PacketTrailerFeature, SimulcastCodecInfo,
+    TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality,
 };
 use std::collections::BTreeSet;
 
@@ -111,11 +111,12 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
         disable_red: request.disable_red,
         encryption: request.encryption,
         stream: stream_name(request),
-        backup_codec_policy: request.backup_codec_policy,
+        backup_codec_policy: request.backup_codec_policy().into(),
         packet_trailer_features: request
             .packet_trailer_features
             .iter()
             .copied()
+            .filter(|feature| PacketTrailerFeature::try_from(*feature).is_ok())
             .take(CODECS_PER_TRACK_MAX)
             .collect(),
         ..TrackInfo::default()
@@ -134,12 +135,7 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
         info.simulcast = codec.layers.len() > 1;
         info.layers = codec.layers.clone();
     } else {
-        let mut features: BTreeSet<i32> = request
-            .audio_features
-            .iter()
-            .copied()
-            .filter(|feature| AudioTrackFeature::try_from(*feature).is_ok())
-            .collect();
+        let mut features: BTreeSet<i32> = request.audio_features.iter().copied().collect();
         if request.stereo {
             features.insert(AudioTrackFeature::TfStereo.into());
         }
@@ -155,9 +151,10 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
     info
 }
 
-/// Sets the features of an audio track, in the new form and the old one.
+/// Sets the features of an audio track, in the new form and the old one. Unknown ones are dropped.
 #[expect(deprecated, reason = "older clients read `stereo` and `disable_dtx`")]
-pub(crate) fn set_audio_features(info: &mut TrackInfo, features: Vec<i32>) {
+pub(crate) fn set_audio_features(info: &mut TrackInfo, mut features: Vec<i32>) {
+    features.retain(|feature| AudioTrackFeature::try_from(*feature).is_ok());
     info.stereo = features.contains(&AudioTrackFeature::TfStereo.into());
     info.disable_dtx = features.contains(&AudioTrackFeature::TfNoDtx.into());
     info.audio_features = features;
@@ -209,6 +206,8 @@ fn sorted(layers: &[VideoLayer]) -> Vec<VideoLayer> {
     layers.truncate(LAYERS_MAX);
     let rids = RID_SPACES.first().map_or(&[] as &[&str], |rids| rids.as_slice());
     for (place, (layer, rid)) in layers.iter_mut().zip(rids).enumerate() {
+        // A number without a name reads as the lowest quality.
+        layer.quality = layer.quality().into();
         layer.spatial_layer = place as i32;
         if layer.rid.is_empty() {
             layer.rid = (*rid).to_owned();

@@ -9,13 +9,18 @@
 
 mod common;
 
-use common::{Browser, Town, add_track, attempt, claims, keys};
+use common::{Browser, Town, add_track, attempt, change_rights, claims, info_of, keys};
 use hanse_sfu_core::command::MediaEvent;
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{Output, SessionId, decode_join_request, verify};
+use livekit_protocol::client_info::Capability;
+use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, SessionDescription, SignalRequest, TrackSource, TrackType};
+use livekit_protocol::{
+    AudioTrackFeature, DisconnectReason, ParticipantPermission, SessionDescription, SignalRequest,
+    SignalResponse, TrackSource, TrackType, UpdateLocalAudioTrack,
+};
 use proptest::prelude::*;
 use prost::Message as _;
 use std::time::Duration;
@@ -259,4 +264,61 @@ fn requests_of_a_session_that_is_over_are_ignored() {
     town.signalling.handle_request(town.now, session, request);
     town.signalling.handle_socket_closed(town.now, session);
     assert!(town.signalling.poll_output().is_none());
+}
+
+#[test]
+fn a_number_without_a_name_is_told_to_nobody_so_that_what_others_read_has_a_json_form() {
+    let mut town = Town::default();
+    town.join("bob");
+    let mut browser = Browser::new("alice");
+    let mut attempt = attempt(claims("alice"), &mut browser);
+    let client = attempt.request.as_mut().unwrap().client_info.as_mut().unwrap();
+    client.capabilities = vec![99, Capability::CapPacketTrailer.into()];
+    town.join_with("alice", attempt, browser).unwrap();
+    let mut camera = add_track("cam", TrackSource::Camera);
+    camera.backup_codec_policy = 99;
+    camera.packet_trailer_features = vec![99];
+    camera.layers[0].quality = 99;
+    let mut microphone = add_track("mic", TrackSource::Microphone);
+    microphone.audio_features = vec![99];
+    for (announcement, kind) in [(camera, TrackType::Video), (microphone, TrackType::Audio)] {
+        let cid = announcement.cid.clone();
+        town.browser("alice").announce(announcement);
+        town.browser("alice").add_sender(kind, &cid);
+        town.browser("alice").offer();
+        town.settle();
+    }
+    let sound = town.people["alice"].published("mic").unwrap().sid.clone();
+    let features = Ask::UpdateAudioTrack(UpdateLocalAudioTrack {
+        track_sid: sound,
+        features: vec![99, AudioTrackFeature::TfNoDtx.into()],
+    });
+    town.ask("alice", features);
+    let permission = ParticipantPermission {
+        can_publish: true,
+        can_publish_sources: vec![99, 1, 2],
+        ..ParticipantPermission::default()
+    };
+    town.command(change_rights("alice", permission)).unwrap();
+
+    let told = info_of(&town, "bob", &town.people["alice"].sid).unwrap();
+    assert_eq!(told.capabilities, [i32::from(Capability::CapPacketTrailer)]);
+    assert_eq!(told.tracks.len(), 2);
+    assert_eq!(
+        told.tracks[1].audio_features,
+        [i32::from(AudioTrackFeature::TfNoDtx)]
+    );
+    assert_eq!(told.permission.unwrap().can_publish_sources, [0, 1, 2]);
+    for message in &town.people["bob"].inbox {
+        let message = Some(message.clone());
+        serde_json::to_value(SignalResponse { message }).unwrap();
+    }
+
+    let mut sealed = add_track("sealed", TrackSource::Camera);
+    sealed.encryption = 99;
+    town.ask("alice", Ask::AddTrack(sealed));
+    assert_eq!(
+        last!(town, "alice", RequestResponse).unwrap().reason(),
+        Reason::UnsupportedType
+    );
 }

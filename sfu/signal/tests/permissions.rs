@@ -365,14 +365,15 @@ fn without_the_right_to_subscribe_nothing_comes_until_it_is_given() {
         claims.video.can_subscribe = Some(false)
     });
     assert!(town.people["bob"].heard().is_empty());
-    let change = |can_subscribe| SfuCommand::ChangeRights {
-        room: "standup".into(),
-        identity: "bob".into(),
-        permission: ParticipantPermission {
-            can_subscribe,
-            can_publish: true,
-            ..ParticipantPermission::default()
-        },
+    let change = |can_subscribe| {
+        common::change_rights(
+            "bob",
+            ParticipantPermission {
+                can_subscribe,
+                can_publish: true,
+                ..ParticipantPermission::default()
+            },
+        )
     };
     town.command(change(true)).unwrap();
     assert!(town.hears("bob", "alice", TrackSource::Camera));
@@ -399,13 +400,7 @@ fn a_lost_source_ends_its_track_for_everybody_and_spares_the_others() {
         can_publish_sources: vec![TrackSource::Microphone.into()],
         ..ParticipantPermission::default()
     };
-    let identity = "alice".to_owned();
-    town.command(SfuCommand::ChangeRights {
-        room: "standup".into(),
-        identity,
-        permission,
-    })
-    .unwrap();
+    town.command(common::change_rights("alice", permission)).unwrap();
     assert_eq!(last!(town, "alice", TrackUnpublished).unwrap().track_sid, camera);
     assert_eq!(count!(town, "alice", TrackUnpublished), 1);
     assert!(!town.hears("bob", "alice", TrackSource::Camera));

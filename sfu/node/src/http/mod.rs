@@ -8,6 +8,7 @@ mod server;
 mod signal;
 mod socket;
 mod twirp;
+mod twirp_json;
 mod upgrade;
 
 pub use forwarded::TrustedProxies;

@@ -1,22 +1,26 @@
 //! The server API: `POST /twirp/livekit.RoomService/<Method>` (Twirp v7, protobuf or JSON), translated to
 //! [`SfuCommand`] and back.
 
+use super::twirp_json::{self, Reply};
 use super::{Api, access};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use hanse_sfu_signal::{Claims, RoomSettings, SfuCommand, SfuRefusal, SfuReply};
+use hanse_sfu_signal::{
+    Claims, ParticipantChange, RoomSettings, SfuCommand, SfuRefusal, SfuReply, VideoGrant,
+};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use livekit_protocol::{
-    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ListParticipantsRequest,
-    ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse, MuteRoomTrackRequest,
-    MuteRoomTrackResponse, ParticipantInfo, RemoveParticipantResponse, Room, RoomParticipantIdentity,
-    UpdateParticipantRequest,
+    CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ForwardParticipantRequest,
+    ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
+    MoveParticipantRequest, MuteRoomTrackRequest, MuteRoomTrackResponse, PerformRpcRequest,
+    RoomParticipantIdentity, SendDataRequest, UpdateParticipantRequest, UpdateRoomMetadataRequest,
+    UpdateSubscriptionsRequest,
 };
 use prost::Message;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -34,6 +38,7 @@ enum Code {
     NotFound,
     ResourceExhausted,
     Unauthenticated,
+    Unimplemented,
 }
 
 impl Code {
@@ -47,6 +52,7 @@ impl Code {
             Code::NotFound => "not_found",
             Code::ResourceExhausted => "resource_exhausted",
             Code::Unauthenticated => "unauthenticated",
+            Code::Unimplemented => "unimplemented",
         }
     }
 
@@ -58,6 +64,7 @@ impl Code {
             Code::InvalidArgument | Code::Malformed => StatusCode::BAD_REQUEST,
             Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
             Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         }
     }
 }
@@ -136,6 +143,10 @@ pub(super) async fn call(
         let form = form(&headers).map_err(IntoResponse::into_response)?;
         let claims = access::claims(&api, &headers, parameters.access_token.as_deref())
             .map_err(|sentence| TwirpError::new(Code::Unauthenticated, sentence).into_response())?;
+        is_granted(&method, &claims.video)
+            .ok_or_else(|| bad_route(&service, &method))
+            .and_then(require)
+            .map_err(IntoResponse::into_response)?;
         let body = timeout(BODY_TIMEOUT, Bytes::from_request(request, &()))
             .await
             .map_err(|_| StatusCode::REQUEST_TIMEOUT.into_response())?
@@ -175,149 +186,184 @@ fn form(headers: &HeaderMap) -> Result<Form, TwirpError> {
     }
 }
 
+/// Whether a token may call a method at all; `None`: there is no such method. Which room an administrator's token is for
+/// is compared when the request is read.
+fn is_granted(method: &str, grant: &VideoGrant) -> Option<bool> {
+    match method {
+        "CreateRoom" | "DeleteRoom" => Some(grant.room_create),
+        "ListRooms" => Some(grant.room_list),
+        "ListParticipants"
+        | "GetParticipant"
+        | "RemoveParticipant"
+        | "UpdateParticipant"
+        | "UpdateSubscriptions"
+        | "MutePublishedTrack"
+        | "UpdateRoomMetadata"
+        | "SendData"
+        | "PerformRpc"
+        | "ForwardParticipant"
+        | "MoveParticipant" => Some(grant.room_admin),
+        _ => None,
+    }
+}
+
+/// A wrong grant is `unauthenticated`, as LiveKit's server has it.
+fn require(granted: bool) -> Result<(), TwirpError> {
+    if granted {
+        Ok(())
+    } else {
+        Err(TwirpError::new(
+            Code::Unauthenticated,
+            "the access token does not permit this",
+        ))
+    }
+}
+
 impl Call<'_> {
     async fn answer(&self, service: &str, method: &str) -> Result<Response, TwirpError> {
-        match method {
+        let command = self.command(service, method)?;
+        match self.api.handle.command(command).await? {
+            SfuReply::Room(room) => self.reply(&room),
+            SfuReply::Rooms(rooms) => self.reply(&ListRoomsResponse { rooms }),
+            SfuReply::Participants(participants) => self.reply(&ListParticipantsResponse { participants }),
+            SfuReply::Participant(participant) => self.reply(&participant),
+            SfuReply::Track(track) => self.reply(&MuteRoomTrackResponse { track: Some(track) }),
+            // The answers of `DeleteRoom`, `RemoveParticipant` and `UpdateSubscriptions` are all empty.
+            SfuReply::Done => self.reply(&DeleteRoomResponse {}),
+        }
+    }
+
+    /// What the SFU is asked to do.
+    fn command(&self, service: &str, method: &str) -> Result<SfuCommand, TwirpError> {
+        Ok(match method {
             "CreateRoom" => {
-                self.require(self.claims.video.room_create)?;
                 let request: CreateRoomRequest = self.request()?;
-                let settings = RoomSettings {
+                SfuCommand::CreateRoom(RoomSettings {
                     name: request.name,
                     empty_timeout_s: request.empty_timeout,
                     departure_timeout_s: request.departure_timeout,
                     max_participants: request.max_participants,
                     metadata: request.metadata,
-                };
-                let room: Room = match self.command(SfuCommand::CreateRoom(settings)).await? {
-                    SfuReply::Room(room) => room,
-                    other => return Err(unexpected(&other)),
-                };
-                self.reply(&room)
+                })
             }
             "ListRooms" => {
-                self.require(self.claims.video.room_list)?;
-                let request: ListRoomsRequest = self.request()?;
-                let rooms = match self
-                    .command(SfuCommand::ListRooms { names: request.names })
-                    .await?
-                {
-                    SfuReply::Rooms(rooms) => rooms,
-                    other => return Err(unexpected(&other)),
-                };
-                self.reply(&ListRoomsResponse { rooms })
+                let ListRoomsRequest { names } = self.request()?;
+                SfuCommand::ListRooms { names }
             }
             "DeleteRoom" => {
-                self.require(self.claims.video.room_create)?;
-                let request: DeleteRoomRequest = self.request()?;
-                self.command(SfuCommand::DeleteRoom { room: request.room })
-                    .await?;
-                self.reply(&DeleteRoomResponse {})
+                let DeleteRoomRequest { room } = self.request()?;
+                SfuCommand::DeleteRoom { room }
+            }
+            "UpdateRoomMetadata" => {
+                let UpdateRoomMetadataRequest { room, metadata } = self.request()?;
+                self.require_room(&room)?;
+                SfuCommand::ChangeRoomMetadata { room, metadata }
             }
             "ListParticipants" => {
-                let request: ListParticipantsRequest = self.request()?;
-                self.require_admin(&request.room)?;
-                let participants = match self
-                    .command(SfuCommand::ListParticipants { room: request.room })
-                    .await?
-                {
-                    SfuReply::Participants(participants) => participants,
-                    other => return Err(unexpected(&other)),
-                };
-                self.reply(&ListParticipantsResponse { participants })
+                let ListParticipantsRequest { room } = self.request()?;
+                self.require_room(&room)?;
+                SfuCommand::ListParticipants { room }
             }
             "GetParticipant" => {
                 let RoomParticipantIdentity { room, identity, .. } = self.request()?;
-                self.require_admin(&room)?;
-                let participant: ParticipantInfo =
-                    match self.command(SfuCommand::Participant { room, identity }).await? {
-                        SfuReply::Participant(participant) => participant,
-                        other => return Err(unexpected(&other)),
-                    };
-                self.reply(&participant)
+                self.require_room(&room)?;
+                SfuCommand::Participant { room, identity }
             }
             "RemoveParticipant" => {
-                let RoomParticipantIdentity {
-                    room,
-                    identity,
-                    revoke_token_ts,
-                } = self.request()?;
-                self.require_admin(&room)?;
-                let revoke_before_unix_s = u64::try_from(revoke_token_ts).ok().filter(|ts| *ts > 0);
-                self.command(SfuCommand::RemoveParticipant {
-                    room,
-                    identity,
-                    revoke_before_unix_s,
-                })
-                .await?;
-                self.reply(&RemoveParticipantResponse {})
+                let request: RoomParticipantIdentity = self.request()?;
+                self.require_room(&request.room)?;
+                SfuCommand::RemoveParticipant {
+                    room: request.room,
+                    identity: request.identity,
+                    revoke_before_unix_s: u64::try_from(request.revoke_token_ts).ok().filter(|ts| *ts > 0),
+                }
             }
             "UpdateParticipant" => {
                 let request: UpdateParticipantRequest = self.request()?;
-                self.require_admin(&request.room)?;
-                let changes_more = !(request.metadata.is_empty()
-                    && request.name.is_empty()
-                    && request.attributes.is_empty());
-                let (Some(permission), false) = (request.permission, changes_more) else {
-                    return Err(TwirpError::new(
-                        Code::InvalidArgument,
-                        "permission is what can be changed here; name, metadata and attributes are its own",
-                    ));
-                };
-                let change = SfuCommand::ChangeRights {
+                self.require_room(&request.room)?;
+                SfuCommand::ChangeParticipant {
                     room: request.room,
                     identity: request.identity,
-                    permission,
-                };
-                let participant: ParticipantInfo = match self.command(change).await? {
-                    SfuReply::Participant(participant) => participant,
-                    other => return Err(unexpected(&other)),
-                };
-                self.reply(&participant)
+                    change: ParticipantChange {
+                        name: request.name,
+                        metadata: request.metadata,
+                        attributes: request.attributes,
+                        permission: request.permission,
+                    },
+                }
+            }
+            "UpdateSubscriptions" => {
+                let mut request: UpdateSubscriptionsRequest = self.request()?;
+                self.require_room(&request.room)?;
+                let grouped = request.participant_tracks.into_iter();
+                request
+                    .track_sids
+                    .extend(grouped.flat_map(|tracks| tracks.track_sids));
+                SfuCommand::ChangeSubscriptions {
+                    room: request.room,
+                    identity: request.identity,
+                    track_sids: request.track_sids,
+                    subscribe: request.subscribe,
+                }
             }
             "MutePublishedTrack" => {
                 let request: MuteRoomTrackRequest = self.request()?;
-                self.require_admin(&request.room)?;
+                self.require_room(&request.room)?;
                 if !request.muted {
                     return Err(TwirpError::new(
                         Code::FailedPrecondition,
                         "nobody can switch on another's camera or microphone",
                     ));
                 }
-                let mute = SfuCommand::Mute {
+                SfuCommand::Mute {
                     room: request.room,
                     identity: request.identity,
                     track_sid: request.track_sid,
-                };
-                let track = match self.command(mute).await? {
-                    SfuReply::Track(track) => Some(track),
-                    other => return Err(unexpected(&other)),
-                };
-                self.reply(&MuteRoomTrackResponse { track })
+                }
             }
-            _ => Err(bad_route(service, method)),
-        }
+            "SendData" => {
+                let request: SendDataRequest = self.request()?;
+                return Err(self.unimplemented(&request.room, "this server does not send data itself"));
+            }
+            "PerformRpc" => {
+                let request: PerformRpcRequest = self.request()?;
+                return Err(self.unimplemented(&request.room, "this server calls no methods of participants"));
+            }
+            "ForwardParticipant" => {
+                let request: ForwardParticipantRequest = self.request()?;
+                self.require_destination(&request.destination_room)?;
+                return Err(self.unimplemented(&request.room, "nobody is forwarded to another room here"));
+            }
+            "MoveParticipant" => {
+                let request: MoveParticipantRequest = self.request()?;
+                self.require_destination(&request.destination_room)?;
+                return Err(self.unimplemented(&request.room, "nobody is moved to another room here"));
+            }
+            _ => return Err(bad_route(service, method)),
+        })
     }
 
-    /// A wrong grant is `unauthenticated`, as LiveKit's server has it.
-    fn require(&self, granted: bool) -> Result<(), TwirpError> {
-        if granted {
-            Ok(())
-        } else {
-            Err(TwirpError::new(
-                Code::Unauthenticated,
-                "the access token does not permit this",
-            ))
-        }
+    /// Who may administer one room may not administer another.
+    fn require_room(&self, room: &str) -> Result<(), TwirpError> {
+        require(self.claims.video.room_admin && self.claims.video.room == room)
     }
 
-    fn require_admin(&self, room: &str) -> Result<(), TwirpError> {
-        self.require(self.claims.video.room_admin && self.claims.video.room == room)
+    fn require_destination(&self, room: &str) -> Result<(), TwirpError> {
+        require(self.claims.video.destination_room == room)
+    }
+
+    /// Says so only to whoever would be allowed.
+    fn unimplemented(&self, room: &str, sentence: &str) -> TwirpError {
+        match self.require_room(room) {
+            Ok(()) => TwirpError::new(Code::Unimplemented, sentence),
+            Err(refused) => refused,
+        }
     }
 
     fn request<T: Message + Default + DeserializeOwned>(&self) -> Result<T, TwirpError> {
         match self.form {
             Form::Protobuf => T::decode(self.body.clone()).map_err(|error| error.to_string()),
-            Form::Json => serde_json::from_slice(&self.body).map_err(|error| error.to_string()),
+            Form::Json => twirp_json::read(&self.body).map_err(|error| error.to_string()),
         }
         .map_err(|error| {
             TwirpError::new(
@@ -327,23 +373,15 @@ impl Call<'_> {
         })
     }
 
-    async fn command(&self, command: SfuCommand) -> Result<SfuReply, TwirpError> {
-        Ok(self.api.handle.command(command).await?)
-    }
-
-    fn reply<T: Message + Serialize>(&self, message: &T) -> Result<Response, TwirpError> {
+    fn reply(&self, message: &impl Reply) -> Result<Response, TwirpError> {
         let (kind, body) = match self.form {
             Form::Protobuf => ("application/protobuf", message.encode_to_vec()),
             Form::Json => (
                 "application/json",
-                serde_json::to_vec(message)
+                twirp_json::write(message)
                     .map_err(|error| TwirpError::new(Code::Internal, error.to_string()))?,
             ),
         };
         Ok(([(CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response())
     }
-}
-
-fn unexpected(_reply: &SfuReply) -> TwirpError {
-    TwirpError::new(Code::Internal, "the SFU gave an answer of another kind")
 }

@@ -10,13 +10,15 @@ pub use browser::Browser;
 use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{
-    ApiKeys, Claims, JoinAttempt, JoinRefusal, Output, SessionId, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
-    SignalConfig, Signalling, VideoGrant, WallClock,
+    ApiKeys, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, SessionId, SfuCommand, SfuEvent,
+    SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant, WallClock,
 };
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{AddTrackRequest, LeaveRequest, SignalRequest, TrackInfo, TrackSource, TrackType};
+use livekit_protocol::{
+    AddTrackRequest, LeaveRequest, ParticipantPermission, SignalRequest, TrackInfo, TrackSource, TrackType,
+};
 use media::Media;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -373,6 +375,26 @@ pub fn add_track(cid: &str, source: TrackSource) -> AddTrackRequest {
         layers,
         ..Default::default()
     }
+}
+
+/// Changes somebody in "standup".
+pub fn change_participant(identity: &str, change: ParticipantChange) -> SfuCommand {
+    SfuCommand::ChangeParticipant {
+        room: "standup".into(),
+        identity: identity.into(),
+        change,
+    }
+}
+
+/// Changes what somebody in "standup" may do.
+pub fn change_rights(identity: &str, permission: ParticipantPermission) -> SfuCommand {
+    change_participant(
+        identity,
+        ParticipantChange {
+            permission: Some(permission),
+            ..ParticipantChange::default()
+        },
+    )
 }
 
 /// The last message of a sort that a person received.
