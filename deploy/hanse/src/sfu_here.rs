@@ -166,7 +166,9 @@ pub fn seat_event(heard: &Heard) -> Option<SeatEvent> {
         SfuEvent::ParticipantConnecting { room, identity, .. } => Some(SeatEvent::Connecting {
             seat: seat(room, identity),
         }),
-        SfuEvent::ParticipantJoined { room, identity, sid } => Some(SeatEvent::Joined {
+        SfuEvent::ParticipantJoined {
+            room, identity, sid, ..
+        } => Some(SeatEvent::Joined {
             seat: seat(room, identity),
             sid: sid.clone(),
         }),
@@ -175,6 +177,7 @@ pub fn seat_event(heard: &Heard) -> Option<SeatEvent> {
             identity,
             sid,
             reason,
+            ..
         } => Some(SeatEvent::Left {
             seat: seat(room, identity),
             sid: sid.clone(),

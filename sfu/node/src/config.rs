@@ -1,6 +1,7 @@
 //! `[http]` and `[sfu]`: the settings of this service as written, and as meant.
 
 use crate::http::TrustedProxies;
+use crate::webhooks::WebhookConfig;
 use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
 use hanse_sfu_signal::ApiKeys;
@@ -132,6 +133,8 @@ pub struct SfuConfig {
     pub keys: Secret<ApiKeys>,
     /// Whether a secret is so short that it could be guessed; said at start.
     pub short_secret: bool,
+    /// Who is told what happens.
+    pub webhooks: WebhookConfig,
 }
 
 /// Characters that a secret should have: HS256 wants as many bits as its hash (RFC 7518, section 3.2).
@@ -206,6 +209,18 @@ impl Section for SfuConfig {
                         at least 32 characters. The first one signs what the server itself hands out. Nobody but owner and \
                         group may read it. Empty: the keys come from the environment.",
             },
+            Key {
+                name: "webhook_urls",
+                default: "[]",
+                about: "URLs that are told when rooms, people and tracks come and go, as LiveKit's server tells them, for \
+                        instance [\"https://hanse.org-a.example/livekit/jwt/sfu_webhook\"]. The focus in this process needs \
+                        none. docs/operation.md says what is sent.",
+            },
+            Key {
+                name: "webhook_key",
+                default: "\"\"",
+                about: "Name of the API key that signs webhooks. Empty: the first one.",
+            },
         ],
         secrets: &[SecretKey {
             variable: "LIVEKIT_KEYS",
@@ -241,6 +256,7 @@ impl Section for SfuConfig {
             return Err(values.refuse("shards", &format!("at most {SHARDS_MAX}")));
         }
         let (keys, short_secret) = keys(values)?;
+        let webhooks = WebhookConfig::resolve(values, &keys)?;
         Ok(SfuConfig {
             bind_addresses,
             udp_port: values.read("udp_port")?,
@@ -254,6 +270,7 @@ impl Section for SfuConfig {
             region: values.read("region")?,
             keys: Secret::new(keys),
             short_secret,
+            webhooks,
         })
     }
 }

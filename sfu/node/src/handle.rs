@@ -63,7 +63,23 @@ impl SfuHandle {
     }
 }
 
+/// Events from elsewhere, for tests of what follows from them.
+impl From<broadcast::Receiver<Arc<SfuEvent>>> for SfuEvents {
+    fn from(events: broadcast::Receiver<Arc<SfuEvent>>) -> Self {
+        SfuEvents { events }
+    }
+}
+
 impl SfuEvents {
+    /// An event that is there already.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        match self.events.try_recv() {
+            Ok(event) => Some(Heard::Event(event)),
+            Err(broadcast::error::TryRecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
+            Err(_) => None,
+        }
+    }
+
     /// The next event; `None` when the SFU has stopped.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.events.recv().await {

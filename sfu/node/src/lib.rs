@@ -9,7 +9,8 @@
 //!
 //! Where to look next: [`node`] for the parts and how they are joined; `shard.rs` for the way of a packet, from
 //! [`net`] to the core and back; `control.rs` for the way of a signalling message, from `http/socket.rs` to the
-//! signalling and back; [`handle`] for controlling an SFU from the same process.
+//! signalling and back; [`handle`] for controlling an SFU from the same process; [`webhooks`] for telling others what
+//! happens.
 
 pub mod config;
 mod control;
@@ -22,9 +23,12 @@ pub mod secure;
 mod shard;
 #[cfg(feature = "debug-tap")]
 mod tap;
+pub mod webhooks;
 
 pub use config::{HttpConfig, SfuConfig};
 pub use handle::{Heard, SfuEvents, SfuHandle};
 pub use hanse_sfu_signal::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
+pub use livekit_protocol::{DisconnectReason, Room};
 pub use node::{Node, StartError};
+pub use webhooks::{WebhookConfig, Webhooks};

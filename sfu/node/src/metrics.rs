@@ -10,5 +10,13 @@ pub(crate) const FIRST_PICTURE: Metric = Metric {
     labels: &[],
 };
 
+/// Webhooks that are done, well or not, at any destination.
+pub(crate) const WEBHOOKS: Metric = Metric {
+    name: "hanse_sfu_webhooks_total",
+    kind: Kind::Counter,
+    about: "Webhooks by what became of them, once for each destination.",
+    labels: &["outcome"],
+};
+
 /// All that is counted here.
-pub static METRICS: [Metric; 1] = [FIRST_PICTURE];
+pub static METRICS: [Metric; 2] = [FIRST_PICTURE, WEBHOOKS];

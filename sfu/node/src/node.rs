@@ -7,6 +7,7 @@ use crate::http::{Api, Server, SocketCount, bind, router};
 use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
 use crate::secure::{DtlsTransports, Identity};
 use crate::shard::{EVENTS_MAX, Shards, shard_count};
+use crate::webhooks::Webhooks;
 use hanse_runtime::clock;
 use hanse_runtime::shutdown::SHUTDOWN_DEADLINE;
 use hanse_sfu_core::ids::ShardId;
@@ -58,6 +59,7 @@ pub struct Node {
     control: JoinHandle<()>,
     shards: Shards,
     gone: mpsc::Receiver<ShardId>,
+    webhooks: Option<Webhooks>,
 }
 
 impl Node {
@@ -122,6 +124,11 @@ impl Node {
             seed().map_err(|error| system(&error))?,
         );
         let (control, inputs, handle) = Control::new(signalling, links, shard_events);
+        // Before anything can happen.
+        let events = handle.subscribe();
+        let webhook_seed = seed().map_err(|error| system(&error))?;
+        let webhooks =
+            Webhooks::start(&sfu.webhooks, events, webhook_seed).map_err(|error| system(&error))?;
         let control = tokio::spawn(control.run());
         let sockets = SocketCount::new();
         let api = Api {
@@ -158,6 +165,7 @@ impl Node {
             control,
             shards,
             gone,
+            webhooks,
         })
     }
 
@@ -192,13 +200,19 @@ impl Node {
     /// [`SHUTDOWN_DEADLINE`] at most.
     pub async fn stop(self) {
         drop(self.server);
+        let webhooks = self.webhooks;
         let (answer, done) = oneshot::channel();
         let farewell = async {
             if self.inputs.send(Input::Shutdown { answer }).await.is_ok() {
                 let _ = done.await;
             }
-            // Each socket flushes its own farewell and closes.
-            self.sockets.none().await;
+            // Each socket flushes its own farewell and closes; and those who get webhooks hear who has left.
+            let told = async {
+                if let Some(webhooks) = webhooks {
+                    webhooks.drain().await;
+                }
+            };
+            tokio::join!(self.sockets.none(), told);
         };
         if timeout(SHUTDOWN_DEADLINE, farewell).await.is_err() {
             tracing::warn!("not everybody could be told in time that the server stops");
@@ -341,13 +355,18 @@ fn say_buffers(socket: &MediaSocket) {
 
 /// `ND_` and 12 characters, as clients expect of an id.
 fn node_id(random: &[u8; 32]) -> String {
+    format!("ND_{}", letters(random.iter().take(12)))
+}
+
+/// A letter of an id for each random byte.
+pub(crate) fn letters<'a>(random: impl Iterator<Item = &'a u8>) -> String {
     const LETTERS: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     let letter = |byte: &u8| {
         LETTERS
             .get(usize::from(*byte) % LETTERS.len())
             .map_or('x', |&letter| char::from(letter))
     };
-    format!("ND_{}", random.iter().take(12).map(letter).collect::<String>())
+    random.map(letter).collect()
 }
 
 #[cfg(test)]

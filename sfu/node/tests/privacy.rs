@@ -43,7 +43,8 @@ async fn no_log_line_names_anybody() {
         .with_ansi(false)
         .init();
 
-    let sfu = start("").await;
+    // Nobody answers there.
+    let sfu = start("webhook_urls = [\"http://127.0.0.1:9/private-path\"]").await;
     let mut alice = Peer::join(&sfu, "@alice:org-a.example").await;
     let mut bob = Peer::join(&sfu, "@bob:org-b.example").await;
     let socket = UdpSocket::bind("127.0.0.77:0").await.unwrap();
@@ -74,6 +75,7 @@ async fn no_log_line_names_anybody() {
         "bob",
         "org-a",
         "127.0.0.77",
+        "private-path",
         refused.as_str(),
         good.split('.').nth(1).unwrap(),
         alice.password.as_str(),

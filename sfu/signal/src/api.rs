@@ -189,6 +189,8 @@ pub enum SfuEvent {
     ParticipantJoined {
         /// The room's name.
         room: String,
+        /// `RM_…`
+        room_sid: String,
         /// Who.
         identity: String,
         /// `PA_…`
@@ -198,6 +200,8 @@ pub enum SfuEvent {
     ParticipantLeft {
         /// The room's name.
         room: String,
+        /// `RM_…`
+        room_sid: String,
         /// Who.
         identity: String,
         /// `PA_…`
@@ -209,6 +213,8 @@ pub enum SfuEvent {
     ParticipantConnectionAborted {
         /// The room's name.
         room: String,
+        /// `RM_…`
+        room_sid: String,
         /// Who.
         identity: String,
         /// `PA_…`
@@ -220,22 +226,26 @@ pub enum SfuEvent {
     TrackPublished {
         /// The room's name.
         room: String,
+        /// `RM_…`
+        room_sid: String,
         /// Whose.
         identity: String,
         /// Its participant, `PA_…`.
         sid: String,
-        /// `TR_…`
-        track_sid: String,
+        /// What it is.
+        track: Box<TrackInfo>,
     },
     /// A track has ended.
     TrackUnpublished {
         /// The room's name.
         room: String,
+        /// `RM_…`
+        room_sid: String,
         /// Whose.
         identity: String,
         /// Its participant, `PA_…`.
         sid: String,
-        /// `TR_…`
-        track_sid: String,
+        /// What it is.
+        track: Box<TrackInfo>,
     },
 }

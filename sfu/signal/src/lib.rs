@@ -41,4 +41,4 @@ mod track;
 pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use join::{JoinAttempt, JoinRefusal, decode_join_request};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
-pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, verify};
+pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, sign_webhook, verify};

@@ -195,9 +195,10 @@ impl Room {
         cx.track_rooms.insert(id, self.key);
         cx.event(SfuEvent::TrackPublished {
             room: self.name.clone(),
+            room_sid: self.sid.clone(),
             identity: participant.identity.clone(),
             sid: participant.sid.clone(),
-            track_sid: info.sid.clone(),
+            track: Box::new(info.clone()),
         });
         self.track_sids.insert(info.sid.clone(), id);
         let track = Track {
@@ -282,17 +283,18 @@ impl Room {
         for session in self.others(publisher) {
             self.unsubscribe(cx, session, id);
         }
-        self.tracks.remove(&id);
+        let ended = self.tracks.remove(&id);
         self.track_sids.remove(&sid);
         cx.track_rooms.remove(&id);
         cx.timers.cancel(Timer::Dynacast(self.key, id));
-        if let Some(participant) = self.participants.get_mut(&publisher) {
+        if let (Some(track), Some(participant)) = (ended, self.participants.get_mut(&publisher)) {
             participant.negotiation.publishing.remove(&mid);
             cx.event(SfuEvent::TrackUnpublished {
                 room: self.name.clone(),
+                room_sid: self.sid.clone(),
                 identity: participant.identity.clone(),
                 sid: participant.sid.clone(),
-                track_sid: sid,
+                track: Box::new(track.info),
             });
         }
         affected

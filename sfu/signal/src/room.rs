@@ -50,7 +50,7 @@ pub(crate) enum Goodbye {
 pub(crate) struct Room {
     pub key: RoomKey,
     pub name: String,
-    sid: String,
+    pub sid: String,
     metadata: String,
     empty_timeout_s: u32,
     departure_timeout_s: u32,
@@ -331,6 +331,7 @@ impl Room {
         cx.timers.cancel(Timer::Join(self.key, session));
         cx.event(SfuEvent::ParticipantJoined {
             room: self.name.clone(),
+            room_sid: self.sid.clone(),
             identity: participant.identity.clone(),
             sid: participant.sid.clone(),
         });
@@ -422,10 +423,12 @@ impl Room {
                 );
             }
         }
-        let (room, identity, sid) = (self.name.clone(), participant.identity, participant.sid);
+        let (room, room_sid) = (self.name.clone(), self.sid.clone());
+        let (identity, sid) = (participant.identity, participant.sid);
         cx.event(if was_connected {
             SfuEvent::ParticipantLeft {
                 room,
+                room_sid,
                 identity,
                 sid,
                 reason,
@@ -433,6 +436,7 @@ impl Room {
         } else {
             SfuEvent::ParticipantConnectionAborted {
                 room,
+                room_sid,
                 identity,
                 sid,
                 reason,

@@ -55,7 +55,8 @@ impl ApiKeys {
         self.keys.first().map_or(("", ""), |(id, secret)| (id, secret))
     }
 
-    fn secret(&self, id: &str) -> Option<&str> {
+    /// The secret of a key id.
+    pub fn secret(&self, id: &str) -> Option<&str> {
         self.keys
             .iter()
             .find(|(key, _)| key == id)
@@ -359,6 +360,34 @@ pub fn sign(claims: &Claims, keys: &ApiKeys, now_unix_s: u64, ttl_s: u64) -> Res
         &EncodingKey::from_secret(secret.as_bytes()),
     )
     .map_err(|_| TokenError::NotSigned)
+}
+
+/// The token of a webhook: nothing but whose it is, until when it holds, and the hash of the body.
+///
+/// # Errors
+///
+/// [`TokenError::NotSigned`]
+pub fn sign_webhook(
+    (id, secret): (&str, &str),
+    sha256: &str,
+    now_unix_s: u64,
+    ttl_s: u64,
+) -> Result<String, TokenError> {
+    #[derive(Serialize)]
+    struct WebhookClaims<'a> {
+        iss: &'a str,
+        nbf: u64,
+        exp: u64,
+        sha256: &'a str,
+    }
+    let claims = WebhookClaims {
+        iss: id,
+        nbf: now_unix_s,
+        exp: now_unix_s.saturating_add(ttl_s),
+        sha256,
+    };
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).map_err(|_| TokenError::NotSigned)
 }
 
 fn decode_part<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, TokenError> {

@@ -299,7 +299,8 @@ fn unpublishing_ends_the_track_for_everybody_and_frees_its_slot() {
     assert!(!town.hears("bob", "alice", TrackSource::Camera));
     assert_eq!(town.people["bob"].direction(&mid), "inactive");
     assert!(town.media.down.is_empty());
-    let ended = |event: &&SfuEvent| matches!(event, SfuEvent::TrackUnpublished { track_sid, .. } if *track_sid == sid);
+    let ended =
+        |event: &&SfuEvent| matches!(event, SfuEvent::TrackUnpublished { track, .. } if track.sid == sid);
     assert_eq!(town.events.iter().filter(ended).count(), 1);
 
     town.publish("alice", TrackSource::ScreenShare);

@@ -1,5 +1,6 @@
 //! A running `hanse` in a folder of its own, between homeservers that vouch for everybody and an SFU that says who has come
 //! by webhook.
+#![allow(dead_code)] // Each test file uses its own part.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -18,7 +19,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// How long a line of the log is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -290,6 +291,11 @@ impl Organisation {
         hanse(&arguments).output().unwrap().into()
     }
 
+    /// Where a path is.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+
     /// One HTTP request; the status and the body.
     pub fn post(&self, path: &str, authorization: &str, body: &Value) -> (u16, Value) {
         let body = body.to_string();
@@ -325,9 +331,9 @@ impl Organisation {
         let (ours, theirs) = (&self.homeservers.ours, &self.homeservers.theirs);
         assert_eq!((self.token("alice", ours), self.token("bob", theirs)), (200, 200));
         // Room and slot as clients write them.
-        let id = hash(&json!([KITCHEN, "m.call#ROOM"]));
+        let id = kitchen_call();
         for user in [format!("@alice:{ours}"), format!("@bob:{theirs}")] {
-            let identity = hash(&json!([user, "DEV", "1"]));
+            let identity = identity(&user);
             self.webhook(&json!({
                 "event": "participant_joined", "id": format!("EV_{identity}"), "room": {"name": id},
                 "participant": {"identity": identity, "sid": "PA_1"},
@@ -357,6 +363,16 @@ impl Organisation {
         );
         body
     }
+}
+
+/// What the SFU calls the call in the kitchen.
+pub fn kitchen_call() -> String {
+    hash(&json!([KITCHEN, "m.call#ROOM"]))
+}
+
+/// What the SFU calls a user who has asked with [`Organisation::token`].
+pub fn identity(user: &str) -> String {
+    hash(&json!([user, "DEV", "1"]))
 }
 
 fn hash(parts: &Value) -> String {

@@ -31,7 +31,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// Nothing here takes long; what has not come by then will not come.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-const SECRET: &str = "a secret for tests that is long enough";
+pub const SECRET: &str = "a secret for tests that is long enough";
 
 static HTTP: Table = HttpConfig::TABLE;
 static SFU: Table = SfuConfig::TABLE;
