@@ -4,7 +4,7 @@
 use anyhow::{Context, ensure};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use hanse_sfu_core::command::{
-    Codec, ExtensionIds, Fingerprint, IceCredentials, LayerSource, MediaCommand, Peer, ReceivePlan,
+    Codec, ExtensionIds, Fingerprint, IceCredentials, LayerSource, Layering, MediaCommand, Peer, ReceivePlan,
     ReceiveSection, SendPlan, Want,
 };
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Layer, Mid, ShardId, TrackId};
@@ -38,6 +38,7 @@ const EXTENSIONS: ExtensionIds = ExtensionIds {
     audio_level: None,
     transport_cc: Some(5),
     abs_send_time: Some(6),
+    dependency_descriptor: None,
 };
 
 /// Options of `packet-path`.
@@ -247,6 +248,8 @@ impl Bench {
             codec: Codec::Vp8,
             payload_type: 96,
             rtx_payload_type: Some(97),
+            primary_payload_type: None,
+            layering: Layering::PerStream,
             layers,
         };
         let plan = ReceivePlan {
@@ -260,10 +263,12 @@ impl Bench {
         shard.handle_command(now, ShardCommand::Media(plan));
         for number in 1..=subscribers {
             let plan = SendPlan {
+                codec: Codec::Vp8,
                 ssrc: 1000 + number as u32,
                 rtx_ssrc: Some(100_000 + number as u32),
                 payload_type: 96,
                 rtx_payload_type: Some(97),
+                primary_payload_type: None,
                 mid,
                 extensions: EXTENSIONS,
                 cname: "PA_bench".into(),
@@ -276,6 +281,7 @@ impl Bench {
                 want: Want {
                     enabled: true,
                     layer_max: Layer(2),
+                    temporal_max: u8::MAX,
                 },
             };
             shard.handle_command(now, ShardCommand::Media(subscribe));

@@ -50,26 +50,72 @@ pub struct Fingerprint(pub [u8; 32]);
 pub enum Codec {
     /// RFC 6716, payload format RFC 7587.
     Opus,
+    /// Opus with redundant copies of earlier packets (RFC 2198).
+    Red,
+    /// G.711 µ-law (RFC 3551, section 4.5.14).
+    Pcmu,
+    /// G.711 A-law (RFC 3551, section 4.5.14).
+    Pcma,
     /// Payload format RFC 7741.
     Vp8,
+    /// Payload format RFC 6184.
+    H264,
+    /// Payload format RFC 7798.
+    H265,
+    /// Payload format RFC 9628.
+    Vp9,
+    /// Payload format of the Alliance for Open Media, "RTP Payload Format For AV1". Needs the dependency descriptor:
+    /// its payload is never read.
+    Av1,
 }
 
 impl Codec {
     /// RTP clock, in Hz.
     pub const fn clock_rate_hz(self) -> u32 {
         match self {
-            Codec::Opus => 48_000,
-            Codec::Vp8 => 90_000,
+            Codec::Opus | Codec::Red => 48_000,
+            Codec::Pcmu | Codec::Pcma => 8_000,
+            Codec::Vp8 | Codec::H264 | Codec::H265 | Codec::Vp9 | Codec::Av1 => 90_000,
         }
     }
 
     /// Whether streams of this codec have key frames and layers.
     pub const fn is_video(self) -> bool {
-        matches!(self, Codec::Vp8)
+        matches!(
+            self,
+            Codec::Vp8 | Codec::H264 | Codec::H265 | Codec::Vp9 | Codec::Av1
+        )
+    }
+
+    /// Its encoding name (RFC 8866, section 6.6), in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Codec::Opus => "opus",
+            Codec::Red => "red",
+            Codec::Pcmu => "pcmu",
+            Codec::Pcma => "pcma",
+            Codec::Vp8 => "vp8",
+            Codec::H264 => "h264",
+            Codec::H265 => "h265",
+            Codec::Vp9 => "vp9",
+            Codec::Av1 => "av1",
+        }
     }
 }
 
-/// One-byte header extension ids (RFC 8285, 1 to 14), one id space per BUNDLE. `None`: not negotiated.
+/// How the spatial layers of a track come in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Layering {
+    /// Simulcast: each layer is a stream of its own, with its own SSRC, numbers and key frames.
+    #[default]
+    PerStream,
+    /// SVC: one stream has all layers, and the larger ones build upon the smaller ones. The section then has one
+    /// [`LayerSource`].
+    InStream,
+}
+
+/// Header extension ids (RFC 8285), one id space per BUNDLE. `None`: not negotiated. All of them are at most 14, so that
+/// the one-byte form can carry them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtensionIds {
     /// `urn:ietf:params:rtp-hdrext:sdes:mid`
@@ -84,6 +130,8 @@ pub struct ExtensionIds {
     pub transport_cc: Option<u8>,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time`
     pub abs_send_time: Option<u8>,
+    /// `https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension`
+    pub dependency_descriptor: Option<u8>,
 }
 
 /// One simulcast layer of a section, and how its packets are recognised.
@@ -112,6 +160,10 @@ pub struct ReceiveSection {
     pub payload_type: u8,
     /// Payload type of its retransmissions (RFC 4588), if negotiated.
     pub rtx_payload_type: Option<u8>,
+    /// [`Codec::Red`] only: the payload type of the Opus inside.
+    pub primary_payload_type: Option<u8>,
+    /// Whether its layers are streams of their own.
+    pub layering: Layering,
     /// Its layers; one entry without rid when it is not simulcast. At most [`crate::ids::LAYERS_MAX`].
     pub layers: Vec<LayerSource>,
 }
@@ -129,6 +181,9 @@ pub struct ReceivePlan {
 /// How a track goes out to one subscriber. Constant for the life of the down track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendPlan {
+    /// The codec it goes out with: the track's own. Only between [`Codec::Opus`] and [`Codec::Red`] it may differ, of a
+    /// track that is not sealed by the sender's device: then it is converted.
+    pub codec: Codec,
     /// SSRC, unique on the subscriber's transport.
     pub ssrc: u32,
     /// SSRC of retransmissions; `None` for audio.
@@ -137,6 +192,8 @@ pub struct SendPlan {
     pub payload_type: u8,
     /// Payload type of retransmissions (RFC 4588).
     pub rtx_payload_type: Option<u8>,
+    /// [`Codec::Red`] only: the payload type of the Opus inside, in the subscriber's numbering.
+    pub primary_payload_type: Option<u8>,
     /// The section it goes out on.
     pub mid: Mid,
     /// Header extensions of the subscriber's transport (its whole BUNDLE shares them).
@@ -152,6 +209,8 @@ pub struct Want {
     pub enabled: bool,
     /// The largest layer it can use.
     pub layer_max: Layer,
+    /// The highest temporal layer it can use, counted from 0; `u8::MAX` is all of them.
+    pub temporal_max: u8,
 }
 
 /// What a shard is told.

@@ -237,6 +237,7 @@ mod tests {
         audio_level: Some(4),
         transport_cc: Some(5),
         abs_send_time: Some(6),
+        dependency_descriptor: None,
     };
 
     #[test]

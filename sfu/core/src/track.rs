@@ -270,11 +270,11 @@ impl Track {
             // Padding that Chromium sends on the media SSRC has no descriptor; it goes on as an empty packet, so that
             // the subscriber sees no gap.
             Codec::Vp8 if !incoming.payload.is_empty() => Some(vp8::parse(incoming.payload)?),
-            Codec::Vp8 | Codec::Opus => None,
+            _ => None,
         };
         let entry = match self.codec {
-            Codec::Opus => true,
-            Codec::Vp8 => vp8.is_some_and(|descriptor| descriptor.key_frame),
+            codec if codec.is_video() => vp8.is_some_and(|descriptor| descriptor.key_frame),
+            _ => true,
         };
         if entry {
             layer.seeker.found();

@@ -1,7 +1,7 @@
 //! For one test only (feature `debug-tap`, never in a release): writes forwarded payloads to a file, so that the test
 //! can show that nobody but the participants can decode them.
 //!
-//! One JSON object a line: `track`, `down_track`, `codec` (`vp8`, `opus`), `sequence`, `timestamp`, `marker`, `payload`
+//! One JSON object a line: `track`, `down_track`, `codec` (`vp8`, `opus`, …), `sequence`, `timestamp`, `marker`, `payload`
 //! (base64 of the RTP payload). Each shard adds the packets of its first [`FRAMES_MAX`] frames of each codec.
 
 use base64::Engine;
@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use hanse_sfu_core::command::Codec;
 use hanse_sfu_core::ids::DownTrackId;
 use hanse_sfu_core::shard::Shard;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 
@@ -21,8 +21,7 @@ const FRAMES_MAX: usize = 100;
 
 pub(crate) struct Tap {
     file: BufWriter<File>,
-    opus: HashSet<(DownTrackId, u32)>,
-    vp8: HashSet<(DownTrackId, u32)>,
+    frames: HashMap<Codec, HashSet<(DownTrackId, u32)>>,
 }
 
 impl Tap {
@@ -34,8 +33,7 @@ impl Tap {
                 tracing::warn!("this is a test build: forwarded payloads are written to a file");
                 Some(Tap {
                     file: BufWriter::new(file),
-                    opus: HashSet::new(),
-                    vp8: HashSet::new(),
+                    frames: HashMap::new(),
                 })
             }
             Err(error) => {
@@ -49,10 +47,7 @@ impl Tap {
     pub(crate) fn drain(&mut self, shard: &mut Shard) {
         let mut wrote = false;
         while let Some(packet) = shard.poll_tapped() {
-            let (name, frames) = match packet.codec {
-                Codec::Opus => ("opus", &mut self.opus),
-                Codec::Vp8 => ("vp8", &mut self.vp8),
-            };
+            let frames = self.frames.entry(packet.codec).or_default();
             let frame = (packet.down_track, packet.timestamp);
             if !frames.contains(&frame) {
                 if frames.len() >= FRAMES_MAX {
@@ -63,7 +58,7 @@ impl Tap {
             let line = serde_json::json!({
                 "track": packet.track.0,
                 "down_track": packet.down_track.0,
-                "codec": name,
+                "codec": packet.codec.name(),
                 "sequence": packet.sequence,
                 "timestamp": packet.timestamp,
                 "marker": packet.marker,

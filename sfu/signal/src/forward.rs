@@ -141,10 +141,12 @@ impl Room {
             return;
         };
         let plan = SendPlan {
+            codec: codec.codec,
             ssrc: bound.ssrc,
             rtx_ssrc: bound.rtx_ssrc,
             payload_type: codec.payload_type,
             rtx_payload_type: codec.rtx_payload_type,
+            primary_payload_type: None,
             mid: bound.mid,
             extensions: participant.send_extensions(known.is_video()),
             cname,

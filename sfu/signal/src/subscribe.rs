@@ -95,6 +95,7 @@ impl Subscription {
         Want {
             enabled: wanted.is_some(),
             layer_max,
+            temporal_max: u8::MAX,
         }
     }
 }

@@ -112,6 +112,7 @@ impl Client {
                 audio_level: Some(1),
                 transport_cc: Some(3),
                 abs_send_time: (shift != 0).then_some(2),
+                dependency_descriptor: None,
             },
             sources: Vec::new(),
             sinks: Vec::new(),
@@ -184,10 +185,12 @@ impl Client {
             self.payload_types.1
         };
         let plan = SendPlan {
+            codec,
             ssrc: self.random.random_range(2..u32::MAX),
             rtx_ssrc: video.then(|| self.random.random_range(2..u32::MAX)),
             payload_type,
             rtx_payload_type: video.then_some(payload_type + 1),
+            primary_payload_type: None,
             mid: Mid::from(&self.new_mid()).unwrap(),
             extensions: self.extensions,
             cname: format!("cname-{}", track.0),

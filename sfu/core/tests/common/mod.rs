@@ -35,6 +35,7 @@ pub const fn up_to(layer: u8) -> Want {
     Want {
         enabled: true,
         layer_max: Layer(layer),
+        temporal_max: u8::MAX,
     }
 }
 
@@ -42,4 +43,5 @@ pub const fn up_to(layer: u8) -> Want {
 pub const HIDDEN: Want = Want {
     enabled: false,
     layer_max: Layer(2),
+    temporal_max: u8::MAX,
 };

@@ -225,13 +225,13 @@ impl Sink {
     fn release(&mut self, now: Instant) {
         if self.next.is_none() {
             self.next = match self.codec {
-                Codec::Opus => {
+                codec if !codec.is_video() => {
                     let oldest = self.buffer.values().map(|held| held.at).min();
                     let ready = oldest.is_some_and(|at| now - at >= SOUND_PATIENCE);
                     self.buffer.keys().next().copied().filter(|_| ready)
                 }
                 // Decoding begins at a key frame's first packet.
-                Codec::Vp8 => {
+                _ => {
                     let mut starts = self.buffer.iter();
                     starts
                         .find(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame))

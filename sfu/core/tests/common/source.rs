@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::wire::{Descriptor, Rtp};
-use hanse_sfu_core::command::{Codec, ExtensionIds, LayerSource, ReceiveSection};
+use hanse_sfu_core::command::{Codec, ExtensionIds, LayerSource, Layering, ReceiveSection};
 use hanse_sfu_core::ids::{Layer, Mid, Rid, TrackId};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -142,6 +142,8 @@ impl Source {
             codec: self.codec,
             payload_type: self.payload_type,
             rtx_payload_type: video.then_some(self.rtx_payload_type),
+            primary_payload_type: None,
+            layering: Layering::PerStream,
             layers: self.streams.iter().map(layer).collect(),
         }
     }

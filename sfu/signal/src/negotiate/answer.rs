@@ -209,7 +209,7 @@ impl Answer<'_> {
                 lines.push(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
                 lines.push(format_args!("a=fmtp:{payload_type} {}", self.opus));
             }
-            Codec::Vp8 => {
+            _ => {
                 lines.push(format_args!("a=rtpmap:{payload_type} VP8/90000"));
                 // What we receive is measured by transport-wide feedback, what we send by the receiver's estimate.
                 let (is_incoming, is_outgoing) = (section.sends, section.receives || !section.sends);

@@ -104,6 +104,7 @@ impl ExtensionSpace {
             audio_level: id(Extension::AudioLevel),
             transport_cc: id(Extension::TransportCc),
             abs_send_time: id(Extension::AbsSendTime),
+            dependency_descriptor: None,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::room::{Goodbye, Room};
 use crate::signalling::SessionId;
 use answer::{Answer, OpusParameters, OutgoingTrack, SectionAnswer};
 use hanse_sfu_core::command::{
-    ExtensionIds, Fingerprint, IceCredentials, MediaCommand, Peer, ReceivePlan, ReceiveSection,
+    ExtensionIds, Fingerprint, IceCredentials, Layering, MediaCommand, Peer, ReceivePlan, ReceiveSection,
 };
 use hanse_sfu_core::ids::{Mid, TrackId};
 use livekit_protocol::leave_request::Action;
@@ -93,6 +93,8 @@ impl Negotiation {
                 codec: codec.codec,
                 payload_type: codec.payload_type,
                 rtx_payload_type: codec.rtx_payload_type,
+                primary_payload_type: None,
+                layering: Layering::PerStream,
                 layers: section.layers(),
             })
         };

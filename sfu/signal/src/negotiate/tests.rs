@@ -123,6 +123,7 @@ fn a_chromium_offer_is_read_whole() {
             audio_level: Some(1),
             transport_cc: Some(3),
             abs_send_time: Some(2),
+            dependency_descriptor: None,
         }
     );
 }
