@@ -296,7 +296,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 mod tests {
     use super::*;
     use crate::secure::Identity;
-    use hanse_sfu_signal::{ApiKeys, Claims, SignalConfig, VideoGrant, WallClock};
+    use hanse_sfu_signal::{ApiKeys, Claims, PeerConnections, SignalConfig, VideoGrant, WallClock};
     use livekit_protocol::participant_info::Kind;
     use livekit_protocol::{DisconnectReason, JoinRequest, signal_response};
 
@@ -349,6 +349,7 @@ mod tests {
         let request = Some(JoinRequest::default());
         let attempt = Box::new(JoinAttempt {
             claims,
+            peer_connections: PeerConnections::One,
             request,
             publish: None,
         });

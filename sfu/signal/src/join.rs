@@ -11,12 +11,24 @@ use livekit_protocol::{JoinRequest, WrappedJoinRequest};
 use prost::Message;
 use std::io::Read;
 
+/// Which of the two forms of LiveKit's protocol a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerConnections {
+    /// One peer connection, on which the client offers (`/rtc/v1`).
+    One,
+    /// Two: the client offers what it publishes, and we what it subscribes to (`/rtc`).
+    Two,
+}
+
 /// Somebody with a valid token wants to join.
 #[derive(Clone)]
 pub struct JoinAttempt {
     /// What its token says.
     pub claims: Claims,
-    /// The `join_request` parameter, decoded; `None`: there was none.
+    /// The form that it speaks.
+    pub peer_connections: PeerConnections,
+    /// What it asks for: the `join_request` parameter, decoded, or what the query of the older form says. `None`: the
+    /// newer form without its parameter.
     pub request: Option<JoinRequest>,
     /// The `publish` parameter: a second, publish-only connection of somebody who is in already.
     pub publish: Option<String>,
@@ -339,6 +351,7 @@ mod tests {
         };
         let mut attempt = JoinAttempt {
             claims,
+            peer_connections: PeerConnections::One,
             request: Some(JoinRequest::default()),
             publish: None,
         };

@@ -37,8 +37,9 @@ mod subscribe;
 mod timers;
 pub mod token;
 mod track;
+mod transport;
 
 pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
-pub use join::{JoinAttempt, JoinRefusal, decode_join_request};
+pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
 pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, sign_webhook, verify};

@@ -9,6 +9,7 @@ use crate::signalling::SessionId;
 use crate::subscribe::{Audience, Subscription};
 use crate::token::Claims;
 use crate::track::{PendingTrack, Track};
+use crate::transport::{self, Side};
 use hanse_sfu_core::command::ExtensionIds;
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use livekit_protocol::client_info::Capability;
@@ -117,7 +118,7 @@ impl Participant {
 
     /// Its transport; a session has one over its whole life.
     pub fn connection(&self) -> ConnectionId {
-        ConnectionId(self.session.0)
+        transport::connection(self.session, Side::Publisher)
     }
 
     /// Nobody is told about it.

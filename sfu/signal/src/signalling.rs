@@ -8,8 +8,8 @@ use crate::revocations::Revocations;
 use crate::room::{Goodbye, Room};
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
+use crate::transport::{self, Side};
 use hanse_sfu_core::command::{MediaCommand, MediaEvent};
-use hanse_sfu_core::ids::ConnectionId;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
@@ -207,19 +207,19 @@ impl Signalling {
         self.cx.now = now;
         match event {
             MediaEvent::Connected { connection } => {
-                let session = SessionId(connection.0);
+                let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
                     room.handle_connected(&mut self.cx, session);
                 }
             }
             MediaEvent::Ended { connection, end } => {
-                let session = SessionId(connection.0);
+                let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
                     room.handle_ended(&mut self.cx, session, end);
                 }
             }
             MediaEvent::Quality { connection, quality } => {
-                let session = SessionId(connection.0);
+                let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
                     room.handle_quality(&mut self.cx, session, quality);
                 }
@@ -231,7 +231,7 @@ impl Signalling {
                 }
             }
             MediaEvent::FirstForwarded { connection, track } => {
-                let session = SessionId(connection.0);
+                let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
                     room.handle_first_forwarded(&mut self.cx, session, track);
                 }
@@ -325,7 +325,7 @@ impl Signalling {
             SfuCommand::LimitDownlink { room, identity, kbps } => {
                 let (_, session) = self.participant(&room, &identity)?;
                 self.cx.media(MediaCommand::LimitDownlink {
-                    connection: ConnectionId(session.0),
+                    connection: transport::connection(session, Side::Publisher),
                     bits_per_second: kbps.map(|kbps| u64::from(kbps) * 1000),
                 });
                 Ok(SfuReply::Done)

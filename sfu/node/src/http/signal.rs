@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
 use hanse_runtime::Redacted;
-use hanse_sfu_signal::{JoinAttempt, JoinRefusal, decode_join_request};
+use hanse_sfu_signal::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
 use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
@@ -144,6 +144,7 @@ async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {
         .transpose()?;
     Ok(JoinAttempt {
         claims,
+        peer_connections: PeerConnections::One,
         request,
         publish: parameters.publish,
     })

@@ -10,8 +10,8 @@ pub use browser::Browser;
 use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{
-    ApiKeys, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, SessionId, SfuCommand, SfuEvent,
-    SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant, WallClock,
+    ApiKeys, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, PeerConnections, SessionId,
+    SfuCommand, SfuEvent, SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant, WallClock,
 };
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
@@ -88,6 +88,7 @@ pub fn claims(identity: &str) -> Claims {
 pub fn attempt(claims: Claims, browser: &mut Browser) -> JoinAttempt {
     JoinAttempt {
         claims,
+        peer_connections: PeerConnections::One,
         request: Some(browser.join_request()),
         publish: None,
     }
