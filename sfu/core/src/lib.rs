@@ -18,6 +18,8 @@ pub mod command;
 mod connection;
 mod down_track;
 mod downlink;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod ice;
 pub mod ids;
 mod loudness;

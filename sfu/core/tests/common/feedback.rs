@@ -22,8 +22,13 @@ pub const NTP_START_SECS: u64 = 3_900_000_000;
 impl Client {
     pub fn send_control(&mut self, packets: &[Box<dyn Packet>]) {
         let compound = rtc_rtcp::packet::marshal(packets).unwrap();
-        let sealed = self.session.seal_control(&compound).unwrap();
-        self.outbox.push(sealed.to_vec());
+        let sealed = self.seal_control(&compound);
+        self.outbox.push(sealed);
+    }
+
+    /// Seals any bytes as a compound packet and hands the datagram to the caller.
+    pub fn seal_control(&mut self, compound: &[u8]) -> Vec<u8> {
+        self.session.seal_control(compound).unwrap().to_vec()
     }
 
     pub fn ask_for_key_frame(&mut self, track: TrackId) {
