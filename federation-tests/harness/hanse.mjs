@@ -13,8 +13,8 @@ const LOG_LINES = 40;
 
 /** @typedef {Awaited<ReturnType<typeof startHanse>>} Hanse */
 
-/** A running server. `autoCreate`: whether the first to join makes the room. */
-export async function startHanse({ autoCreate = true } = {}) {
+/** A running server. `autoCreate`: whether the first to join makes the room. `address`: where it says to be for media. */
+export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = {}) {
   const executable = process.env["HANSE_BIN"];
   if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
   const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
@@ -23,7 +23,7 @@ export async function startHanse({ autoCreate = true } = {}) {
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
-  await writeFile(configFile, configuration({ httpPort, mediaPort, autoCreate }));
+  await writeFile(configFile, configuration({ httpPort, mediaPort, autoCreate, address }));
 
   let log = "";
   const server = spawn(executable, ["run", "--config", configFile], {
@@ -67,7 +67,7 @@ export async function startHanse({ autoCreate = true } = {}) {
   };
 }
 
-function configuration({ httpPort, mediaPort, autoCreate }) {
+function configuration({ httpPort, mediaPort, autoCreate, address }) {
   return `
 [http]
 bind_addresses = ["127.0.0.1"]
@@ -76,7 +76,7 @@ port = ${httpPort}
 [sfu]
 bind_addresses = ["0.0.0.0"]
 udp_port = ${mediaPort}
-addresses = ["127.0.0.1"]
+addresses = ["${address}"]
 auto_create = ${autoCreate}
 `;
 }

@@ -50,8 +50,8 @@ export interface View {
   sid: string;
   people: { identity: string; sid: string; speaking: boolean; tracks: TrackView[] }[];
   speakers: string[];
-  /** Active layers of each of one's own video tracks, as the encoder has them: heights, when it sends. */
-  sending: Record<string, { rid: string; active: boolean; frames: number }[]>;
+  /** The layers of each of one's own video tracks, as the encoder has them. */
+  sending: Record<string, { rid: string; active: boolean; width: number; frames: number }[]>;
 }
 
 export interface Happening {
@@ -206,7 +206,12 @@ async function sendingView(publication: LocalTrackPublication) {
   const layers = [];
   for (const entry of report?.values() ?? []) {
     if (entry.type !== "outbound-rtp") continue;
-    layers.push({ rid: String(entry.rid ?? ""), active: Boolean(entry.active), frames: Number(entry.framesEncoded ?? 0) });
+    layers.push({
+      rid: String(entry.rid ?? ""),
+      active: Boolean(entry.active),
+      width: Number(entry.frameWidth ?? 0),
+      frames: Number(entry.framesEncoded ?? 0),
+    });
   }
   return [NAME[publication.source] ?? "unknown", layers] as const;
 }

@@ -28,6 +28,22 @@ const CHROMIUM: SystemProgram = SystemProgram {
     packages: &["chromium", "fonts-dejavu-core"],
     purpose: "to make calls as a browser does",
 };
+/// Debian has the long-term release alone.
+const FIREFOX: SystemProgram = SystemProgram {
+    name: "firefox-esr",
+    packages: &["firefox-esr", "fonts-dejavu-core"],
+    purpose: "to make calls as a browser that is not Chromium does",
+};
+const IP: SystemProgram = SystemProgram {
+    name: "ip",
+    packages: &["iproute2"],
+    purpose: "to give tests a network of their own",
+};
+const UNSHARE: SystemProgram = SystemProgram {
+    name: "unshare",
+    packages: &["util-linux"],
+    purpose: "to give tests a network of their own",
+};
 const VALGRIND: SystemProgram = SystemProgram {
     name: "valgrind",
     packages: &["valgrind"],
@@ -51,16 +67,34 @@ const PYTHON: SystemProgram = SystemProgram {
 
 /// Headless Chromium: `$CHROMIUM` when set, else the one on the path, installed first if need be.
 pub fn chromium() -> Result<PathBuf> {
-    if let Some(chosen) = std::env::var_os("CHROMIUM") {
-        let chosen = PathBuf::from(chosen);
+    chosen("CHROMIUM")?.map_or_else(|| system_program(&CHROMIUM), Ok)
+}
+
+/// Headless Firefox: `$FIREFOX` when set, else the one on the path, installed first if need be.
+pub fn firefox() -> Result<PathBuf> {
+    // Elsewhere it has no second name.
+    let found = chosen("FIREFOX")?.or_else(|| on_path(FIREFOX.name).or_else(|| on_path("firefox")));
+    found.map_or_else(|| system_program(&FIREFOX), Ok)
+}
+
+/// What makes a network namespace and furnishes it.
+pub fn network_namespaces() -> Result<()> {
+    system_program(&UNSHARE)?;
+    system_program(&IP)?;
+    Ok(())
+}
+
+/// The program that a variable of the environment names, if it is set.
+fn chosen(variable: &str) -> Result<Option<PathBuf>> {
+    let chosen = std::env::var_os(variable).map(PathBuf::from);
+    if let Some(chosen) = &chosen {
         ensure!(
             chosen.is_file(),
-            "CHROMIUM is set to {}, which is not a file",
+            "{variable} is set to {}, which is not a file",
             chosen.display()
         );
-        return Ok(chosen);
     }
-    system_program(&CHROMIUM)
+    Ok(chosen)
 }
 
 /// The folder of PostgreSQL's programs, for the tests that start a server of their own; Debian keeps them off the path.

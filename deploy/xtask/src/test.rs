@@ -72,12 +72,15 @@ fn contract(place: &Place) -> Result<()> {
     let folder = place.root.join("federation-tests");
     install::node_packages(place, &folder)?;
     let chromium = install::chromium()?;
+    let firefox = install::firefox()?;
+    install::network_namespaces()?;
     let python = install::python(place, &folder.join("requirements.txt"))?;
     let hanse = hanse_with_debug_tap(place)?;
     let environment = [
         ("HANSE_BIN", &hanse),
         ("HANSE_PYTHON", &python),
         ("CHROMIUM", &chromium),
+        ("FIREFOX", &firefox),
     ];
     npm(&folder, "test", &environment)
 }

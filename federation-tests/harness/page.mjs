@@ -1,0 +1,58 @@
+// The test page: bundled and served, and the functions that a page offers, whatever browser it is in.
+import { build } from "esbuild";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** What a person on a page can be asked. `call` calls a function of `window.hanse` (page/page.ts) by name. */
+export function pagePerson(call) {
+  return {
+    join: (seat) => call("join", seat),
+    publishPicture: (...values) => call("publishPicture", ...values),
+    publishTone: (hertz) => call("publishTone", hertz),
+    mute: (source, muted = true) => call("mute", source, muted),
+    unpublish: (source) => call("unpublish", source),
+    forgetPermissions: () => call("forgetPermissions"),
+    resize: (...values) => call("resize", ...values),
+    leave: () => call("leave"),
+    view: () => call("view"),
+    happened: () => call("happened"),
+    decodeVp8: (...values) => call("decodeVp8", ...values),
+    decodeOpus: (...values) => call("decodeOpus", ...values),
+  };
+}
+
+/** Bundles the test page and serves it, with LiveKit's own encryption worker beside it. */
+export async function servePage() {
+  const here = fileURLToPath(new URL("../page", import.meta.url));
+  const bundle = await build({
+    entryPoints: [join(here, "page.ts")],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    logLevel: "error",
+  });
+  const livekit = dirname(createRequire(import.meta.url).resolve("livekit-client"));
+  const worker = "livekit-client.e2ee.worker.mjs";
+  const files = {
+    "/": ["text/html", "<!doctype html><meta charset=utf-8><title>hanse</title><script type=module src=page.js></script>"],
+    "/page.js": ["text/javascript", bundle.outputFiles[0].text],
+    [`/${worker}`]: ["text/javascript", await readFile(join(livekit, worker))],
+  };
+  const server = createServer((request, response) => {
+    const [type, body] = files[request.url] ?? [];
+    response.writeHead(type ? 200 : 404, { "content-type": type ?? "text/plain" });
+    response.end(body);
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return {
+    url: `http://localhost:${server.address().port}/`,
+    close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

@@ -1,0 +1,201 @@
+// People with Firefox, beside people with Chromium and with the Python SDK.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hears, hearsSilence, meets, receivesNothingOfTheirOwn, sees, trackOf } from "../harness/judge.mjs";
+import { ADDRESS, inOwnNetwork } from "../harness/namespace.mjs";
+import { pythonPerson } from "../harness/python.mjs";
+import { story } from "../harness/story.mjs";
+import { until } from "../harness/until.mjs";
+import { people, world } from "../harness/world.mjs";
+
+const CAMERA = { width: 640, height: 360, fps: 15 };
+const SCREEN = { width: 640, height: 360, fps: 5 };
+const [LOW, HIGH] = [320, 640];
+/** Half of the visits are by Firefox, half by Chromium. */
+const VISITS = 12;
+
+/** Everybody's own picture and tone, so that content tells who is who. */
+const SIGNS = {
+  fia: { camera: 1, screen: 101, hertz: 440 },
+  finn: { camera: 2, screen: 102, hertz: 660 },
+  chris: { camera: 3, screen: 103, hertz: 880 },
+  pia: { camera: 4, screen: 104, hertz: 1100 },
+};
+
+inOwnNetwork(import.meta.filename, () => {
+  const here = world({ firefox: true, address: ADDRESS });
+  for (const [encryption, key] of [["without encryption", undefined], ["with frame encryption", "fox key"]]) {
+    const room = (name) => `${name}-${key ? "sealed" : "open"}`;
+    test(`people with Firefox, Chromium and Python see and hear each other, and nobody themselves, ${encryption}`, (t) =>
+      mixed(t, here, room("mixed"), key));
+    test(`whoever comes into a room with Firefox is seen and heard by everybody, and sees and hears them, ${encryption}`, (t) =>
+      comeAndGo(t, here, room("churn"), key));
+  }
+  test("who watches a simulcast from Firefox gets the layer that fits, also after Firefox was told to rest the others", (t) =>
+    layers(t, here, "layers"));
+});
+
+/** Joins with a page and publishes a camera in two layers and a tone. */
+async function enter(t, here, browser, identity, room, key, options = {}) {
+  const { [identity]: person } = await people(t, browser, [identity]);
+  await person.join({ url: here.hanse.url, token: here.hanse.seat(identity, room), ...(key && { key }), ...options });
+  return person;
+}
+
+async function publish(person, { camera, hertz }) {
+  await Promise.all([person.publishPicture("camera", { ...CAMERA, mark: camera }, [LOW]), person.publishTone(hertz)]);
+}
+
+/** Everybody present meets, sees and hears everybody else, and nobody themselves. */
+async function everybodyMeets(present) {
+  for (const [viewer, person] of Object.entries(present)) {
+    const others = Object.keys(present).filter((each) => each !== viewer);
+    await meets(person, others);
+    for (const other of others) {
+      await sees(person, other, "camera", SIGNS[other].camera);
+      await hears(person, other, SIGNS[other].hertz);
+    }
+    const { camera, screen, hertz } = SIGNS[viewer];
+    await receivesNothingOfTheirOwn(person, viewer, { marks: [camera, screen], hertz });
+  }
+}
+
+async function mixed(t, here, room, key) {
+  const present = {};
+  const step = story(t, present);
+  const come = async (browser, identity) => {
+    present[identity] = await enter(t, here, browser, identity, room, key);
+    await publish(present[identity], SIGNS[identity]);
+  };
+  await step("two people with Firefox meet", async () => {
+    await come(here.firefox, "fia");
+    await come(here.firefox, "finn");
+    await everybodyMeets(present);
+  });
+  await step("somebody with Chromium comes to them", async () => {
+    await come(here.browser, "chris");
+    await everybodyMeets(present);
+  });
+  await step("somebody with the Python SDK comes to them", async () => {
+    const { camera: mark, hertz } = SIGNS.pia;
+    const token = here.hanse.seat("pia", room);
+    present.pia = await pythonPerson(t, { url: here.hanse.url, token, passphrase: key, mark, hertz });
+    await everybodyMeets(present);
+  });
+  const { fia, finn, chris, pia } = present;
+  await step("everybody is told truthfully whether tracks are encrypted", async () => {
+    const { people: others } = await fia.view();
+    assert.deepEqual(others.flatMap((each) => each.tracks.map((track) => track.encrypted)), Array(6).fill(key !== undefined));
+  });
+  await step("a screen from Firefox arrives beside the camera", async () => {
+    await fia.publishPicture("screen", { ...SCREEN, mark: SIGNS.fia.screen });
+    for (const viewer of [finn, chris, pia]) {
+      await sees(viewer, "fia", "screen", SIGNS.fia.screen);
+      await sees(viewer, "fia", "camera", SIGNS.fia.camera);
+    }
+  });
+  await step("an unpublished screen goes, the camera stays", async () => {
+    await fia.unpublish("screen");
+    for (const viewer of [finn, chris, pia]) {
+      await until("the screen is gone", async () => (await trackOf(viewer, "fia", "screen")) === undefined);
+      await sees(viewer, "fia", "camera", SIGNS.fia.camera);
+    }
+  });
+  await step("a microphone that is muted in Firefox falls silent, and is heard again", async () => {
+    await finn.mute("microphone");
+    for (const listener of [fia, chris]) {
+      await until("they are told", async () => (await trackOf(listener, "finn", "microphone"))?.muted);
+      await hearsSilence(listener, "finn");
+    }
+    await finn.mute("microphone", false);
+    for (const listener of [fia, chris]) await hears(listener, "finn", SIGNS.finn.hertz);
+  });
+  await step("one who leaves is gone for the others, and may come back", async () => {
+    await fia.leave();
+    delete present.fia;
+    await everybodyMeets(present);
+    await fia.join({ url: here.hanse.url, token: here.hanse.seat("fia", room), ...(key && { key }) });
+    await publish(fia, SIGNS.fia);
+    present.fia = fia;
+    await everybodyMeets(present);
+  });
+}
+
+async function comeAndGo(t, here, room, key) {
+  const fia = await enter(t, here, here.firefox, "fia", room, key);
+  const chris = await enter(t, here, here.browser, "chris", room, key);
+  const present = { fia, chris };
+  for (const [identity, person] of Object.entries(present)) await publish(person, SIGNS[identity]);
+  const visitors = {};
+  visitors.firefox = (await people(t, here.firefox, ["visitor"])).visitor;
+  visitors.chromium = (await people(t, here.browser, ["visitor"])).visitor;
+  const step = story(t, { ...present, ...visitors });
+  for (let visit = 0; visit < VISITS; visit++) {
+    const [browser, visitor] = Object.entries(visitors)[visit % 2];
+    const mark = 10 + visit;
+    await step(`visit ${visit + 1}, with ${browser}`, async () => {
+      await visitor.join({ url: here.hanse.url, token: here.hanse.seat("visitor", room), ...(key && { key }) });
+      await publish(visitor, { camera: mark, hertz: 1320 });
+      for (const person of Object.values(present)) {
+        await sees(person, "visitor", "camera", mark);
+        await hears(person, "visitor", 1320);
+      }
+      for (const identity of Object.keys(present)) {
+        await sees(visitor, identity, "camera", SIGNS[identity].camera);
+        await hears(visitor, identity, SIGNS[identity].hertz);
+      }
+      await visitor.leave();
+      for (const identity of Object.keys(present)) await meets(present[identity], Object.keys(present).filter((each) => each !== identity));
+    });
+  }
+  await step("those who stayed have lost nothing of each other", async () => {
+    await everybodyMeets(present);
+    for (const [identity, person] of Object.entries(present)) {
+      const happened = await person.happened();
+      const trouble = happened.filter((each) => /reconnecting|failed|error|disconnected/.test(each.event));
+      assert.deepEqual(trouble, [], `${identity}'s call went on undisturbed`);
+      const other = Object.keys(present).find((each) => each !== identity);
+      assert.equal(happened.filter((each) => each.identity === other && each.event === "subscribed").length, 2);
+      const count = (event) => happened.filter((each) => each.identity === "visitor" && each.event === event).length;
+      assert.deepEqual([count("came"), count("went"), count("subscribed"), count("unsubscribed")], [1, 1, 2, 2].map((each) => each * VISITS));
+    }
+  });
+}
+
+async function layers(t, here, room) {
+  const fia = await enter(t, here, here.firefox, "fia", room, undefined, { dynacast: true });
+  const viewers = {
+    finn: await enter(t, here, here.firefox, "finn", room, undefined, { adaptive: true }),
+    chris: await enter(t, here, here.browser, "chris", room, undefined, { adaptive: true }),
+  };
+  const step = story(t, { fia, ...viewers });
+  const shows = async (name, width) => {
+    await until(`${name}'s picture is ${width} wide`, async () => {
+      assert.equal((await trackOf(viewers[name], "fia", "camera"))?.width, width);
+      return true;
+    });
+    await sees(viewers[name], "fia", "camera", SIGNS.fia.camera);
+  };
+  await step("a large tile gets the high layer and a small one the low layer, at the same time", async () => {
+    await publish(fia, SIGNS.fia);
+    for (const viewer of Object.values(viewers)) await sees(viewer, "fia", "camera", SIGNS.fia.camera);
+    await viewers.finn.resize("fia", "camera", HIGH, 360);
+    await viewers.chris.resize("fia", "camera", 200, 112);
+    await shows("finn", HIGH);
+    await shows("chris", LOW);
+  });
+  await step("when both are small, Firefox makes the high layer tiny, and nobody is given that", async () => {
+    await viewers.finn.resize("fia", "camera", 200, 112);
+    await shows("finn", LOW);
+    await until("Firefox has been told", async () => {
+      const high = (await fia.view()).sending.camera.find((each) => each.rid === "h");
+      return high.width < LOW;
+    });
+    for (const name of Object.keys(viewers)) await shows(name, LOW);
+  });
+  await step("whoever grows gets the high layer at its full size", async () => {
+    await viewers.chris.resize("fia", "camera", HIGH, 360);
+    await shows("chris", HIGH);
+    await shows("finn", LOW);
+  });
+}
