@@ -3,12 +3,14 @@
 //! A down track has one SSRC and one run of sequence numbers, timestamps and picture ids for its whole life, whatever
 //! the publisher's layers do behind it.
 
+use crate::closing::Closing;
 use crate::command::{Codec, SendPlan, Want};
 use crate::ids::{DownTrackId, Layer};
-use crate::ring::{PacketFacts, RingPosition};
+use crate::ring::{Description, PacketFacts, RingPosition};
 use crate::rtp::HeaderTemplate;
+use crate::selection::{Numbers, Selection, Verdict};
 use crate::srtp::{SrtpSession, TAG};
-use crate::vp8::{self, Vp8Rewriter, Vp8Rewritten};
+use crate::vp8;
 use std::time::{Duration, Instant};
 
 /// Packets that a subscriber may still ask for; as many as the ring holds.
@@ -33,7 +35,8 @@ struct Sent {
     sequence: u64,
     position: RingPosition,
     timestamp: u32,
-    numbers: Vp8Rewritten,
+    numbers: Numbers,
+    marker: bool,
     repeats: u8,
     /// Milliseconds since the shard started.
     repeated_at_ms: u32,
@@ -65,9 +68,12 @@ pub struct DownTrack {
     catch_up: Option<RingPosition>,
     /// First number of the current layer that may go out: what came before the switch belongs to another run.
     floor: u64,
+    /// The highest number of the current layer so far.
+    newest: u64,
     sequence_offset: u64,
+    closing: Closing,
     timestamp_offset: u64,
-    numbers: Vp8Rewriter,
+    selection: Selection,
     latest: Option<Latest>,
     history: Vec<Option<Sent>>,
     header: HeaderTemplate,
@@ -100,7 +106,8 @@ pub struct Packet<'a> {
 struct Outgoing {
     sequence: u64,
     timestamp: u32,
-    numbers: Vp8Rewritten,
+    marker: bool,
+    numbers: Numbers,
 }
 
 impl DownTrack {
@@ -131,9 +138,11 @@ impl DownTrack {
             current: None,
             catch_up: None,
             floor: 0,
+            newest: 0,
             sequence_offset: 0,
+            closing: Closing::default(),
             timestamp_offset: 0,
-            numbers: Vp8Rewriter::new(),
+            selection: Selection::new(codec),
             latest: None,
             history: Vec::new(),
             header: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, None),
@@ -221,13 +230,24 @@ impl DownTrack {
         } else if facts.sequence < self.floor {
             return None;
         }
-        let sequence = facts.sequence.wrapping_add(self.sequence_offset);
+        let is_newest = facts.sequence > self.newest;
+        self.newest = self.newest.max(facts.sequence);
+        let numbers = match self.selection.judge(facts, self.want.temporal_max) {
+            Verdict::Forward(numbers) => numbers,
+            Verdict::LeaveOut if is_newest => {
+                self.closing.leave_out(facts.sequence);
+                return None;
+            }
+            // Its number waits for it: without an empty packet the subscriber would ask for it again and again.
+            Verdict::LeaveOut => Numbers::Empty,
+            Verdict::Lose => return None,
+        };
+        let shift = self.closing.shift(facts.sequence, is_newest)?;
+        let sequence = facts
+            .sequence
+            .wrapping_add(self.sequence_offset)
+            .wrapping_sub(shift);
         let timestamp = facts.timestamp.wrapping_add(self.timestamp_offset);
-        let numbers = facts
-            .vp8
-            .as_ref()
-            .map(|descriptor| self.numbers.rewrite(descriptor))
-            .unwrap_or_default();
         if self.latest.is_none_or(|latest| sequence > latest.sequence) {
             self.latest = Some(Latest {
                 sequence,
@@ -238,6 +258,7 @@ impl DownTrack {
         Some(Outgoing {
             sequence,
             timestamp: timestamp as u32,
+            marker: facts.marker && numbers != Numbers::Empty,
             numbers,
         })
     }
@@ -276,10 +297,10 @@ impl DownTrack {
             // lose the first packets without mistaking a wrap (RFC 3711, section 3.3.1).
             self.sequence_offset = (facts.sequence & 0x7fff).wrapping_sub(facts.sequence);
         }
-        if let Some(descriptor) = &facts.vp8 {
-            self.numbers.switch(descriptor);
-        }
+        self.selection.switch(facts);
+        self.closing.clear();
         self.floor = facts.sequence;
+        self.newest = facts.sequence.saturating_sub(1);
         self.current = Some(facts.layer);
     }
 
@@ -312,7 +333,7 @@ impl DownTrack {
         };
         let header = template.write(
             out,
-            facts.marker,
+            outgoing.marker,
             outgoing.sequence as u16,
             outgoing.timestamp,
             abs_send_time,
@@ -323,7 +344,7 @@ impl DownTrack {
             .ok()?;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add((len - header - TAG) as u32);
-        if self.rtx.is_some() {
+        if self.rtx.is_some() && outgoing.numbers != Numbers::Empty {
             self.remember(position, outgoing);
         }
         Some(len)
@@ -336,6 +357,7 @@ impl DownTrack {
         let Outgoing {
             sequence,
             timestamp,
+            marker,
             numbers,
         } = outgoing;
         if let Some(slot) = self.history.get_mut(sequence as usize % HISTORY) {
@@ -343,6 +365,7 @@ impl DownTrack {
                 sequence,
                 position,
                 timestamp,
+                marker,
                 numbers,
                 repeats: 0,
                 repeated_at_ms: 0,
@@ -370,6 +393,7 @@ impl DownTrack {
             number,
             position: sent.position,
             timestamp: sent.timestamp,
+            marker: sent.marker,
             numbers: sent.numbers,
         })
     }
@@ -387,7 +411,7 @@ impl DownTrack {
         let sequence = self.rtx_sequence;
         let header = template.write(
             out,
-            facts.marker,
+            repair.marker,
             sequence as u16,
             repair.timestamp,
             abs_send_time,
@@ -426,23 +450,20 @@ pub struct Repair {
     /// Where it lies in the track's ring.
     pub position: RingPosition,
     timestamp: u32,
-    numbers: Vp8Rewritten,
+    marker: bool,
+    numbers: Numbers,
 }
 
 /// Copies a payload behind a header; the descriptor gets the down track's numbers, the rest is never touched.
 #[inline]
-fn write_payload(
-    facts: &PacketFacts,
-    payload: &[u8],
-    numbers: Vp8Rewritten,
-    out: &mut [u8],
-) -> Option<usize> {
-    let (descriptor, rest) = match &facts.vp8 {
-        Some(descriptor) => (
+fn write_payload(facts: &PacketFacts, payload: &[u8], numbers: Numbers, out: &mut [u8]) -> Option<usize> {
+    let (descriptor, rest) = match (&facts.description, numbers) {
+        (_, Numbers::Empty) => return Some(0),
+        (Description::Vp8(descriptor), Numbers::Vp8(numbers)) => (
             vp8::write(payload, descriptor, numbers, out)?,
             payload.get(descriptor.len..)?,
         ),
-        None => (0, payload),
+        _ => (0, payload),
     };
     out.get_mut(descriptor..descriptor + rest.len())?
         .copy_from_slice(rest);

@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 pub mod arena;
+mod closing;
 pub mod command;
 mod connection;
 mod down_track;
@@ -24,12 +25,14 @@ mod ice;
 pub mod ids;
 mod loudness;
 mod nack;
+mod nal;
 pub mod placement;
 mod replay;
 mod ring;
 pub mod rtcp;
 pub mod rtp;
 pub mod secure;
+mod selection;
 mod sequence;
 pub mod shard;
 #[cfg(any(test, feature = "simulation"))]

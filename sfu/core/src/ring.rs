@@ -27,8 +27,17 @@ pub struct PacketFacts {
     pub marker: bool,
     /// Starts a key frame (video), or any packet (audio): forwarding may begin here.
     pub entry: bool,
-    /// The VP8 payload descriptor, when the codec has one.
-    pub vp8: Option<Vp8Descriptor>,
+    /// What the codec's payload descriptor says.
+    pub description: Description,
+}
+
+/// What a forwarder knows of a payload.
+#[derive(Clone, Copy, Debug)]
+pub enum Description {
+    /// It goes on as it is.
+    Opaque,
+    /// The VP8 payload descriptor.
+    Vp8(Vp8Descriptor),
 }
 
 /// Where a packet lies: counts up for the life of the ring, so that a reference to an overwritten slot is noticed.
@@ -130,7 +139,7 @@ mod tests {
             timestamp: 0,
             marker: false,
             entry: true,
-            vp8: None,
+            description: Description::Opaque,
         }
     }
 

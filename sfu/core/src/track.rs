@@ -5,10 +5,11 @@ use crate::down_track::DownTrack;
 use crate::ids::{LAYERS_MAX, Layer, ShardId, TrackId};
 use crate::loudness::LoudnessMeter;
 use crate::nack::NackTracker;
+use crate::nal::KeyFrameFinder;
 use crate::replay::ReplayWindow;
-use crate::ring::{AUDIO_SLOTS, PacketFacts, PacketRing, RingPosition, VIDEO_SLOTS};
+use crate::ring::{AUDIO_SLOTS, Description, PacketFacts, PacketRing, RingPosition, VIDEO_SLOTS};
 use crate::sequence::{SequenceExtender, TimestampExtender};
-use crate::vp8;
+use crate::{nal, vp8};
 use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
@@ -107,6 +108,8 @@ pub struct LayerState {
     sequence: SequenceExtender,
     timestamp: TimestampExtender,
     seen: ReplayWindow,
+    /// Where key frames begin, of codecs whose packets do not say so each for itself.
+    key_frames: KeyFrameFinder,
     /// What is missing of it (locally received tracks only).
     pub nack: NackTracker,
     /// Who waits for its key frame.
@@ -266,15 +269,23 @@ impl Track {
         let began = !layer.flows(now);
         layer.arrived = Some(now);
         layer.rate.add(incoming.payload.len());
-        let vp8 = match self.codec {
+        let timestamp = layer.timestamp.extend(incoming.timestamp);
+        let (description, entry) = match self.codec {
             // Padding that Chromium sends on the media SSRC has no descriptor; it goes on as an empty packet, so that
             // the subscriber sees no gap.
-            Codec::Vp8 if !incoming.payload.is_empty() => Some(vp8::parse(incoming.payload)?),
-            _ => None,
-        };
-        let entry = match self.codec {
-            codec if codec.is_video() => vp8.is_some_and(|descriptor| descriptor.key_frame),
-            _ => true,
+            codec if codec.is_video() && incoming.payload.is_empty() => (Description::Opaque, false),
+            Codec::Vp8 => {
+                let descriptor = vp8::parse(incoming.payload)?;
+                (Description::Vp8(descriptor), descriptor.key_frame)
+            }
+            codec @ (Codec::H264 | Codec::H265) => {
+                let units = nal::units(codec, incoming.payload);
+                (
+                    Description::Opaque,
+                    layer.key_frames.begins(sequence, timestamp, units),
+                )
+            }
+            codec => (Description::Opaque, !codec.is_video()),
         };
         if entry {
             layer.seeker.found();
@@ -282,10 +293,10 @@ impl Track {
         let facts = PacketFacts {
             layer: incoming.layer,
             sequence,
-            timestamp: layer.timestamp.extend(incoming.timestamp),
+            timestamp,
             marker: incoming.marker,
             entry,
-            vp8,
+            description,
         };
         if began {
             self.review(now);

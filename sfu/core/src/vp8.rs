@@ -151,6 +151,10 @@ fn follow(anchor: &mut Option<Anchor>, number: u16, bits: u32, out_bits: u32) ->
     out
 }
 
+/// Left-out pictures that are remembered, so that late packets of earlier ones find their number. With more, a 7-bit
+/// PictureID could not tell early from late.
+const LEFT_OUT_MAX: usize = 16;
+
 /// Puts the anchor of a new layer one step ahead of the old one.
 fn step_to(anchor: &mut Option<Anchor>, number: u16, bits: u32, out_bits: u32) {
     let out = match anchor {
@@ -194,6 +198,9 @@ pub struct Vp8Rewriter {
     picture_id: Option<Anchor>,
     tl0: Option<Anchor>,
     key_idx: Option<Anchor>,
+    /// The latest pictures of the current layer that were left out: a ring, and how many there have been.
+    left_out: [u16; LEFT_OUT_MAX],
+    left_out_count: usize,
 }
 
 impl Vp8Rewriter {
@@ -203,12 +210,71 @@ impl Vp8Rewriter {
             picture_id: None,
             tl0: None,
             key_idx: None,
+            left_out: [0; LEFT_OUT_MAX],
+            left_out_count: 0,
         }
+    }
+
+    /// Whether a picture of the current layer is newer than all before it.
+    pub fn is_new(&self, id: PictureId) -> bool {
+        self.picture_id
+            .is_none_or(|known| signed_distance(known.source, id.value, id.bits().min(known.bits)) > 0)
+    }
+
+    /// Leaves out a new picture: the next one gets the number that it would have had.
+    pub fn leave_out(&mut self, id: PictureId) {
+        let Some(known) = &mut self.picture_id else { return };
+        let distance = signed_distance(known.source, id.value, id.bits().min(known.bits));
+        *known = Anchor {
+            source: id.value,
+            bits: id.bits(),
+            out: known.out.wrapping_add_signed(distance - 1) & mask(PICTURE_ID_BITS),
+        };
+        if let Some(slot) = self.left_out.get_mut(self.left_out_count % LEFT_OUT_MAX) {
+            *slot = id.value;
+            self.left_out_count += 1;
+        }
+    }
+
+    /// Whether no picture of the current layer has been left out.
+    pub fn has_all(&self) -> bool {
+        self.left_out_count == 0
+    }
+
+    /// Whether a picture has been left out lately.
+    pub fn is_left_out(&self, id: PictureId) -> bool {
+        self.remembered()
+            .any(|left_out| left_out & mask(id.bits()) == id.value)
+    }
+
+    /// From the latest to the oldest.
+    fn remembered(&self) -> impl Iterator<Item = u16> {
+        let known = self.left_out_count.min(LEFT_OUT_MAX);
+        (1..=known).filter_map(|age| {
+            self.left_out
+                .get((self.left_out_count - age) % LEFT_OUT_MAX)
+                .copied()
+        })
+    }
+
+    /// The number of a picture. A late one moves up by the pictures that were left out after it; `None` if there may
+    /// have been more than are remembered.
+    fn number(&mut self, id: PictureId) -> Option<u16> {
+        let number = follow(&mut self.picture_id, id.value, id.bits(), PICTURE_ID_BITS);
+        if self.left_out_count == 0 {
+            return Some(number);
+        }
+        let after = self
+            .remembered()
+            .take_while(|left_out| signed_distance(id.value, *left_out, id.bits()) > 0);
+        let after = after.count();
+        (after < LEFT_OUT_MAX).then(|| number.wrapping_add(after as u16) & mask(PICTURE_ID_BITS))
     }
 
     /// Another layer begins with this packet, the first of a key frame: each of its numbers becomes last + 1.
     /// [`Vp8Rewriter::rewrite`] must follow for the same packet.
     pub fn switch(&mut self, to: &Vp8Descriptor) {
+        self.left_out_count = 0;
         if let Some(id) = to.picture_id {
             step_to(&mut self.picture_id, id.value, id.bits(), PICTURE_ID_BITS);
         }
@@ -225,12 +291,13 @@ impl Vp8Rewriter {
         }
     }
 
-    /// The numbers of a packet of the current layer.
-    pub fn rewrite(&mut self, descriptor: &Vp8Descriptor) -> Vp8Rewritten {
-        Vp8Rewritten {
-            picture_id: descriptor
-                .picture_id
-                .map(|id| follow(&mut self.picture_id, id.value, id.bits(), PICTURE_ID_BITS)),
+    /// The numbers of a packet of the current layer; `None` if it is too late to know them.
+    pub fn rewrite(&mut self, descriptor: &Vp8Descriptor) -> Option<Vp8Rewritten> {
+        Some(Vp8Rewritten {
+            picture_id: match descriptor.picture_id {
+                Some(id) => Some(self.number(id)?),
+                None => None,
+            },
             // Both counters have at most eight bits, so nothing is cut off.
             tl0: descriptor.tl0_pic_idx.map(|index| {
                 follow(
@@ -243,7 +310,7 @@ impl Vp8Rewriter {
             key_idx: descriptor
                 .key_idx
                 .map(|index| follow(&mut self.key_idx, u16::from(index), KEY_IDX_BITS, KEY_IDX_BITS) as u8),
-        }
+        })
     }
 }
 

@@ -21,7 +21,7 @@ fn read(payload: &[u8]) -> Vp8Descriptor {
 fn pictures(rewriter: &mut Vp8Rewriter, payloads: &[Vec<u8>]) -> Vec<u16> {
     payloads
         .iter()
-        .map(|payload| rewriter.rewrite(&read(payload)).picture_id.unwrap())
+        .map(|payload| rewriter.rewrite(&read(payload)).unwrap().picture_id.unwrap())
         .collect()
 }
 
@@ -97,7 +97,7 @@ fn the_first_layer_keeps_its_numbers() {
     let mut rewriter = Vp8Rewriter::new();
     let payload = wide(32_767, 255, 31);
     rewriter.switch(&read(&payload));
-    let numbers = rewriter.rewrite(&read(&payload));
+    let numbers = rewriter.rewrite(&read(&payload)).unwrap();
     assert_eq!(
         numbers,
         Vp8Rewritten {
@@ -120,13 +120,13 @@ fn a_new_layer_continues_each_number_with_last_plus_one() {
         tl0: Some(0),
         key_idx: Some(0),
     };
-    assert_eq!(rewriter.rewrite(&read(&key_frame)), first);
+    assert_eq!(rewriter.rewrite(&read(&key_frame)), Some(first));
     assert_eq!(
         rewriter.rewrite(&read(&key_frame)),
-        first,
+        Some(first),
         "the other packets of the picture"
     );
-    let next = rewriter.rewrite(&read(&wide(502, 61, 7)));
+    let next = rewriter.rewrite(&read(&wide(502, 61, 7))).unwrap();
     assert_eq!(
         next,
         Vp8Rewritten {
@@ -193,7 +193,10 @@ fn a_layer_without_numbers_gets_none_and_does_not_disturb_the_next() {
     let mut rewriter = Vp8Rewriter::new();
     rewriter.rewrite(&read(&wide(5, 5, 5)));
     rewriter.switch(&read(&[0x10, 0x00]));
-    assert_eq!(rewriter.rewrite(&read(&[0x10, 0x00])), Vp8Rewritten::default());
+    assert_eq!(
+        rewriter.rewrite(&read(&[0x10, 0x00])),
+        Some(Vp8Rewritten::default())
+    );
     assert_eq!(written(&[0x10, 0x00], Vp8Rewritten::default()), [0x10]);
     rewriter.switch(&read(&wide(70, 70, 1)));
     assert_eq!(pictures(&mut rewriter, &[wide(70, 70, 1)]), [6]);
@@ -276,11 +279,42 @@ proptest! {
             if change {
                 rewriter.switch(&read(&payload));
             }
-            let numbers = rewriter.rewrite(&read(&payload));
+            let numbers = rewriter.rewrite(&read(&payload)).unwrap();
             history.push((payload.clone(), numbers, written(&payload, numbers)));
         }
         for (payload, numbers, before) in history {
             prop_assert_eq!(written(&payload, numbers), before);
         }
     }
+}
+
+#[test]
+fn pictures_that_are_left_out_take_no_number_and_late_ones_find_theirs() {
+    let mut rewriter = Vp8Rewriter::new();
+    let number = |rewriter: &mut Vp8Rewriter, id| {
+        rewriter
+            .rewrite(&read(&wide(id, 0, 0)))
+            .map(|it| it.picture_id.unwrap())
+    };
+    let id = |value| PictureId { value, wide: true };
+    assert_eq!(number(&mut rewriter, 32_765), Some(32_765));
+    // 32,766 and 32,767 are late.
+    rewriter.leave_out(id(0));
+    rewriter.leave_out(id(1));
+    assert!(rewriter.is_left_out(id(0)) && !rewriter.is_left_out(id(2)));
+    assert!(rewriter.is_new(id(2)) && !rewriter.is_new(id(1)));
+    assert_eq!(number(&mut rewriter, 2), Some(0));
+    assert_eq!(number(&mut rewriter, 32_767), Some(32_767));
+    assert_eq!(number(&mut rewriter, 3), Some(1));
+    rewriter.leave_out(id(4));
+    rewriter.switch(&read(&wide(500, 0, 0)));
+    assert_eq!(
+        number(&mut rewriter, 500),
+        Some(2),
+        "a new layer goes on behind the last that went out"
+    );
+    for left_out in 0..LEFT_OUT_MAX as u16 {
+        rewriter.leave_out(id(502 + 2 * left_out));
+    }
+    assert_eq!(number(&mut rewriter, 501), None, "too late to know");
 }

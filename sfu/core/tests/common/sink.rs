@@ -2,8 +2,8 @@
 //! and hands out whole frames. It checks every packet as it comes: right track, untouched content.
 
 use super::content::Content;
-use super::ms;
 use super::wire::extend;
+use super::{ms, units};
 use hanse_sfu_core::command::{Codec, SendPlan};
 use hanse_sfu_core::ids::{DownTrackId, TrackId};
 use hanse_sfu_core::rtp::RtpHeader;
@@ -59,6 +59,8 @@ struct Held {
     marker: bool,
     timestamp: u32,
     descriptor: Option<Vp8Descriptor>,
+    starts: bool,
+    key_start: bool,
     content: Content,
     at: Instant,
 }
@@ -101,6 +103,8 @@ pub struct Sink {
     buffer: BTreeMap<u64, Held>,
     gaps: BTreeMap<u64, Gap>,
     taken: BTreeSet<u64>,
+    /// Packets without payload.
+    fillers: BTreeSet<u64>,
     next: Option<u64>,
     assembling: Vec<(u64, Held)>,
     broken: bool,
@@ -133,6 +137,7 @@ impl Sink {
             buffer: BTreeMap::new(),
             gaps: BTreeMap::new(),
             taken: BTreeSet::new(),
+            fillers: BTreeSet::new(),
             next: None,
             assembling: Vec::new(),
             broken: true,
@@ -176,23 +181,30 @@ impl Sink {
             return;
         }
         self.repaired += u64::from(repair);
-        let descriptor = self
-            .codec
-            .is_video()
-            .then(|| vp8::parse(payload).expect("a VP8 descriptor"));
-        let content = payload.get(descriptor.map_or(0, |descriptor| descriptor.len)..);
-        let content = content
-            .and_then(Content::read)
-            .expect("what stands behind the descriptor is untouched");
-        assert_eq!(content.track, self.track, "somebody else's picture or sound");
         self.note_number(now, sequence);
         if self.next.is_some_and(|next| sequence < next) {
             return; // too late to matter
         }
+        if payload.is_empty() {
+            self.fillers.insert(sequence);
+            return self.release(now);
+        }
+        let descriptor = (self.codec == Codec::Vp8).then(|| vp8::parse(payload).expect("a VP8 descriptor"));
+        let head = descriptor.map_or_else(
+            || units::head_len(self.codec, payload),
+            |descriptor| descriptor.len,
+        );
+        let content =
+            Content::read(&payload[head..]).expect("what stands behind the descriptor is untouched");
+        assert_eq!(content.track, self.track, "somebody else's picture or sound");
+        let starts = descriptor.map_or(content.packet == 0, |descriptor| descriptor.start);
+        let key_start = descriptor.map_or(content.key && starts, |descriptor| descriptor.key_frame);
         self.buffer.entry(sequence).or_insert(Held {
             marker: header.marker,
             timestamp: header.timestamp,
             descriptor,
+            starts,
+            key_start,
             content,
             at: now,
         });
@@ -233,9 +245,7 @@ impl Sink {
                 // Decoding begins at a key frame's first packet.
                 _ => {
                     let mut starts = self.buffer.iter();
-                    starts
-                        .find(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame))
-                        .map(|(at, _)| *at)
+                    starts.find(|(_, held)| held.key_start).map(|(at, _)| *at)
                 }
             };
         }
@@ -243,6 +253,8 @@ impl Sink {
         loop {
             if let Some(held) = self.buffer.remove(&next) {
                 self.hand_on(now, next, held);
+            } else if self.fillers.remove(&next) {
+                // A number that only closes a gap.
             } else if self.gives_up(now, next) {
                 self.given_up += 1;
                 self.gaps.remove(&next);
@@ -269,10 +281,7 @@ impl Sink {
 
     /// The first packet of a whole key frame that waits behind a gap.
     fn whole_key_frame(&self) -> Option<u64> {
-        let starts = self
-            .buffer
-            .iter()
-            .filter(|(_, held)| held.descriptor.is_some_and(|it| it.key_frame));
+        let starts = self.buffer.iter().filter(|(_, held)| held.key_start);
         let whole = |first: &u64, packets: u8| {
             (*first..first + u64::from(packets)).all(|sequence| self.buffer.contains_key(&sequence))
         };
@@ -321,7 +330,7 @@ impl Sink {
         {
             self.abandon(); // a layer switch may cut the old layer's last frame short
         }
-        let starts = held.descriptor.is_some_and(|descriptor| descriptor.start);
+        let starts = held.starts;
         if self.assembling.is_empty() && !starts {
             return;
         }

@@ -1,6 +1,7 @@
 //! What a device publishes: VP8 in three layers, each with its own numbers, and Opus.
 
 use super::content::Content;
+use super::units;
 use super::wire::{Descriptor, Rtp};
 use hanse_sfu_core::command::{Codec, ExtensionIds, LayerSource, Layering, ReceiveSection};
 use hanse_sfu_core::ids::{Layer, Mid, Rid, TrackId};
@@ -204,19 +205,23 @@ impl Source {
                 ..
             } = *stream;
             let mut payload = Vec::new();
-            if video {
+            if self.codec == Codec::Vp8 {
+                let sync = tid > 0 && frame % 8 == 1;
                 payload.extend(
                     Descriptor {
                         start,
                         picture_id,
                         tl0,
                         tid,
+                        sync,
                         key_idx,
                     }
                     .write(),
                 );
             }
-            payload.extend(content.write(len));
+            let content = content.write(len);
+            payload.extend(units::head(self.codec, key, start, content.len()));
+            payload.extend(content);
             let mut extensions = Vec::new();
             if !stream.known {
                 extensions.push((ids.mid.unwrap(), mid.as_bytes().to_vec()));

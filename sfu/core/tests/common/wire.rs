@@ -71,6 +71,7 @@ pub struct Descriptor {
     pub picture_id: u16,
     pub tl0: u8,
     pub tid: u8,
+    pub sync: bool,
     pub key_idx: u8,
 }
 
@@ -84,7 +85,7 @@ impl Descriptor {
             high | 0x80,
             low,
             self.tl0,
-            self.tid << 6 | self.key_idx & 0x1f,
+            self.tid << 6 | u8::from(self.sync) << 5 | self.key_idx & 0x1f,
         ]
     }
 }

@@ -1,0 +1,181 @@
+//! What a subscriber gets of each codec: whole frames that decode, in the layers that it wants, and nothing else.
+
+// A test says what it expects by failing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod common;
+
+use common::link::Link;
+use common::{Person, World, ms, proof, up_to};
+use hanse_sfu_core::command::{Codec, Want};
+use hanse_sfu_core::ids::TrackId;
+use std::time::Duration;
+
+const SEEDS: [u64; 3] = [41, 42, 0xbee];
+
+/// All layers, and temporal layers up to this one.
+const fn temporal(temporal_max: u8) -> Want {
+    Want {
+        temporal_max,
+        ..up_to(2)
+    }
+}
+
+/// Alice shows her camera to Bob and Carol.
+fn call(seed: u64, codec: Codec, wants: [Want; 2]) -> (World, Person, [Person; 2], TrackId) {
+    let mut world = World::new(seed);
+    let alice = world.join("Alice");
+    let audience = ["Bob", "Carol"].map(|name| world.join(name));
+    world.connect();
+    let track = world.publish(alice, codec);
+    for (person, want) in audience.into_iter().zip(wants) {
+        world.subscribe(person, track, want);
+    }
+    (world, alice, audience, track)
+}
+
+#[test]
+fn h264_and_h265_switch_between_layers_at_key_frames_and_who_stays_does_not_notice() {
+    for seed in SEEDS {
+        for codec in [Codec::H264, Codec::H265] {
+            let (mut world, _, [bob, carol], track) = call(seed, codec, [up_to(0), up_to(2)]);
+            world.run(ms(2_000));
+            for layer in [2, 1, 0] {
+                world.want(bob, track, up_to(layer));
+                world.run(ms(1_500));
+            }
+            assert_eq!(proof::layers(world.sink(bob, track)), [0, 2, 1, 0], "seed {seed}");
+            // Carol may be shown a smaller layer until the large one has begun.
+            assert_eq!(proof::layers(world.sink(carol, track)).last(), Some(&2));
+            for person in [bob, carol] {
+                let sink = world.sink(person, track);
+                proof::in_order(sink, Duration::ZERO);
+                assert_eq!(proof::completeness(&world, sink), 1.0, "seed {seed}: {codec:?}");
+                assert_eq!((sink.given_up, sink.broken_frames), (0, 0));
+            }
+            proof::only_what_is_theirs(&world);
+        }
+    }
+}
+
+#[test]
+fn h264_and_h265_come_through_bad_links() {
+    for seed in SEEDS {
+        for codec in [Codec::H264, Codec::H265] {
+            let (mut world, alice, [bob, carol], track) = call(seed, codec, [up_to(2), up_to(1)]);
+            for person in [alice, bob, carol] {
+                world.client(person).up.link = Link::BAD;
+                world.client(person).down.link = Link::BAD;
+            }
+            world.run(ms(6_000));
+            for (person, layer) in [(bob, 2), (carol, 1)] {
+                let sink = world.sink(person, track);
+                assert_eq!(sink.current_layer(), Some(layer), "seed {seed}: {codec:?}");
+                proof::in_order(sink, ms(400));
+                assert!(proof::completeness(&world, sink) > 0.8, "seed {seed}: {codec:?}");
+            }
+            proof::only_what_is_theirs(&world);
+        }
+    }
+}
+
+#[test]
+fn telephone_sound_is_heard_whole() {
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let (mut world, _, audience, track) = call(43, codec, [up_to(0), up_to(0)]);
+        world.run(ms(3_000));
+        for person in audience {
+            let sink = world.sink(person, track);
+            assert!(sink.frames.len() > 100, "{codec:?}: {}", sink.frames.len());
+            proof::in_order(sink, Duration::ZERO);
+            assert_eq!(proof::completeness(&world, sink), 1.0);
+        }
+    }
+}
+
+/// Frames of the upper temporal layer; the source sends every second picture in it, and says at every fourth of them
+/// that one may climb there.
+fn upper(world: &World, person: Person, track: TrackId) -> Vec<u32> {
+    let frames = world.sink(person, track).frames.iter();
+    let upper = frames.filter(|frame| frame.descriptor.unwrap().tid == Some(1));
+    upper.map(|frame| frame.content.frame).collect()
+}
+
+#[test]
+fn who_wants_fewer_pictures_gets_the_base_layer_without_a_gap_and_others_get_all() {
+    for seed in SEEDS {
+        let (mut world, alice, [bob, carol], track) =
+            call(seed, Codec::Vp8, [temporal(0), temporal(u8::MAX)]);
+        world.run(ms(4_000));
+        let base = world.sink(bob, track);
+        assert_eq!(upper(&world, bob, track), [0; 0]);
+        assert!(base.frames.len() > 30 && base.frames.iter().all(|frame| frame.decodable));
+        // Every number follows the one before, of packets and of pictures.
+        proof::in_order(base, Duration::ZERO);
+        let gaps = base
+            .frames
+            .windows(2)
+            .filter(|pair| pair[1].sequences.0 != pair[0].sequences.1 + 1);
+        assert_eq!(gaps.count(), 0);
+        assert_eq!((base.given_up, base.repaired), (0, 0), "nothing seems lost");
+        assert_eq!(proof::completeness(&world, world.sink(carol, track)), 1.0);
+
+        let begin = world.source(alice, track).streams[2]
+            .sent
+            .keys()
+            .last()
+            .copied()
+            .unwrap();
+        let asked = world.source(alice, track).streams[2].asked_us.len();
+        world.want(bob, track, temporal(1));
+        world.run(ms(2_000));
+        let climbed = upper(&world, bob, track);
+        assert!(
+            climbed[0] >= begin && climbed[0] % 8 == 1,
+            "up at a picture that allows it: {climbed:?}"
+        );
+        assert!(
+            climbed.windows(2).all(|pair| pair[1] == pair[0] + 2),
+            "and all of them from there"
+        );
+        assert_eq!(
+            world.source(alice, track).streams[2].asked_us.len(),
+            asked,
+            "no key frame is needed"
+        );
+        world.want(bob, track, temporal(0));
+        world.run(ms(2_000));
+        assert!(
+            upper(&world, bob, track).len() <= climbed.len() + 1,
+            "down at once"
+        );
+        proof::in_order(world.sink(bob, track), Duration::ZERO);
+        assert_eq!(proof::completeness(&world, world.sink(carol, track)), 1.0);
+    }
+}
+
+#[test]
+fn fewer_pictures_come_through_bad_links_and_late_packets_leave_no_hole() {
+    for seed in SEEDS {
+        let (mut world, alice, [bob, _], track) = call(seed, Codec::Vp8, [temporal(0), temporal(u8::MAX)]);
+        world.run(ms(2_000));
+        world.client(alice).up.link = Link::BAD;
+        world.run(ms(8_000));
+        world.client(alice).up.link = Link::CLEAN;
+        world.run(ms(1_500));
+        let sink = world.sink(bob, track);
+        proof::in_order(sink, Duration::ZERO);
+        let shown = sink.frames.len();
+        assert!(
+            (90..150).contains(&shown),
+            "half of 230 pictures, and a few that were late: {shown}"
+        );
+        assert!(sink.given_up <= 3, "seed {seed}: {}", sink.given_up);
+        proof::only_what_is_theirs(&world);
+    }
+}
