@@ -272,6 +272,7 @@ impl Bench {
                 mid,
                 extensions: EXTENSIONS,
                 cname: "PA_bench".into(),
+                may_pause: false,
             };
             let subscribe = MediaCommand::Subscribe {
                 connection: ConnectionId(number as u64),

@@ -200,6 +200,8 @@ pub struct SendPlan {
     pub extensions: ExtensionIds,
     /// Canonical name for RTCP SDES (RFC 3550, section 6.5.1).
     pub cname: String,
+    /// The subscriber agrees to receive nothing of it where its downlink does not even carry the lowest layer.
+    pub may_pause: bool,
 }
 
 /// What a subscriber wants of a track right now.
@@ -261,7 +263,8 @@ pub enum MediaCommand {
         /// From now on.
         want: Want,
     },
-    /// Send a peer at most so much video, whatever its downlink carries. The lowest layer of each track passes all the same.
+    /// Send a peer at most so much video, whatever its downlink carries. The lowest layer of each track that may not pause
+    /// ([`SendPlan::may_pause`]) passes all the same.
     LimitDownlink {
         /// Whose.
         connection: ConnectionId,
@@ -326,6 +329,15 @@ pub enum MediaEvent {
         connection: ConnectionId,
         /// Of which track.
         track: TrackId,
+    },
+    /// A down track has paused because the subscriber's downlink is too small, or goes on.
+    StreamState {
+        /// The subscriber's connection.
+        connection: ConnectionId,
+        /// Of which track.
+        track: TrackId,
+        /// Nothing goes out.
+        is_paused: bool,
     },
     /// Loudness of an audio track over the last [`crate::SPEAKER_WINDOW`], smoothed, 0 (silent) to 1; sent once per
     /// window while it is above 0, and once when it falls to 0.

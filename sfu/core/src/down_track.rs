@@ -5,6 +5,7 @@
 
 use crate::closing::Closing;
 use crate::command::{Codec, SendPlan, Want};
+use crate::downlink::Budget;
 use crate::ids::{DownTrackId, Layer};
 use crate::ring::{Description, PacketFacts, RingPosition};
 use crate::rtp::HeaderTemplate;
@@ -62,7 +63,7 @@ pub struct DownTrack {
     codec: Codec,
     want: Want,
     /// The most that the subscriber's downlink carries, if that is known to be too little.
-    budget: Option<Layer>,
+    budget: Budget,
     current: Option<Layer>,
     /// The key frame in the track's ring that it begins with at the next pass.
     catch_up: Option<RingPosition>,
@@ -134,7 +135,7 @@ impl DownTrack {
             connection,
             codec,
             want,
-            budget: None,
+            budget: Budget::Unlimited,
             current: None,
             catch_up: None,
             floor: 0,
@@ -171,15 +172,24 @@ impl DownTrack {
         }
     }
 
-    /// Changes what the downlink carries; `None` is no limit.
-    pub fn set_budget(&mut self, budget: Option<Layer>) {
-        self.budget = budget;
+    /// Changes what the downlink leaves to it. Pausing stops the stream at once; going on waits for a key frame. True: it
+    /// has paused, or goes on.
+    pub fn set_budget(&mut self, budget: Budget) -> bool {
+        let before = std::mem::replace(&mut self.budget, budget);
+        if budget == Budget::Paused {
+            self.current = None;
+        }
+        (before == Budget::Paused) != (budget == Budget::Paused)
     }
 
-    /// The largest layer that is wanted and carried; `None` while disabled.
+    /// The largest layer that is wanted and carried; `None` while disabled or paused.
     pub fn target(&self) -> Option<Layer> {
-        let wanted = self.want.enabled.then_some(self.want.layer_max)?;
-        Some(self.budget.map_or(wanted, |budget| budget.min(wanted)))
+        let wanted = self.wanted()?;
+        match self.budget {
+            Budget::Unlimited => Some(wanted),
+            Budget::UpTo(layer) => Some(layer.min(wanted)),
+            Budget::Paused => None,
+        }
     }
 
     /// The largest layer that is wanted, whatever the downlink says.

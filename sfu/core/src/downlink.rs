@@ -96,28 +96,52 @@ pub struct Claim {
     pub layers_bps: [u64; crate::ids::LAYERS_MAX],
     /// The largest layer that is wanted.
     pub wanted: Layer,
-    /// The result: the largest layer that fits.
-    pub granted: Layer,
+    /// Nothing at all may go out where not even the lowest layer fits.
+    pub may_pause: bool,
+    /// The result.
+    pub granted: Budget,
+}
+
+/// What a limited downlink leaves to one video stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Budget {
+    /// The downlink is not limited.
+    #[default]
+    Unlimited,
+    /// At most this layer.
+    UpTo(Layer),
+    /// Nothing.
+    Paused,
 }
 
 /// Shares a limit: everyone's lowest layer first, then one step up at a time, in the order of the claims. The lowest
-/// layer is granted even when it does not fit; a blurred face is better than none.
+/// layer of a stream that may not pause is granted even when it does not fit; a blurred face is better than none. Those
+/// that may pause get theirs of what is left.
 pub fn share(limit_bps: u64, claims: &mut [Claim]) {
     let rate = |claim: &Claim, layer: u8| claim.layers_bps.get(usize::from(layer)).copied().unwrap_or(0);
     let mut left = limit_bps;
-    for claim in claims.iter_mut() {
-        claim.granted = Layer(0);
+    for claim in claims.iter_mut().filter(|claim| !claim.may_pause) {
+        claim.granted = Budget::UpTo(Layer(0));
         left = left.saturating_sub(rate(claim, 0));
+    }
+    for claim in claims.iter_mut().filter(|claim| claim.may_pause) {
+        let lowest = rate(claim, 0);
+        claim.granted = if lowest <= left {
+            left -= lowest;
+            Budget::UpTo(Layer(0))
+        } else {
+            Budget::Paused
+        };
     }
     for step in 1..crate::ids::LAYERS_MAX as u8 {
         for claim in claims
             .iter_mut()
-            .filter(|claim| claim.wanted.0 >= step && claim.granted.0 + 1 == step)
+            .filter(|claim| claim.wanted.0 >= step && claim.granted == Budget::UpTo(Layer(step - 1)))
         {
             let more = rate(claim, step).saturating_sub(rate(claim, step - 1));
             if rate(claim, step) == 0 || more <= left {
                 left -= more.min(left);
-                claim.granted = Layer(step);
+                claim.granted = Budget::UpTo(Layer(step));
             }
         }
     }
@@ -132,19 +156,40 @@ mod tests {
         Claim {
             layers_bps: [150_000, 450_000, 1_700_000],
             wanted: Layer(wanted),
-            granted: Layer(0),
+            may_pause: false,
+            granted: Budget::Unlimited,
         }
+    }
+
+    fn granted<const N: usize>(limit_bps: u64, mut claims: [Claim; N]) -> [Option<u8>; N] {
+        share(limit_bps, &mut claims);
+        claims.map(|claim| match claim.granted {
+            Budget::UpTo(layer) => Some(layer.0),
+            Budget::Paused => None,
+            Budget::Unlimited => panic!("a limit limits everyone"),
+        })
     }
 
     #[test]
     fn everyone_gets_the_lowest_layer_before_anyone_gets_a_higher_one() {
-        let mut claims = [claim(2), claim(2), claim(0)];
-        share(1_100_000, &mut claims);
-        assert_eq!(claims.map(|claim| claim.granted.0), [1, 1, 0]);
-        share(100_000, &mut claims);
-        assert_eq!(claims.map(|claim| claim.granted.0), [0, 0, 0]);
-        share(10_000_000, &mut claims);
-        assert_eq!(claims.map(|claim| claim.granted.0), [2, 2, 0]);
+        let claims = [claim(2), claim(2), claim(0)];
+        assert_eq!(granted(1_100_000, claims), [Some(1), Some(1), Some(0)]);
+        assert_eq!(granted(100_000, claims), [Some(0), Some(0), Some(0)]);
+        assert_eq!(granted(10_000_000, claims), [Some(2), Some(2), Some(0)]);
+    }
+
+    #[test]
+    fn what_may_pause_pauses_before_what_may_not_is_blurred_further() {
+        let patient = Claim {
+            may_pause: true,
+            ..claim(2)
+        };
+        assert_eq!(granted(200_000, [patient, claim(2)]), [None, Some(0)]);
+        assert_eq!(
+            granted(300_000, [patient, patient, patient]),
+            [Some(0), Some(0), None]
+        );
+        assert_eq!(granted(10_000_000, [patient, claim(2)]), [Some(2), Some(2)]);
     }
 
     #[test]

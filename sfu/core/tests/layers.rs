@@ -12,7 +12,7 @@ mod common;
 
 use common::link::Link;
 use common::{HIDDEN, Person, World, ms, proof, up_to};
-use hanse_sfu_core::command::{Codec, Want};
+use hanse_sfu_core::command::{Codec, MediaEvent, Want};
 use hanse_sfu_core::ids::TrackId;
 use std::time::Duration;
 
@@ -354,4 +354,59 @@ fn a_subscriber_with_a_cap_gets_what_fits_and_its_neighbour_gets_everything() {
     world.run(ms(3_000));
     assert_eq!(world.sink(bob, track).current_layer(), Some(2));
     proof::in_order(world.sink(bob, track), Duration::ZERO);
+}
+
+#[test]
+fn a_stream_pauses_only_where_the_subscriber_agrees_and_goes_on_with_a_key_frame() {
+    let mut world = World::new(19);
+    let people @ [alice, bob, carol, dave] = ["Alice", "Bob", "Carol", "Dave"].map(|name| world.join(name));
+    world.client(bob).may_pause = true;
+    let [_, bobs, ..] = people.map(|person| world.client(person).connection);
+    world.connect();
+    let track = world.publish(alice, Codec::Vp8);
+    for person in [bob, carol, dave] {
+        world.subscribe(person, track, up_to(2));
+    }
+    world.run(ms(3_000));
+    // Not even the smallest layer fits.
+    for person in [bob, carol] {
+        world.limit_downlink(person, Some(10_000));
+    }
+    let limited = world.now;
+    world.run(ms(5_000));
+    let state = |world: &World, paused: bool| {
+        world
+            .heard(|event| matches!(event, MediaEvent::StreamState { is_paused, .. } if *is_paused == paused))
+    };
+    assert_eq!(
+        (state(&world, true), state(&world, false)),
+        (1, 0),
+        "told once, and of Bob only"
+    );
+    let before = world.sink(bob, track).frames.len();
+    assert!(world.sink(bob, track).latest.unwrap() <= limited + Link::CLEAN.delay);
+    assert_eq!(
+        world.sink(carol, track).current_layer(),
+        Some(0),
+        "she has not agreed"
+    );
+    assert_eq!(
+        world.sink(dave, track).current_layer(),
+        Some(2),
+        "his link is large enough"
+    );
+
+    world.limit_downlink(bob, None);
+    world.run(ms(2_000));
+    let goes_on = MediaEvent::StreamState {
+        connection: bobs,
+        track,
+        is_paused: false,
+    };
+    assert_eq!(world.heard(|event| *event == goes_on), 1);
+    assert_eq!((state(&world, true), state(&world, false)), (1, 1));
+    let sink = world.sink(bob, track);
+    assert!(sink.frames[before].content.key);
+    assert_eq!(sink.current_layer(), Some(2));
+    proof::in_order(sink, Duration::ZERO);
 }

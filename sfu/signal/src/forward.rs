@@ -11,8 +11,8 @@ use crate::timers::Timer;
 use crate::track::Track;
 use hanse_sfu_core::command::{MediaCommand, SendPlan};
 use hanse_sfu_core::ids::TrackId;
-use livekit_protocol::TrackSubscribed;
 use livekit_protocol::signal_response::Message;
+use livekit_protocol::{StreamState, StreamStateInfo, StreamStateUpdate, TrackSubscribed};
 use std::collections::BTreeSet;
 
 impl Room {
@@ -150,6 +150,7 @@ impl Room {
             mid: bound.mid,
             extensions: participant.send_extensions(known.is_video()),
             cname,
+            may_pause: participant.allows_pause,
         };
         let (connection, down_track, want) = (participant.connection(), bound.down_track, bound.want);
         let is_hidden = participant.is_hidden();
@@ -237,6 +238,33 @@ impl Room {
             let (publisher, message) = (track.publisher, dynacast::message(&track.info.sid, "vp8", wanted));
             self.send(cx, publisher, Message::SubscribedQualityUpdate(message));
         }
+    }
+
+    /// A subscriber's downlink is too small for a track, or carries it again.
+    pub fn send_stream_state(&self, cx: &mut Context, session: SessionId, track: TrackId, is_paused: bool) {
+        let Some(track) = self.tracks.get(&track) else {
+            return;
+        };
+        let (Some(publisher), true) = (
+            self.participants.get(&track.publisher),
+            track.subscribers.contains(&session),
+        ) else {
+            return;
+        };
+        let state = if is_paused {
+            StreamState::Paused
+        } else {
+            StreamState::Active
+        };
+        let info = StreamStateInfo {
+            participant_sid: publisher.sid.clone(),
+            track_sid: track.info.sid.clone(),
+            state: state.into(),
+        };
+        let update = StreamStateUpdate {
+            stream_states: vec![info],
+        };
+        self.send(cx, session, Message::StreamStateUpdate(update));
     }
 
     /// Whom a participant receives.

@@ -41,6 +41,8 @@ pub(crate) struct Participant {
     capabilities: Vec<i32>,
     pub auto_subscribe: bool,
     pub adaptive_stream: bool,
+    /// Its client can show that a stream has paused (`subscriber_allow_pause`).
+    pub allows_pause: bool,
 
     /// Announced tracks without a media section.
     pub pending: Vec<PendingTrack>,
@@ -105,6 +107,7 @@ impl Participant {
                 .collect(),
             auto_subscribe: settings.auto_subscribe,
             adaptive_stream: settings.adaptive_stream,
+            allows_pause: settings.subscriber_allow_pause.unwrap_or(false),
             pending: Vec::new(),
             queued: Vec::new(),
             audience: Audience::Everybody,

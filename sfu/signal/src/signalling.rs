@@ -230,6 +230,16 @@ impl Signalling {
                     room.handle_level(&mut self.cx, track, level);
                 }
             }
+            MediaEvent::StreamState {
+                connection,
+                track,
+                is_paused,
+            } => {
+                let (session, _) = transport::session_of(connection);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.send_stream_state(&mut self.cx, session, track, is_paused);
+                }
+            }
             MediaEvent::FirstForwarded { connection, track } => {
                 let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {

@@ -10,16 +10,16 @@
 mod common;
 
 use common::{Browser, START_UNIX_S, Town, add_track, attempt, claims, info_of, keys, tracks_of};
-use hanse_sfu_core::command::MediaCommand;
+use hanse_sfu_core::command::{MediaCommand, MediaEvent};
 use hanse_sfu_signal::{Claims, JoinRefusal, SfuCommand, SfuRefusal, SfuReply, verify};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     MuteTrackRequest, ParticipantPermission, ParticipantTracks, PublishDataTrackRequest, SimulateScenario,
-    StoreDataBlobRequest, SubscriptionError, SubscriptionPermission, SyncState, TrackPermission, TrackSource,
-    TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack, UpdateParticipantMetadata, UpdateSubscription,
-    UpdateTrackSettings,
+    StoreDataBlobRequest, StreamState, SubscriptionError, SubscriptionPermission, SyncState, TrackPermission,
+    TrackSource, TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack, UpdateParticipantMetadata,
+    UpdateSubscription, UpdateTrackSettings,
 };
 use std::time::Duration;
 
@@ -618,6 +618,55 @@ fn a_moderator_mutes_one_track_of_one_person_and_only_that_person_switches_it_on
         }),
     );
     assert_eq!(seen(&town), (false, false));
+}
+
+#[test]
+fn only_the_subscriber_hears_that_a_stream_pauses_and_only_an_agreeing_one_is_paused() {
+    let mut town = Town::default();
+    town.join("alice");
+    let camera = town.publish("alice", TrackSource::Camera);
+    let track = town.track("alice", &camera);
+    let mut agreeing = Browser::new("bob");
+    agreeing.settings.subscriber_allow_pause = Some(true);
+    town.join_as("bob", claims("bob"), agreeing).unwrap();
+    town.join("carol");
+    let may_pause = |town: &Town, name: &str| {
+        let connection = town.connection(name);
+        town.commands().iter().any(|command| {
+            matches!(command, MediaCommand::Subscribe { connection: to, plan, .. } if *to == connection && plan.may_pause)
+        })
+    };
+    assert!(may_pause(&town, "bob"));
+    assert!(!may_pause(&town, "carol"));
+    let connection = town.connection("bob");
+    for is_paused in [true, false] {
+        town.event(MediaEvent::StreamState {
+            connection,
+            track,
+            is_paused,
+        });
+    }
+    let told = |name: &str| {
+        let states = town.people[name]
+            .inbox
+            .iter()
+            .filter_map(|message| match message {
+                Message::StreamStateUpdate(update) => Some(&update.stream_states),
+                _ => None,
+            });
+        let states = states
+            .flatten()
+            .map(|info| (info.track_sid.clone(), info.state()));
+        states.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("bob"),
+        [
+            (camera.clone(), StreamState::Paused),
+            (camera, StreamState::Active)
+        ]
+    );
+    assert_eq!((told("alice"), told("carol")), (vec![], vec![]));
 }
 
 #[test]

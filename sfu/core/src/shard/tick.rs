@@ -1,10 +1,10 @@
 //! What is due: feedback to publishers, reports to everyone, peers that have gone.
 
-use super::{Shard, TICK};
+use super::{Shard, ShardEvent, TICK};
 use crate::command::{ConnectionEnd, MediaEvent, TransportQuality};
 use crate::connection::{FEEDBACK_SSRC, LossCounters};
-use crate::downlink::{Claim, share};
-use crate::ids::{LAYERS_MAX, Layer};
+use crate::downlink::{Budget, Claim, share};
+use crate::ids::LAYERS_MAX;
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
 use crate::rtcp::{self, ReportBlock, SenderReport};
 use crate::track::Origin;
@@ -258,6 +258,7 @@ impl Shard {
         let Some(connection) = self.connections.get(key) else {
             return;
         };
+        let subscriber = connection.id;
         let limit = connection.downlink.limit_bps();
         let mut claims = ArrayVec::<(usize, usize), CLAIMS_MAX>::new();
         let mut wishes = ArrayVec::<Claim, CLAIMS_MAX>::new();
@@ -277,8 +278,12 @@ impl Shard {
             let Some(down_track) = track.down_tracks.get_mut(place) else {
                 continue;
             };
-            if limit.is_none() || !is_video {
-                down_track.set_budget(None);
+            if (limit.is_none() || !is_video) && down_track.set_budget(Budget::Unlimited) {
+                self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
+                    connection: subscriber,
+                    track: track.id,
+                    is_paused: false,
+                }));
             }
             let Some(wanted) = down_track.wanted() else {
                 continue;
@@ -290,16 +295,25 @@ impl Shard {
                 wishes.push(Claim {
                     layers_bps,
                     wanted,
-                    granted: Layer(0),
+                    may_pause: down_track.plan.may_pause,
+                    granted: Budget::Unlimited,
                 });
             }
         }
         let Some(limit) = limit else { return };
         share(limit.saturating_sub(audio), &mut wishes);
         for ((track_key, place), claim) in claims.into_iter().zip(wishes) {
-            let down_tracks = self.tracks.get_mut(track_key).map(|track| &mut track.down_tracks);
-            if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
-                down_track.set_budget(Some(claim.granted));
+            let Some(track) = self.tracks.get_mut(track_key) else {
+                continue;
+            };
+            if let Some(down_track) = track.down_tracks.get_mut(place)
+                && down_track.set_budget(claim.granted)
+            {
+                self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
+                    connection: subscriber,
+                    track: track.id,
+                    is_paused: claim.granted == Budget::Paused,
+                }));
             }
             self.seek_key_frames(now, track_key);
         }

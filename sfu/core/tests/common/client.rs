@@ -48,6 +48,8 @@ pub struct Client {
     pub off: bool,
     /// What the device believes its downlink carries; sent four times a second.
     pub remb_bps: Option<u64>,
+    /// It agrees that streams pause.
+    pub may_pause: bool,
     /// Checks that the SFU answered.
     pub checks_answered: u64,
     /// Transport-wide numbers of which the SFU spoke, and whether they arrived.
@@ -120,6 +122,7 @@ impl Client {
             checking: true,
             off: false,
             remb_bps: None,
+            may_pause: false,
             checks_answered: 0,
             told: BTreeMap::new(),
             asked_again: 0,
@@ -194,6 +197,7 @@ impl Client {
             mid: Mid::from(&self.new_mid()).unwrap(),
             extensions: self.extensions,
             cname: format!("cname-{}", track.0),
+            may_pause: self.may_pause,
         };
         self.sinks.push(Sink::new(down_track, track, codec, plan.clone()));
         plan
