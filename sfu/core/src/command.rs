@@ -4,6 +4,7 @@
 //! something which is not there any more is ignored, because a peer may vanish at any time.
 
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, Rid, TrackId};
+use bytes::Bytes;
 
 /// Who is at the other end of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,6 +216,50 @@ pub struct Want {
     pub temporal_max: u8,
 }
 
+/// A data channel of a connection (RFC 8831), by its label. A connection has at most one open of each kind: when its peer
+/// opens another of the same kind, that one takes the place of the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DataChannel {
+    /// `_reliable`: everything arrives, in order.
+    Reliable,
+    /// `_lossy`: what cannot go out soon is dropped.
+    Lossy,
+    /// `_data_track`: packets of data tracks, as lossy as `_lossy`.
+    DataTrack,
+    /// Any other label: of a client that knows nothing of LiveKit's packets.
+    Foreign,
+}
+
+impl DataChannel {
+    /// The channels that LiveKit's protocol has.
+    pub const KNOWN: [DataChannel; 3] = [DataChannel::Reliable, DataChannel::Lossy, DataChannel::DataTrack];
+
+    /// Which kind a label means.
+    pub fn from_label(label: &[u8]) -> Self {
+        match label {
+            b"_reliable" => DataChannel::Reliable,
+            b"_lossy" => DataChannel::Lossy,
+            b"_data_track" => DataChannel::DataTrack,
+            _ => DataChannel::Foreign,
+        }
+    }
+
+    /// The label, of a known one.
+    pub const fn label(self) -> &'static str {
+        match self {
+            DataChannel::Reliable => "_reliable",
+            DataChannel::Lossy => "_lossy",
+            DataChannel::DataTrack => "_data_track",
+            DataChannel::Foreign => "",
+        }
+    }
+
+    /// Whether what does not fit is dropped rather than queued.
+    pub const fn is_lossy(self) -> bool {
+        matches!(self, DataChannel::Lossy | DataChannel::DataTrack)
+    }
+}
+
 /// What a shard is told.
 #[derive(Clone, Debug)]
 pub enum MediaCommand {
@@ -275,6 +320,22 @@ pub enum MediaCommand {
     RequestKeyFrame {
         /// Which track.
         track: TrackId,
+    },
+    /// Open the known data channels from our side (RFC 8832) as soon as the peer's SCTP is there. For connections on which
+    /// the peer does not open them itself.
+    OpenDataChannels {
+        /// On which.
+        connection: ConnectionId,
+    },
+    /// Send one message to many peers. Who has no such channel open does not get it; see
+    /// [`MediaEvent::DataChannelOpen`].
+    SendData {
+        /// To whom.
+        to: Vec<ConnectionId>,
+        /// By which channel.
+        channel: DataChannel,
+        /// The message; at most [`crate::DATA_MESSAGE_BYTES_MAX`].
+        payload: Bytes,
     },
     /// Forget a peer and everything it sends and receives. No event follows.
     CloseConnection {
@@ -346,6 +407,28 @@ pub enum MediaEvent {
         track: TrackId,
         /// Linear.
         level: f32,
+    },
+    /// A data channel can carry messages both ways, or can do so again.
+    DataChannelOpen {
+        /// Whose.
+        connection: ConnectionId,
+        /// Which.
+        channel: DataChannel,
+    },
+    /// A message came in. It may overtake other events.
+    Data {
+        /// From whom.
+        connection: ConnectionId,
+        /// By which channel.
+        channel: DataChannel,
+        /// The message; at most [`crate::DATA_MESSAGE_BYTES_MAX`].
+        payload: Bytes,
+    },
+    /// A peer does not take what is sent to it by a channel that drops nothing, and its queue is full. Its data channels
+    /// carry nothing to it any more. Once per connection.
+    DataStalled {
+        /// Whose.
+        connection: ConnectionId,
     },
     /// Every [`crate::QUALITY_INTERVAL`] for each connected peer.
     Quality {

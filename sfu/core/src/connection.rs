@@ -143,6 +143,10 @@ pub struct Connection {
     pub checked: Option<Instant>,
     /// DTLS, once a peer has come.
     pub secure: Option<Box<dyn SecureTransport>>,
+    /// The known data channels are opened from our side.
+    pub opens_channels: bool,
+    /// It is among those whose messages are to be taken.
+    pub talks: bool,
     /// Header extensions of what comes in.
     pub extensions: ExtensionIds,
     /// What comes in.
@@ -181,6 +185,8 @@ impl Connection {
             addresses: ArrayVec::new(),
             checked: None,
             secure: None,
+            opens_channels: false,
+            talks: false,
             extensions: ExtensionIds::default(),
             sections: Vec::new(),
             streams: Vec::new(),

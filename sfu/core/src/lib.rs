@@ -53,3 +53,7 @@ pub const SPEAKER_WINDOW: Duration = Duration::from_millis(400);
 
 /// How often [`command::MediaEvent::Quality`] is sent.
 pub const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Bytes of one message of a data channel, either way; what our SDP says (RFC 8841, section 6). LiveKit's clients send at
+/// most 64 000.
+pub const DATA_MESSAGE_BYTES_MAX: usize = 65_535;

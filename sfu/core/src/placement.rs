@@ -172,13 +172,30 @@ impl Placement {
                 }
                 self.pass_on(connection, command);
             }
-            MediaCommand::LimitDownlink { connection, .. } => {
+            MediaCommand::LimitDownlink { connection, .. }
+            | MediaCommand::OpenDataChannels { connection } => {
                 let connection = *connection;
                 self.pass_on(connection, command);
             }
             MediaCommand::RequestKeyFrame { track } => {
                 if let Some(by) = self.tracks.get(track).map(|track| track.by) {
                     self.pass_on(by, command);
+                }
+            }
+            MediaCommand::SendData { to, channel, payload } => {
+                // One command for each shard. A peer without a shard has no channel either.
+                for shard in (0..self.shards).map(ShardId) {
+                    let here = |connection: &ConnectionId| self.owner(*connection) == Some(shard);
+                    let to: Vec<ConnectionId> = to.iter().copied().filter(here).collect();
+                    if !to.is_empty() {
+                        let command = MediaCommand::SendData {
+                            to,
+                            channel: *channel,
+                            payload: payload.clone(),
+                        };
+                        self.outputs
+                            .push_back(PlacementOutput::Shard(shard, ShardCommand::Media(command)));
+                    }
                 }
             }
             MediaCommand::CloseConnection { connection } => {
@@ -217,6 +234,9 @@ impl Placement {
                 // Only the owner's word counts; a shard that lost the race for a connection forgets it in silence.
                 if let MediaEvent::Connected { connection }
                 | MediaEvent::Ended { connection, .. }
+                | MediaEvent::DataChannelOpen { connection, .. }
+                | MediaEvent::Data { connection, .. }
+                | MediaEvent::DataStalled { connection }
                 | MediaEvent::Quality { connection, .. } = event
                     && self.owner(connection).is_some_and(|owner| owner != from)
                 {

@@ -1,7 +1,8 @@
 //! The port behind which DTLS and SCTP live. Their crates read clocks and the system's randomness, so the shell
 //! (`hanse-sfu`) brings them; a test brings ready keys, and a whole call runs in virtual time.
 
-use crate::command::Fingerprint;
+use crate::command::{DataChannel, Fingerprint};
+use bytes::Bytes;
 use std::time::Instant;
 
 /// SRTP keying material for AEAD_AES_128_GCM (RFC 7714, section 12): 16-byte master keys, 12-byte master salts.
@@ -28,6 +29,10 @@ impl std::fmt::Debug for SrtpKeys {
 pub enum SecureEvent {
     /// The handshake is complete and the certificate is the expected one. Once.
     Keys(SrtpKeys),
+    /// A data channel can carry messages both ways.
+    ChannelOpen(DataChannel),
+    /// The peer does not take what is sent to it by a channel that drops nothing. Once.
+    Stalled,
     /// The handshake failed; nothing more will come.
     Failed,
     /// The peer closed in order; nothing more will come.
@@ -47,6 +52,14 @@ pub trait SecureTransport: Send {
     fn poll_transmit(&mut self, now: Instant) -> Option<Vec<u8>>;
     /// The next thing that happened.
     fn poll_event(&mut self) -> Option<SecureEvent>;
+    /// Opens the known data channels from our side, now or as soon as there is SCTP.
+    fn open_channels(&mut self, now: Instant);
+    /// Sends a message by a channel; without such a channel it is dropped.
+    fn send_data(&mut self, now: Instant, channel: DataChannel, payload: &Bytes);
+    /// Whether messages wait for [`SecureTransport::poll_data`].
+    fn has_data(&self) -> bool;
+    /// The next message, if the peer may send one already: each has a budget, and what is beyond it fills its window.
+    fn poll_data(&mut self, now: Instant) -> Option<(DataChannel, Bytes)>;
 }
 
 /// Makes a [`SecureTransport`] for each new connection; we are always the DTLS server (`a=setup:passive`).

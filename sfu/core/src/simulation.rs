@@ -1,9 +1,10 @@
 //! The other end of a connection, for virtual-time tests and benches (feature `simulation`): a secure transport whose
 //! keys are ready at once, and the connectivity check that a peer would send. Never part of a release.
 
-use crate::command::Fingerprint;
+use crate::command::{DataChannel, Fingerprint};
 use crate::secure::{SecureEvent, SecureTransport, SecureTransports, SrtpKeys};
 use crate::srtp::{SrtpError, SrtpSession};
+use bytes::Bytes;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::AwsLcRsProvider;
 use rtc_stun::attributes::{ATTR_USE_CANDIDATE, ATTR_USERNAME, RawAttribute};
@@ -40,6 +41,14 @@ impl SecureTransport for Ready {
     }
     fn poll_event(&mut self) -> Option<SecureEvent> {
         self.keys.take().map(SecureEvent::Keys)
+    }
+    fn open_channels(&mut self, _now: Instant) {}
+    fn send_data(&mut self, _now: Instant, _channel: DataChannel, _payload: &Bytes) {}
+    fn has_data(&self) -> bool {
+        false
+    }
+    fn poll_data(&mut self, _now: Instant) -> Option<(DataChannel, Bytes)> {
+        None
     }
 }
 

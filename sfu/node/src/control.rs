@@ -82,6 +82,7 @@ pub(crate) struct Control {
     events: broadcast::Sender<Arc<SfuEvent>>,
     inputs: mpsc::Receiver<Input>,
     shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
+    shard_data: mpsc::Receiver<(ShardId, ShardEvent)>,
 }
 
 impl Control {
@@ -90,6 +91,7 @@ impl Control {
         signalling: Signalling,
         shards: Vec<ShardLink>,
         shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
+        shard_data: mpsc::Receiver<(ShardId, ShardEvent)>,
     ) -> (Self, Inputs, SfuHandle) {
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
         let (events, _) = broadcast::channel(SUBSCRIBED_EVENTS_MAX);
@@ -104,6 +106,7 @@ impl Control {
             events,
             inputs,
             shard_events,
+            shard_data,
         };
         (control, sender, handle)
     }
@@ -114,6 +117,7 @@ impl Control {
             let deadline = self.signalling.poll_timeout();
             let woken = tokio::select! {
                 event = self.shard_events.recv() => Woken::Shard(event),
+                message = self.shard_data.recv() => Woken::Shard(message),
                 input = self.inputs.recv() => Woken::Input(input),
                 () = sleep_until(deadline) => Woken::Deadline,
             };
@@ -144,11 +148,12 @@ impl Control {
     fn take_more(&mut self, now: Instant) -> Option<oneshot::Sender<()>> {
         for _ in 0..INPUTS_PER_TURN {
             let event = self.shard_events.try_recv();
+            let message = self.shard_data.try_recv();
             let input = self.inputs.try_recv();
-            if event.is_err() && input.is_err() {
+            if event.is_err() && message.is_err() && input.is_err() {
                 return None;
             }
-            if let Ok((shard, event)) = event {
+            for (shard, event) in event.into_iter().chain(message) {
                 self.placement.handle_event(now, shard, event);
             }
             if let Ok(input) = input
@@ -319,9 +324,15 @@ mod tests {
             },
         };
         let (shards, shard_events) = mpsc::channel(1);
+        let (data, shard_data) = mpsc::channel(1);
         // A shard that never says anything.
-        std::mem::forget(shards);
-        Control::new(Signalling::new(now, config, [7; 32]), vec![], shard_events)
+        std::mem::forget((shards, data));
+        Control::new(
+            Signalling::new(now, config, [7; 32]),
+            vec![],
+            shard_events,
+            shard_data,
+        )
     }
 
     struct Socket {

@@ -6,7 +6,7 @@ use crate::handle::SfuHandle;
 use crate::http::{Api, Server, SocketCount, bind, router};
 use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
 use crate::secure::{DtlsTransports, Identity};
-use crate::shard::{EVENTS_MAX, Shards, shard_count};
+use crate::shard::{DATA_MAX, EVENTS_MAX, Listeners, Shards, shard_count};
 use crate::webhooks::Webhooks;
 use hanse_runtime::clock;
 use hanse_runtime::shutdown::SHUTDOWN_DEADLINE;
@@ -94,10 +94,16 @@ impl Node {
         let identity = Identity::generate().map_err(|error| system(&error))?;
         let seed = || identity.random_seed().map_err(io::Error::other);
         let (events, shard_events) = mpsc::channel(EVENTS_MAX);
+        let (data, shard_data) = mpsc::channel(DATA_MAX);
         let (gone_sender, gone) = mpsc::channel(1);
+        let listening = Listeners {
+            events,
+            data,
+            gone: gone_sender,
+        };
         let transports = DtlsTransports::new(identity.clone());
-        let (shards, links) = Shards::start(sockets, &transports, seed, &events, &gone_sender)
-            .map_err(|error| system(&error))?;
+        let (shards, links) =
+            Shards::start(sockets, &transports, seed, &listening).map_err(|error| system(&error))?;
 
         let now = clock::now();
         let signalling = Signalling::new(
@@ -123,7 +129,7 @@ impl Node {
             },
             seed().map_err(|error| system(&error))?,
         );
-        let (control, inputs, handle) = Control::new(signalling, links, shard_events);
+        let (control, inputs, handle) = Control::new(signalling, links, shard_events, shard_data);
         // Before anything can happen.
         let events = handle.subscribe();
         let webhook_seed = seed().map_err(|error| system(&error))?;

@@ -4,6 +4,8 @@
 //! - commands of the control side come in by a queue of [`COMMANDS_MAX`]; none is ever dropped, the control side waits;
 //! - events for the control side go out by a queue of [`EVENTS_MAX`]; when it is full they stay in the shard, which
 //!   tries again [`EVENT_RETRY`] later;
+//! - messages of data channels go out by a queue of [`DATA_MAX`]; when it is full they stay with their peers, whose
+//!   windows close;
 //! - messages to neighbours go out by a queue of [`NEIGHBOURS_MAX`] per shard; they carry packets and requests for
 //!   key frames, so what does not fit is dropped and counted, as on a network.
 
@@ -30,11 +32,15 @@ pub const COMMANDS_MAX: usize = 8192;
 /// person every 5 s.
 pub const EVENTS_MAX: usize = 16_384;
 
+/// Messages of data channels, of all shards, that may wait for the control side: at most 32 MiB. It takes this many in
+/// some milliseconds; more would only make messages later.
+pub const DATA_MAX: usize = 512;
+
 /// Messages that may wait for one shard from its neighbours: about 40 ms of a busy shard's traffic. More would only
 /// make late media later.
 pub const NEIGHBOURS_MAX: usize = 4096;
 
-/// How long a shard sleeps at most while an event does not fit into the queue.
+/// How long a shard sleeps at most while an event or a message does not fit into its queue.
 const EVENT_RETRY: Duration = Duration::from_millis(10);
 
 /// Commands and neighbours' messages that are taken per wake-up, so that a flood of them leaves room for datagrams.
@@ -59,6 +65,16 @@ struct NeighbourLink {
     waker: Waker,
 }
 
+/// Where what all shards have to say goes.
+pub struct Listeners {
+    /// At most [`EVENTS_MAX`].
+    pub events: mpsc::Sender<(ShardId, ShardEvent)>,
+    /// Messages of data channels; at most [`DATA_MAX`].
+    pub data: mpsc::Sender<(ShardId, ShardEvent)>,
+    /// A shard that ended without having been told to.
+    pub gone: mpsc::Sender<ShardId>,
+}
+
 /// All shards of a node.
 pub struct Shards {
     threads: Vec<JoinHandle<()>>,
@@ -77,7 +93,7 @@ pub fn shard_count(configured: u16, cores: usize) -> u16 {
 }
 
 impl Shards {
-    /// Starts one thread for each set of sockets. `gone` hears of a shard that ended without having been told to.
+    /// Starts one thread for each set of sockets.
     ///
     /// # Errors
     ///
@@ -86,8 +102,7 @@ impl Shards {
         sockets: Vec<Vec<MediaSocket>>,
         transports: &DtlsTransports,
         seeds: impl Fn() -> io::Result<[u8; 32]>,
-        events: &mpsc::Sender<(ShardId, ShardEvent)>,
-        gone: &mpsc::Sender<ShardId>,
+        listeners: &Listeners,
     ) -> io::Result<(Self, Vec<ShardLink>)> {
         let count = u16::try_from(sockets.len()).map_err(io::Error::other)?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -124,9 +139,10 @@ impl Shards {
             let farewell = Farewell {
                 id: config.id,
                 stop: Arc::clone(&stop),
-                gone: gone.clone(),
+                gone: listeners.gone.clone(),
             };
-            let (neighbours, events, transports) = (neighbours.clone(), events.clone(), transports.clone());
+            let (neighbours, transports) = (neighbours.clone(), transports.clone());
+            let (events, data) = (listeners.events.clone(), listeners.data.clone());
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{id}"))
@@ -150,7 +166,9 @@ impl Shards {
                         inbox,
                         neighbours,
                         events,
+                        data,
                         held: None,
+                        data_waits: false,
                         neighbours_dropped: 0,
                         #[cfg(feature = "debug-tap")]
                         tap: crate::tap::Tap::from_environment(),
@@ -219,8 +237,11 @@ struct Worker {
     inbox: threads::Receiver<(ShardId, NeighbourMessage)>,
     neighbours: Vec<NeighbourLink>,
     events: mpsc::Sender<(ShardId, ShardEvent)>,
+    data: mpsc::Sender<(ShardId, ShardEvent)>,
     /// An event that did not fit into the queue.
     held: Option<ShardEvent>,
+    /// There may be messages that did not fit into their queue.
+    data_waits: bool,
     neighbours_dropped: u64,
     #[cfg(feature = "debug-tap")]
     tap: Option<crate::tap::Tap>,
@@ -237,9 +258,10 @@ impl Worker {
                 Some(at) => Some(at.saturating_duration_since(now)),
                 None => None,
             };
-            let timeout = match self.held {
-                Some(_) => Some(timeout.map_or(EVENT_RETRY, |timeout| timeout.min(EVENT_RETRY))),
-                None => timeout,
+            let timeout = if self.held.is_some() || self.data_waits {
+                Some(timeout.map_or(EVENT_RETRY, |timeout| timeout.min(EVENT_RETRY)))
+            } else {
+                timeout
             };
             let ready = self.waiter.wait(timeout)?;
             now = clock::now();
@@ -250,6 +272,7 @@ impl Worker {
             }
             self.send(now);
             self.report();
+            self.pass_data(now);
             self.tell_neighbours();
             #[cfg(feature = "debug-tap")]
             if let Some(tap) = &mut self.tap {
@@ -320,6 +343,23 @@ impl Worker {
                 // The node is stopping.
                 Err(mpsc::error::TrySendError::Closed(_)) => return,
             }
+        }
+    }
+
+    fn pass_data(&mut self, now: Instant) {
+        loop {
+            let room = match self.data.try_reserve() {
+                Ok(room) => room,
+                Err(full) => {
+                    self.data_waits = matches!(full, mpsc::error::TrySendError::Full(()));
+                    return;
+                }
+            };
+            let Some(message) = self.shard.poll_data(now) else {
+                self.data_waits = false;
+                return;
+            };
+            room.send((self.id, ShardEvent::Media(message)));
         }
     }
 

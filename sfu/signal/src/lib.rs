@@ -14,11 +14,12 @@
 //! session is answered with a full reconnect.
 //!
 //! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`
-//! (wishes), `forward.rs` (what becomes of them), `negotiate/` (offers, answers, slots), and `docs/participant-life.md`
-//! for the states.
+//! (wishes), `forward.rs` (what becomes of them), `negotiate/` (offers, answers, slots), `data/` (what is sent by
+//! data channels), and `docs/participant-life.md` for the states.
 
 pub mod api;
 mod context;
+mod data;
 mod dynacast;
 mod forward;
 pub mod join;

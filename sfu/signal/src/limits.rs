@@ -109,3 +109,7 @@ pub const DYNACAST_LOWER_DELAY: Duration = Duration::from_secs(5);
 
 /// How long a new track that nobody watches keeps all its layers.
 pub const DYNACAST_FIRST_DELAY: Duration = Duration::from_secs(10);
+
+/// Bytes of reliable packets that wait for one participant whose data channels are not open yet (LiveKit's server: the same
+/// for a whole room). Beyond: it does not get them.
+pub const WAITING_DATA_BYTES_MAX: usize = 100_000;

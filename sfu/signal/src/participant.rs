@@ -1,6 +1,7 @@
 //! One participant: who it is, what it may do, what it publishes and receives. See `docs/participant-life.md`.
 
 use crate::context::Context;
+use crate::data::ParticipantData;
 use crate::join::{Admission, JoinAttempt};
 use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::negotiate::Negotiation;
@@ -58,6 +59,7 @@ pub(crate) struct Participant {
     /// Since its last `connection_quality`, it began to receive somebody.
     pub owes_quality: bool,
     pub quality: Quality,
+    pub data: ParticipantData,
 
     pub negotiation: Negotiation,
 }
@@ -115,6 +117,7 @@ impl Participant {
             unknown_tracks: BTreeMap::new(),
             owes_quality: false,
             quality: Quality::default(),
+            data: ParticipantData::default(),
             negotiation: Negotiation::new(&mut cx.names),
         }
     }
@@ -122,6 +125,11 @@ impl Participant {
     /// Its transport; a session has one over its whole life.
     pub fn connection(&self) -> ConnectionId {
         transport::connection(self.session, Side::Publisher)
+    }
+
+    /// The transport on which it is sent data: the one on which it receives media.
+    pub fn data_connection(&self) -> ConnectionId {
+        self.connection()
     }
 
     /// Nobody is told about it.

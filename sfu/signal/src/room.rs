@@ -2,6 +2,7 @@
 
 use crate::api::{ParticipantChange, RoomSettings, SfuEvent, SfuRefusal};
 use crate::context::Context;
+use crate::data::RoomData;
 use crate::join::{Admission, JoinAttempt};
 use crate::limits::{JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_REFRESH_INTERVAL};
 use crate::participant::Participant;
@@ -65,6 +66,7 @@ pub(crate) struct Room {
     pub tracks: BTreeMap<TrackId, Track>,
     pub track_sids: HashMap<String, TrackId>,
     pub told_speakers: ToldSpeakers,
+    pub data: RoomData,
     /// Somebody has been in.
     had_people: bool,
 }
@@ -86,6 +88,7 @@ impl Room {
             tracks: BTreeMap::new(),
             track_sids: HashMap::new(),
             told_speakers: ToldSpeakers::new(),
+            data: RoomData::default(),
             had_people: false,
         };
         room.take_settings(settings);

@@ -246,6 +246,28 @@ impl Signalling {
                     room.handle_first_forwarded(&mut self.cx, session, track);
                 }
             }
+            MediaEvent::DataChannelOpen { connection, channel } => {
+                let (session, _) = transport::session_of(connection);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_data_channel_open(&mut self.cx, session, connection, channel);
+                }
+            }
+            MediaEvent::Data {
+                connection,
+                channel,
+                payload,
+            } => {
+                let (session, _) = transport::session_of(connection);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_data(&mut self.cx, session, channel, payload);
+                }
+            }
+            MediaEvent::DataStalled { connection } => {
+                let (session, _) = transport::session_of(connection);
+                if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
+                    room.handle_data_stalled(&mut self.cx, session);
+                }
+            }
             // A track is known from its negotiation on.
             MediaEvent::TrackFlowing { .. } => {}
         }

@@ -100,6 +100,8 @@ impl Shard {
                 }
                 self.ask_for_key_frames(now, key);
             }
+            MediaCommand::OpenDataChannels { connection } => self.open_channels(now, connection),
+            MediaCommand::SendData { to, channel, payload } => self.send_data(now, &to, channel, &payload),
             MediaCommand::CloseConnection { connection } => {
                 self.foreign_ufrags
                     .retain(|_, (foreign, _)| *foreign != connection);

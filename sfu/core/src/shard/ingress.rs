@@ -58,7 +58,11 @@ impl Shard {
             return None;
         }
         if connection.checked.is_none() {
-            connection.secure = Some(self.secure.accept(now, connection.fingerprint));
+            let mut secure = self.secure.accept(now, connection.fingerprint);
+            if connection.opens_channels {
+                secure.open_channels(now);
+            }
+            connection.secure = Some(secure);
             self.events.push_back(ShardEvent::Claimed(connection.id));
         }
         connection.checked = Some(now);
@@ -134,10 +138,21 @@ impl Shard {
                         }
                     }
                 }
+                SecureEvent::ChannelOpen(channel) => {
+                    if let Some(connection) = self.connections.get(key).map(|it| it.id) {
+                        self.event(MediaEvent::DataChannelOpen { connection, channel });
+                    }
+                }
+                SecureEvent::Stalled => {
+                    if let Some(connection) = self.connections.get(key).map(|it| it.id) {
+                        self.event(MediaEvent::DataStalled { connection });
+                    }
+                }
                 SecureEvent::Failed => return self.forget(key, Some(ConnectionEnd::DtlsFailed)),
                 SecureEvent::Closed => return self.forget(key, Some(ConnectionEnd::ClosedByPeer)),
             }
         }
+        self.listen(key);
     }
 
     /// A media packet. `None` if it goes nowhere.

@@ -2,9 +2,10 @@
 //!
 //! A datagram comes in by `ingress`, is told apart, opened, and kept in its track's ring; `egress` seals it for every
 //! subscriber when the shell asks for datagrams; `feedback` takes what the peers report, `tick` does what is due;
-//! `neighbours` is what shards of one node say to each other.
+//! `data` passes messages of data channels on; `neighbours` is what shards of one node say to each other.
 
 mod commands;
+mod data;
 mod egress;
 mod feedback;
 mod ingress;
@@ -86,7 +87,7 @@ pub struct ShardMemory {
 }
 
 /// One shard. Feed it with `handle_*`, then drain `poll_batch`, `poll_event` and `poll_neighbour` until each says
-/// `None`, then sleep until `poll_timeout`.
+/// `None`, and `poll_data` as far as there is room, then sleep until `poll_timeout`.
 pub struct Shard {
     id: ShardId,
     started: Instant,
@@ -108,6 +109,8 @@ pub struct Shard {
     arena: SendArena,
     arena_taken: bool,
     events: VecDeque<ShardEvent>,
+    /// Peers that may have messages, each once.
+    talking: VecDeque<usize>,
     neighbours: VecDeque<(ShardId, NeighbourMessage)>,
     next_tick: Option<Instant>,
     /// Reused lists, so that a warm shard allocates nothing.
@@ -140,6 +143,7 @@ impl Shard {
             arena: SendArena::default(),
             arena_taken: false,
             events: VecDeque::new(),
+            talking: VecDeque::new(),
             neighbours: VecDeque::new(),
             next_tick: None,
             keys: Vec::new(),

@@ -4,7 +4,7 @@ use super::channels::DataChannels;
 use super::guard::{RecordGuard, Verdict};
 use super::{PSEUDO_LOCAL, PSEUDO_PEER, fenced, shows};
 use bytes::{Bytes, BytesMut};
-use hanse_sfu_core::command::Fingerprint;
+use hanse_sfu_core::command::{DataChannel, Fingerprint};
 use hanse_sfu_core::secure::{SecureEvent, SecureTransport, SrtpKeys};
 use rtc_crypto::RTCCryptoProvider;
 use rtc_dtls::config::HandshakeConfig;
@@ -212,6 +212,9 @@ impl DtlsTransport {
         while let Some(transmit) = endpoint.poll_transmit() {
             self.outgoing.push_back(transmit.message.to_vec());
         }
+        while let Some(event) = self.channels.poll_event() {
+            self.events.push_back(event);
+        }
     }
 }
 
@@ -272,5 +275,23 @@ impl SecureTransport for DtlsTransport {
 
     fn poll_event(&mut self) -> Option<SecureEvent> {
         self.events.pop_front()
+    }
+
+    fn open_channels(&mut self, now: Instant) {
+        self.channels.open(now);
+        self.flush_channels(now);
+    }
+
+    fn send_data(&mut self, now: Instant, channel: DataChannel, payload: &Bytes) {
+        self.channels.send(now, channel, payload);
+        self.flush_channels(now);
+    }
+
+    fn has_data(&self) -> bool {
+        self.channels.has_data()
+    }
+
+    fn poll_data(&mut self, now: Instant) -> Option<(DataChannel, Bytes)> {
+        self.channels.poll_data(now)
     }
 }

@@ -1,12 +1,13 @@
 //! DTLS (RFC 6347) and SCTP (RFC 8261) behind the core's small traits, on webrtc-rs' crates.
 //!
 //! In: datagrams whose first byte says DTLS, of a peer that has passed a STUN check. Out: SRTP keys once the peer has
-//! shown the certificate that its signalling promised, and an accepted data channel for whoever opens one.
+//! shown the certificate that its signalling promised, and the messages of data channels, both ways.
 //!
 //! What the crates do not do for us, and this folder does: it bounds what a peer can make them store
 //! ([`guard`]), repeats lost flights of the handshake ([`dtls`]), answers an SCTP handshake whose first answer was lost
 //! ([`channels`]), and fences panics in: a peer that finds one loses its own connection and nothing else.
 
+mod budget;
 mod channels;
 mod dtls;
 mod guard;

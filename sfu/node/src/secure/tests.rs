@@ -1,5 +1,7 @@
 //! A client of the same crate shakes hands with our server, in memory and in virtual time.
 
+mod data_channels;
+
 use super::*;
 use bytes::{Bytes, BytesMut};
 use hanse_sfu_core::secure::{SecureEvent, SrtpKeys};
@@ -258,99 +260,6 @@ fn forged_clear_text_does_not_end_an_open_connection() {
     }
     assert!(server.poll_event().is_none());
     assert!(sent(server.as_mut(), now).is_empty());
-}
-
-mod data_channels {
-    use super::*;
-    use rtc_sctp::{
-        ClientConfig, DatagramEvent, EndpointConfig, Event, Payload, PayloadProtocolIdentifier, StreamEvent,
-    };
-
-    #[test]
-    fn three_channels_open_are_answered_and_what_they_carry_does_not_fill_the_window() {
-        let now = Instant::now();
-        let (ours, theirs) = pair();
-        let mut client = Client::new(now, &theirs);
-        let mut server = server(now, &ours, theirs.fingerprint);
-        talk(now, &mut client, server.as_mut(), |_| {});
-        keys(server.as_mut());
-
-        let mut endpoint = rtc_sctp::Endpoint::new(
-            PSEUDO_LOCAL,
-            TransportProtocol::UDP,
-            Arc::new(EndpointConfig::new()),
-            None,
-        );
-        let (_, mut association) = endpoint
-            .connect(now, ClientConfig::default(), PSEUDO_PEER)
-            .unwrap();
-        let (mut connected, mut answered) = (false, Vec::new());
-        let mut sent_bytes = 0;
-        let mut time = now;
-        for round in 0..2000 {
-            while let Some(event) = association.poll() {
-                match event {
-                    Event::Connected => {
-                        connected = true;
-                        for (id, label) in [(1, "_reliable"), (3, "_lossy"), (5, "_data_track")] {
-                            let mut open = vec![3, 0, 0, 0, 0, 0, 0, 0, 0, label.len() as u8, 0, 0];
-                            open.extend(label.as_bytes());
-                            let mut stream = association
-                                .open_stream(id, PayloadProtocolIdentifier::Binary)
-                                .unwrap();
-                            stream
-                                .write_with_ppi(time, &open, PayloadProtocolIdentifier::Dcep)
-                                .unwrap();
-                        }
-                    }
-                    Event::Stream(StreamEvent::Readable { id }) => {
-                        let mut stream = association.stream(id).unwrap();
-                        while let Ok(Some(message)) = stream.read_sctp() {
-                            assert_eq!(message.to_payload(10).unwrap().as_ref(), [2]);
-                            answered.push(id);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            if answered.len() == 3 && sent_bytes < 2_000_000 {
-                let mut stream = association.stream(1).unwrap();
-                if stream.buffered_amount().unwrap() < 100_000 {
-                    stream.write(time, &[9; 20_000]).unwrap();
-                    sent_bytes += 20_000;
-                }
-            }
-            while let Some(transmit) = association.poll_transmit(time) {
-                let Payload::RawEncode(packets) = transmit.message else {
-                    continue;
-                };
-                for packet in packets {
-                    client.endpoint.write(time, PSEUDO_PEER, &packet).unwrap();
-                }
-            }
-            talk(time, &mut client, server.as_mut(), |_| {});
-            for packet in client.data.drain(..) {
-                if let Some((_, DatagramEvent::AssociationEvent(event))) =
-                    endpoint.handle(time, PSEUDO_PEER, None, packet)
-                {
-                    association.handle_event(event);
-                }
-            }
-            if sent_bytes >= 2_000_000 && association.stream(1).unwrap().buffered_amount().unwrap() == 0 {
-                break;
-            }
-            time += Duration::from_millis(5);
-            association.handle_timeout(time);
-            server.handle_timeout(time);
-            assert!(
-                round < 1999,
-                "connected {connected}, answered {answered:?}, sent {sent_bytes}"
-            );
-        }
-        answered.sort_unstable();
-        assert_eq!(answered, [1, 3, 5]);
-        assert!(server.poll_event().is_none());
-    }
 }
 
 proptest! {

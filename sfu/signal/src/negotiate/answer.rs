@@ -3,12 +3,10 @@
 
 use super::extension::Extension;
 use super::offer::{Offer, Section, SectionCodec, SectionKind};
+use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{Codec, IceCredentials};
 use std::fmt::Write;
 use std::net::SocketAddr;
-
-/// Bytes of one data channel message that we say to accept.
-const DATA_MESSAGE_BYTES_MAX: u32 = 65_535;
 
 /// What an answer says besides the offer.
 pub(crate) struct Answer<'a> {

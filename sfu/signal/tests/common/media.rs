@@ -1,6 +1,8 @@
 //! A model of the media plane: takes every command and checks that it makes sense.
 
-use hanse_sfu_core::command::{MediaCommand, ReceivePlan, SendPlan, Want};
+use bytes::Bytes;
+use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
+use hanse_sfu_core::command::{DataChannel, MediaCommand, ReceivePlan, SendPlan, Want};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, LAYERS_MAX, TrackId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +25,10 @@ pub struct Media {
     pub down: BTreeMap<DownTrackId, Down>,
     ufrags: BTreeSet<String>,
     used: BTreeSet<DownTrackId>,
+    /// Data channels that are open.
+    pub channels: BTreeSet<(ConnectionId, DataChannel)>,
+    /// What went out by them, until somebody takes it.
+    pub data: Vec<(ConnectionId, DataChannel, Bytes)>,
     pub commands: Vec<MediaCommand>,
 }
 
@@ -107,12 +113,29 @@ impl Media {
                     "a limit for no connection"
                 );
             }
+            MediaCommand::OpenDataChannels { connection } => {
+                assert!(
+                    self.connections.contains_key(&connection),
+                    "channels on no connection"
+                );
+            }
+            MediaCommand::SendData { to, channel, payload } => {
+                assert!(!to.is_empty() && payload.len() <= DATA_MESSAGE_BYTES_MAX);
+                for connection in to {
+                    assert!(
+                        self.channels.contains(&(connection, channel)),
+                        "no such channel is open"
+                    );
+                    self.data.push((connection, channel, payload.clone()));
+                }
+            }
             MediaCommand::CloseConnection { connection } => self.forget(connection),
         }
     }
 
     pub fn forget(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
+        self.channels.retain(|(of, _)| *of != connection);
         let live = self.live();
         self.down
             .retain(|_, down| down.connection != connection && live.contains(&down.track));

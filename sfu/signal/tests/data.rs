@@ -1,0 +1,455 @@
+//! Data: who gets what somebody sends, who does not, and what it says about its sender.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    deprecated,
+    reason = "tests may panic, and old clients use what is deprecated"
+)]
+
+mod common;
+
+use bytes::Bytes;
+use common::{Browser, Town, change_rights, claims};
+use hanse_sfu_core::command::{DataChannel, MediaEvent};
+use hanse_sfu_signal::Claims;
+use livekit_protocol::data_packet::{Kind, Value};
+use livekit_protocol::data_stream;
+use livekit_protocol::participant_info;
+use livekit_protocol::{
+    ChatMessage, DataPacket, EncryptedPacket, MetricsBatch, RpcAck, RpcRequest, RpcResponse, SipDtmf,
+    Transcription, UserPacket,
+};
+use prost::Message as _;
+use std::collections::BTreeMap;
+
+fn join_with_claims(town: &mut Town, name: &str, change: impl FnOnce(&mut Claims)) {
+    let mut claims = claims(name);
+    change(&mut claims);
+    town.join_as(name, claims, Browser::new(name)).unwrap();
+}
+
+fn open(town: &mut Town, name: &str, channel: DataChannel) {
+    let connection = town.connection(name);
+    town.media.channels.insert((connection, channel));
+    town.event(MediaEvent::DataChannelOpen { connection, channel });
+}
+
+/// Everybody joins and opens the three channels.
+fn town(names: &[&str]) -> Town {
+    let mut town = Town::default();
+    for name in names {
+        town.join(name);
+        open_all(&mut town, name);
+    }
+    town
+}
+
+fn open_all(town: &mut Town, name: &str) {
+    for channel in DataChannel::KNOWN {
+        open(town, name, channel);
+    }
+}
+
+fn send_raw(town: &mut Town, from: &str, channel: DataChannel, payload: impl Into<Bytes>) {
+    let connection = town.connection(from);
+    town.event(MediaEvent::Data {
+        connection,
+        channel,
+        payload: payload.into(),
+    });
+}
+
+fn send(town: &mut Town, from: &str, channel: DataChannel, packet: &DataPacket) {
+    send_raw(town, from, channel, packet.encode_to_vec());
+}
+
+/// What has gone out since the last call, by receiver.
+fn received(town: &mut Town) -> BTreeMap<String, Vec<(DataChannel, Bytes)>> {
+    let names: BTreeMap<_, _> = town
+        .people
+        .keys()
+        .map(|name| (town.connection(name), name.clone()))
+        .collect();
+    let mut received: BTreeMap<String, Vec<(DataChannel, Bytes)>> = BTreeMap::new();
+    for (connection, channel, payload) in std::mem::take(&mut town.media.data) {
+        let mine = received.entry(names[&connection].clone()).or_default();
+        mine.push((channel, payload));
+    }
+    received
+}
+
+fn receivers(town: &mut Town) -> Vec<String> {
+    received(town).into_keys().collect()
+}
+
+fn decoded((_, payload): &(DataChannel, Bytes)) -> DataPacket {
+    DataPacket::decode(payload.clone()).unwrap()
+}
+
+fn packet(value: Value) -> DataPacket {
+    DataPacket {
+        value: Some(value),
+        ..DataPacket::default()
+    }
+}
+
+fn user(payload: &[u8]) -> DataPacket {
+    packet(Value::User(UserPacket {
+        payload: payload.to_vec(),
+        ..UserPacket::default()
+    }))
+}
+
+fn to(names: &[&str], packet: DataPacket) -> DataPacket {
+    DataPacket {
+        destination_identities: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..packet
+    }
+}
+
+#[test]
+fn a_message_reaches_everybody_else_by_the_channel_that_it_came_in_by() {
+    let mut town = town(&["alice", "bob", "carol"]);
+    for (channel, kind) in [
+        (DataChannel::Reliable, Kind::Reliable),
+        (DataChannel::Lossy, Kind::Lossy),
+    ] {
+        // What it says about itself is not believed.
+        let lie = DataPacket {
+            kind: Kind::Lossy.into(),
+            participant_identity: "carol".into(),
+            participant_sid: "PA_x".into(),
+            ..user(b"hello")
+        };
+        send(&mut town, "alice", channel, &lie);
+        let received = received(&mut town);
+        assert_eq!(received.keys().collect::<Vec<_>>(), ["bob", "carol"]);
+        for messages in received.values() {
+            assert_eq!((messages.len(), messages[0].0), (1, channel));
+            let packet = decoded(&messages[0]);
+            let sid = &town.people["alice"].sid;
+            assert_eq!(
+                (&packet.participant_identity, &packet.participant_sid),
+                (&"alice".to_owned(), sid)
+            );
+            assert_eq!(packet.kind(), kind);
+            let Some(Value::User(user)) = packet.value else {
+                panic!()
+            };
+            assert_eq!(
+                (&user.participant_identity, &user.participant_sid),
+                (&"alice".to_owned(), sid)
+            );
+            assert_eq!(user.payload, b"hello");
+        }
+    }
+}
+
+#[test]
+fn a_message_for_some_reaches_them_only_and_never_its_sender_or_another_room() {
+    let mut town = town(&["alice", "bob", "carol", "dave"]);
+    join_with_claims(&mut town, "erin", |claims| claims.video.room = "elsewhere".into());
+    open_all(&mut town, "erin");
+    let by_identity = to(&["bob", "alice", "erin", "nobody", "bob"], user(b"1"));
+    send(&mut town, "alice", DataChannel::Reliable, &by_identity);
+    assert_eq!(receivers(&mut town), ["bob"]);
+    // Clients of long ago say it inside the user's packet, by identity or by sid.
+    let old = |identities: &[&str], sids: &[&str]| {
+        packet(Value::User(UserPacket {
+            payload: b"2".to_vec(),
+            destination_identities: identities.iter().map(|it| (*it).to_owned()).collect(),
+            destination_sids: sids.iter().map(|it| (*it).to_owned()).collect(),
+            ..UserPacket::default()
+        }))
+    };
+    send(&mut town, "alice", DataChannel::Lossy, &old(&["carol"], &[]));
+    let received_by = received(&mut town);
+    assert_eq!(received_by.keys().collect::<Vec<_>>(), ["carol"]);
+    assert_eq!(
+        decoded(&received_by["carol"][0]).destination_identities,
+        ["carol"]
+    );
+    let carol = town.people["carol"].sid.clone();
+    let alice = town.people["alice"].sid.clone();
+    send(
+        &mut town,
+        "alice",
+        DataChannel::Lossy,
+        &old(&["dave"], &[&carol, &alice, "PA_x"]),
+    );
+    assert_eq!(receivers(&mut town), ["carol", "dave"]);
+    send(&mut town, "alice", DataChannel::Lossy, &old(&["nobody"], &[]));
+    send(&mut town, "alice", DataChannel::Lossy, &old(&[], &["PA_x"]));
+    assert!(
+        receivers(&mut town).is_empty(),
+        "for nobody who is there is not for everybody"
+    );
+}
+
+#[test]
+fn without_the_right_to_publish_data_nothing_goes_out_and_a_change_counts_at_once() {
+    let mut town = Town::default();
+    join_with_claims(&mut town, "alice", |claims| {
+        claims.video.can_publish_data = Some(false)
+    });
+    town.join("bob");
+    open_all(&mut town, "alice");
+    open_all(&mut town, "bob");
+    for channel in [DataChannel::Reliable, DataChannel::Lossy, DataChannel::Foreign] {
+        send(&mut town, "alice", channel, &user(b"no"));
+    }
+    assert!(receivers(&mut town).is_empty());
+    send(&mut town, "bob", DataChannel::Lossy, &user(b"yes"));
+    assert_eq!(receivers(&mut town), ["alice"], "it still receives");
+    let mut rights = town.people["bob"].known[&town.people["bob"].sid]
+        .permission
+        .clone()
+        .unwrap();
+    rights.can_publish_data = false;
+    town.command(change_rights("bob", rights.clone())).unwrap();
+    send(&mut town, "bob", DataChannel::Lossy, &user(b"no"));
+    assert!(receivers(&mut town).is_empty());
+    rights.can_publish_data = true;
+    town.command(change_rights("alice", rights)).unwrap();
+    send(&mut town, "alice", DataChannel::Lossy, &user(b"now"));
+    assert_eq!(receivers(&mut town), ["bob"]);
+}
+
+#[test]
+fn whoever_may_not_subscribe_still_gets_data() {
+    let mut town = town(&["alice"]);
+    join_with_claims(&mut town, "bob", |claims| {
+        claims.video.can_subscribe = Some(false)
+    });
+    open_all(&mut town, "bob");
+    send(&mut town, "alice", DataChannel::Reliable, &user(b"x"));
+    assert_eq!(receivers(&mut town), ["bob"]);
+}
+
+#[test]
+fn a_hidden_sender_is_not_named() {
+    let mut town = town(&["alice"]);
+    join_with_claims(&mut town, "ghost", |claims| claims.video.hidden = true);
+    open_all(&mut town, "ghost");
+    send(&mut town, "ghost", DataChannel::Reliable, &user(b"boo"));
+    let packet = decoded(&received(&mut town)["alice"][0]);
+    assert_eq!(
+        (&*packet.participant_identity, &*packet.participant_sid),
+        ("", "")
+    );
+    let Some(Value::User(user)) = packet.value else {
+        panic!()
+    };
+    assert_eq!((&*user.participant_identity, &*user.participant_sid), ("", ""));
+    send(&mut town, "alice", DataChannel::Reliable, &self::user(b"who?"));
+    assert_eq!(receivers(&mut town), ["ghost"], "it receives like everybody");
+}
+
+#[test]
+fn every_kind_of_packet_passes_untouched_but_what_is_not_for_people_to_send() {
+    let mut town = town(&["alice", "bob"]);
+    let text = || "text".to_owned();
+    let passed = [
+        Value::ChatMessage(ChatMessage {
+            id: text(),
+            message: text(),
+            ..Default::default()
+        }),
+        Value::StreamHeader(data_stream::Header {
+            stream_id: text(),
+            topic: text(),
+            ..Default::default()
+        }),
+        Value::StreamChunk(data_stream::Chunk {
+            stream_id: text(),
+            content: vec![1; 15_000],
+            ..Default::default()
+        }),
+        Value::StreamTrailer(data_stream::Trailer {
+            stream_id: text(),
+            ..Default::default()
+        }),
+        Value::RpcRequest(RpcRequest {
+            id: text(),
+            method: text(),
+            payload: text(),
+            ..Default::default()
+        }),
+        Value::RpcAck(RpcAck { request_id: text() }),
+        Value::RpcResponse(RpcResponse {
+            request_id: text(),
+            ..Default::default()
+        }),
+        Value::SipDtmf(SipDtmf {
+            code: 1,
+            digit: "1".into(),
+        }),
+        Value::EncryptedPacket(EncryptedPacket {
+            iv: vec![1; 12],
+            key_index: 2,
+            encrypted_value: vec![3; 100],
+            ..Default::default()
+        }),
+    ];
+    for value in passed {
+        send(
+            &mut town,
+            "alice",
+            DataChannel::Reliable,
+            &to(&["bob"], packet(value.clone())),
+        );
+        let received = received(&mut town);
+        let packet = decoded(&received["bob"][0]);
+        assert_eq!(packet.value, Some(value));
+        assert_eq!(packet.participant_identity, "alice");
+    }
+    for value in [
+        Value::Speaker(Default::default()),
+        Value::Metrics(MetricsBatch::default()),
+        Value::Transcription(Transcription::default()),
+    ] {
+        send(&mut town, "alice", DataChannel::Reliable, &packet(value));
+        assert!(receivers(&mut town).is_empty());
+    }
+    join_with_claims(&mut town, "agent", |claims| {
+        claims.kind = participant_info::Kind::Agent
+    });
+    send(
+        &mut town,
+        "agent",
+        DataChannel::Reliable,
+        &packet(Value::Transcription(Transcription::default())),
+    );
+    assert_eq!(receivers(&mut town), ["alice", "bob"]);
+}
+
+#[test]
+fn garbage_and_what_is_too_large_is_dropped_and_ends_nobody() {
+    let mut town = town(&["alice", "bob"]);
+    for garbage in [&[][..], &[0xff; 30], &[0x12, 0x7f, 1]] {
+        send_raw(&mut town, "alice", DataChannel::Reliable, garbage.to_vec());
+        send_raw(&mut town, "alice", DataChannel::DataTrack, garbage.to_vec());
+    }
+    assert!(receivers(&mut town).into_iter().all(|name| name != "alice"));
+    send(&mut town, "alice", DataChannel::Reliable, &user(&[1; 65_500]));
+    assert!(
+        receivers(&mut town).is_empty(),
+        "with its sender's name it is too large"
+    );
+    send(&mut town, "alice", DataChannel::Reliable, &user(&[1; 64_000]));
+    assert_eq!(receivers(&mut town), ["bob"]);
+    assert!(!town.people["alice"].is_closed);
+}
+
+#[test]
+fn a_reliable_packet_that_is_repeated_or_late_is_dropped_and_a_lossy_one_is_not() {
+    let mut town = town(&["alice", "bob"]);
+    let numbered = |sequence: u32| DataPacket {
+        sequence,
+        ..user(b"x")
+    };
+    let mut numbers = Vec::new();
+    for sequence in [1, 2, 2, 1, 5, 4, 6] {
+        send(&mut town, "alice", DataChannel::Reliable, &numbered(sequence));
+        let received = received(&mut town);
+        numbers.extend(received.values().flatten().map(|it| decoded(it).sequence));
+    }
+    assert_eq!(numbers, [1, 2, 5, 6]);
+    // Others count for themselves, and who does not count is not counted.
+    send(&mut town, "bob", DataChannel::Reliable, &numbered(1));
+    assert_eq!(receivers(&mut town), ["alice"]);
+    for _ in 0..2 {
+        send(&mut town, "alice", DataChannel::Reliable, &numbered(0));
+        send(&mut town, "alice", DataChannel::Lossy, &numbered(3));
+    }
+    assert_eq!(received(&mut town)["bob"].len(), 4);
+}
+
+#[test]
+fn a_message_with_a_nonce_that_was_seen_is_dropped() {
+    let mut town = town(&["alice", "bob"]);
+    let with = |nonce: &[u8]| {
+        packet(Value::User(UserPacket {
+            nonce: nonce.to_vec(),
+            ..UserPacket::default()
+        }))
+    };
+    for nonce in [[1; 16], [1; 16], [2; 16]] {
+        send(&mut town, "alice", DataChannel::Reliable, &with(&nonce));
+    }
+    assert_eq!(received(&mut town)["bob"].len(), 2);
+    for _ in 0..2 {
+        send(&mut town, "alice", DataChannel::Reliable, &with(&[]));
+    }
+    assert_eq!(received(&mut town)["bob"].len(), 2);
+}
+
+#[test]
+fn what_is_reliable_waits_for_the_channel_of_a_newcomer_within_bounds_and_what_is_lossy_does_not() {
+    let mut town = town(&["alice"]);
+    town.join("bob");
+    for number in 0..200_u8 {
+        send(&mut town, "alice", DataChannel::Reliable, &user(&[number; 1000]));
+        send(&mut town, "alice", DataChannel::Lossy, &user(&[number; 1000]));
+    }
+    assert!(receivers(&mut town).is_empty());
+    open(&mut town, "bob", DataChannel::Lossy);
+    assert!(receivers(&mut town).is_empty());
+    open(&mut town, "bob", DataChannel::Reliable);
+    let waited = &received(&mut town)["bob"];
+    assert!((80..100).contains(&waited.len()), "{}", waited.len());
+    for (number, message) in waited.iter().enumerate() {
+        assert_eq!(message.0, DataChannel::Reliable);
+        let Some(Value::User(user)) = decoded(message).value else {
+            panic!()
+        };
+        assert_eq!(user.payload[0], number as u8, "in order, and the first ones");
+    }
+    send(&mut town, "alice", DataChannel::Reliable, &user(b"now"));
+    assert_eq!(received(&mut town)["bob"].len(), 1);
+}
+
+#[test]
+fn a_client_without_packets_is_understood_and_gets_the_bytes_alone() {
+    let mut town = town(&["alice", "bob"]);
+    town.join("plain");
+    open(&mut town, "plain", DataChannel::Foreign);
+    send_raw(&mut town, "plain", DataChannel::Foreign, &b"raw"[..]);
+    let received_by = received(&mut town);
+    assert_eq!(received_by.keys().collect::<Vec<_>>(), ["alice", "bob"]);
+    let message = &received_by["bob"][0];
+    let packet = decoded(message);
+    assert_eq!(
+        (message.0, &*packet.participant_identity),
+        (DataChannel::Reliable, "plain")
+    );
+    assert!(matches!(packet.value, Some(Value::User(user)) if user.payload == b"raw"));
+    send(&mut town, "alice", DataChannel::Lossy, &user(b"back"));
+    let received_by = received(&mut town);
+    assert_eq!(
+        received_by["plain"],
+        [(DataChannel::Foreign, Bytes::from_static(b"back"))]
+    );
+    send(
+        &mut town,
+        "alice",
+        DataChannel::Reliable,
+        &self::packet(Value::RpcAck(RpcAck::default())),
+    );
+    assert_eq!(receivers(&mut town), ["bob"], "what is not bytes is not for it");
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_asked_to_come_again_and_the_others_stay() {
+    let mut town = town(&["alice", "bob", "carol"]);
+    let connection = town.connection("bob");
+    town.event(MediaEvent::DataStalled { connection });
+    let leave = last!(town, "bob", Leave).unwrap();
+    assert_eq!(leave.action(), livekit_protocol::leave_request::Action::Reconnect);
+    assert_eq!(leave.reason(), livekit_protocol::DisconnectReason::StateMismatch);
+    assert!(town.people["bob"].is_closed);
+    send(&mut town, "alice", DataChannel::Reliable, &user(b"x"));
+    assert_eq!(receivers(&mut town), ["carol"]);
+}
