@@ -150,7 +150,9 @@ pub fn parse_vp8(payloads: &[u8]) {
         if descriptor.key_frame {
             rewriter.switch(&descriptor);
         }
-        let numbers = rewriter.rewrite(&descriptor);
+        let Some(numbers) = rewriter.rewrite(&descriptor) else {
+            continue;
+        };
         let mut out = [0; DESCRIPTOR_LEN_MAX + 1];
         let len = vp8::write(payload, &descriptor, numbers, &mut out[..DESCRIPTOR_LEN_MAX]).unwrap();
         assert!(len <= descriptor.len + 1);
