@@ -22,6 +22,7 @@ fn tell(org: &Organisation, seed: u8, events: Vec<SfuEvent>) {
         urls: vec![format!("http://{}", org.url("/sfu_webhook")).parse().unwrap()],
         key_name: "devkey".to_owned(),
         secret: Secret::new(SECRET.to_owned()),
+        folder: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -221,6 +221,13 @@ impl Section for SfuConfig {
                 default: "\"\"",
                 about: "Name of the API key that signs webhooks. Empty: the first one.",
             },
+            Key {
+                name: "webhook_folder",
+                default: "\"hanse-webhooks\"",
+                about: "Folder for webhooks that have not arrived yet, so that a restart loses none. Made when there are \
+                        webhook_urls and it is missing; a relative path begins in the folder that hanse runs in. Empty: \
+                        they are in memory only.",
+            },
         ],
         secrets: &[SecretKey {
             variable: "LIVEKIT_KEYS",

@@ -31,4 +31,4 @@ pub use hanse_sfu_signal::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent
 pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
 pub use livekit_protocol::{DisconnectReason, Room};
 pub use node::{Node, StartError};
-pub use webhooks::{WebhookConfig, Webhooks};
+pub use webhooks::{WebhookConfig, Webhooks, WebhooksError};

@@ -133,8 +133,8 @@ impl Node {
         // Before anything can happen.
         let events = handle.subscribe();
         let webhook_seed = seed().map_err(|error| system(&error))?;
-        let webhooks =
-            Webhooks::start(&sfu.webhooks, events, webhook_seed).map_err(|error| system(&error))?;
+        let webhooks = Webhooks::start(&sfu.webhooks, events, webhook_seed)
+            .map_err(|error| StartError::Beside(error.to_string()))?;
         let control = tokio::spawn(control.run());
         let sockets = SocketCount::new();
         let api = Api {

@@ -34,10 +34,14 @@ struct Receiver {
 struct Desk {
     posts: mpsc::UnboundedSender<(HeaderMap, Bytes)>,
     refusals: Arc<Semaphore>,
+    is_silent: bool,
 }
 
 async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> StatusCode {
     desk.posts.send((headers, body)).unwrap();
+    if desk.is_silent {
+        std::future::pending::<()>().await;
+    }
     match desk.refusals.try_acquire() {
         Ok(permit) => {
             permit.forget();
@@ -50,22 +54,33 @@ async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Stat
 impl Receiver {
     /// Answers the first so many requests with 503.
     async fn start(refusals: usize) -> Self {
+        Self::start_at("127.0.0.1:0", refusals, false).await
+    }
+
+    /// `is_silent`: takes requests and never answers.
+    async fn start_at(address: &str, refusals: usize, is_silent: bool) -> Self {
         let (sender, posts) = mpsc::unbounded_channel();
         let desk = Desk {
             posts: sender,
             refusals: Arc::new(Semaphore::new(refusals)),
+            is_silent,
         };
         let router = axum::Router::new()
             .route("/sfu_webhook", post(take))
             .with_state(desk);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}/sfu_webhook", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Receiver { url, posts }
     }
 
     fn settings(&self) -> String {
-        format!("webhook_urls = [\"{}\"]", self.url)
+        self.settings_with("")
+    }
+
+    /// What does not arrive is kept in a folder.
+    fn settings_with(&self, folder: &str) -> String {
+        format!("webhook_urls = [\"{}\"]\nwebhook_folder = \"{folder}\"", self.url)
     }
 
     /// The next one, whose headers are as they should be.
@@ -157,12 +172,13 @@ fn life() -> Vec<SfuEvent> {
 
 /// Sends webhooks of these events. With the sender of further ones: when there are none to come, it ends.
 fn tell(receiver: &Receiver, life: Vec<SfuEvent>) -> (Webhooks, broadcast::Sender<Arc<SfuEvent>>) {
+    tell_with(&receiver.settings(), 7, life)
+}
+
+/// `seed` makes the ids.
+fn tell_with(settings: &str, seed: u8, life: Vec<SfuEvent>) -> (Webhooks, broadcast::Sender<Arc<SfuEvent>>) {
     let (events, subscribed) = broadcast::channel(64);
-    let webhooks = Webhooks::start(
-        &config(&receiver.settings()).1.webhooks,
-        subscribed.into(),
-        [7; 32],
-    );
+    let webhooks = Webhooks::start(&config(settings).1.webhooks, subscribed.into(), [seed; 32]);
     for event in life {
         events.send(Arc::new(event)).unwrap();
     }
@@ -238,4 +254,128 @@ async fn a_node_tells_of_its_rooms_and_people_also_of_those_who_leave_when_it_st
         (&finished["event"], &finished["room"]["sid"]),
         (&json!("room_finished"), &room["sid"])
     );
+}
+
+/// A folder of its own for each test, gone at its end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("hanse-webhooks-{name}-{}", std::process::id()));
+        let _was_there = std::fs::remove_dir_all(&folder);
+        Folder(folder)
+    }
+
+    fn name(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// Webhooks in it.
+    fn len(&self) -> usize {
+        let folders = std::fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        folders
+            .filter(|path| path.is_dir())
+            .map(|path| std::fs::read_dir(path).unwrap().count())
+            .sum()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A runtime of its own is a process of its own: dropping it is a kill, of which nothing hears.
+fn process() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
+}
+
+#[test]
+fn whoever_is_killed_between_sending_and_the_answer_sends_it_again_first_and_then_the_rest() {
+    let folder = Folder::new("killed");
+    let killed = process();
+    let (settings, first) = killed.block_on(async {
+        let mut deaf = Receiver::start_at("127.0.0.1:0", 0, true).await;
+        let settings = deaf.settings_with(&folder.name());
+        let (webhooks, events) = tell_with(&settings, 7, life());
+        let first = deaf.next().await;
+        assert!(deaf.posts.try_recv().is_err(), "the rest waits for the answer");
+        // What keeps them from ending on their own.
+        std::mem::forget((webhooks, events));
+        (settings, first)
+    });
+    drop(killed);
+    assert_eq!(folder.len(), 4);
+
+    process().block_on(async {
+        let address = settings.split("//").nth(1).unwrap().split('/').next().unwrap();
+        let mut receiver = Receiver::start_at(address, 0, false).await;
+        let later = SfuEvent::RoomFinished {
+            room: hanse_sfu::Room {
+                name: "call+/".to_owned(),
+                ..hanse_sfu::Room::default()
+            },
+        };
+        let (webhooks, _events) = tell_with(&settings, 8, vec![later]);
+        assert_eq!(receiver.next().await, first, "the same id, too");
+        for event in [
+            "track_published",
+            "track_unpublished",
+            "participant_left",
+            "room_finished",
+        ] {
+            assert_eq!(receiver.next().await["event"], event);
+        }
+        webhooks.drain().await;
+        assert!(receiver.posts.try_recv().is_err(), "nothing twice");
+    });
+    assert_eq!(folder.len(), 0, "what was delivered is on disk no more");
+
+    process().block_on(async {
+        let address = settings.split("//").nth(1).unwrap().split('/').next().unwrap();
+        let mut receiver = Receiver::start_at(address, 0, false).await;
+        let (webhooks, _events) = tell_with(&settings, 9, vec![]);
+        webhooks.drain().await;
+        assert!(receiver.posts.try_recv().is_err(), "nothing is left to be sent");
+    });
+}
+
+#[test]
+fn an_sfu_that_stops_while_nobody_takes_its_webhooks_sends_them_after_its_restart() {
+    let folder = Folder::new("restart");
+    let settings = process().block_on(async {
+        let mut refusing = Receiver::start(usize::MAX >> 4).await;
+        let settings = refusing.settings_with(&folder.name());
+        let sfu = start(&settings).await;
+        let (_alice, _) = sfu.join("one", "alice").await;
+        assert_eq!(refusing.next().await["event"], "room_started");
+        sfu.node.stop().await;
+        settings
+    });
+    process().block_on(async {
+        let address = settings.split("//").nth(1).unwrap().split('/').next().unwrap();
+        let mut receiver = Receiver::start_at(address, 0, false).await;
+        let sfu = start(&settings).await;
+        for event in ["room_started", "participant_connection_aborted", "room_finished"] {
+            let next = receiver.next().await;
+            assert_eq!(
+                (&next["event"], &next["room"]["name"]),
+                (&json!(event), &json!("one"))
+            );
+        }
+        sfu.node.stop().await;
+    });
+    assert_eq!(folder.len(), 0);
+}
+
+#[tokio::test]
+async fn who_tells_nobody_keeps_nothing() {
+    let folder = Folder::new("nobody");
+    let sfu = start(&format!("webhook_folder = \"{}\"", folder.name())).await;
+    let (_alice, _) = sfu.join("one", "alice").await;
+    sfu.node.stop().await;
+    assert!(!folder.0.exists());
 }

@@ -1,9 +1,10 @@
-//! `webhook_urls` and `webhook_key` in `[sfu]`.
+//! `webhook_urls`, `webhook_key` and `webhook_folder` in `[sfu]`.
 
 use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Values};
 use hanse_sfu_signal::ApiKeys;
 use reqwest::Url;
+use std::path::PathBuf;
 
 /// Destinations that may be named. Each has a queue of its own.
 const URLS_MAX: usize = 16;
@@ -17,10 +18,12 @@ pub struct WebhookConfig {
     pub key_name: String,
     /// Its secret.
     pub secret: Secret<String>,
+    /// Where what has not arrived survives the process; `None`: only in memory.
+    pub folder: Option<PathBuf>,
 }
 
 impl WebhookConfig {
-    /// Reads both keys.
+    /// Reads all three keys.
     pub(crate) fn resolve(values: &Values<'_>, keys: &ApiKeys) -> Result<Self, ConfigError> {
         let texts: Vec<String> = values.read("webhook_urls")?;
         if texts.len() > URLS_MAX {
@@ -44,7 +47,9 @@ impl WebhookConfig {
                 (name, secret)
             }
         };
+        let folder: String = values.read("webhook_folder")?;
         Ok(WebhookConfig {
+            folder: (!folder.is_empty()).then(|| folder.into()),
             urls,
             key_name: key_name.to_owned(),
             secret: Secret::new(secret.to_owned()),

@@ -37,12 +37,16 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// A webhook for all destinations.
 #[derive(Clone, Debug)]
 pub struct Webhook {
+    /// The same for all destinations; grows.
+    pub number: u64,
     /// The room that it is about.
     pub room: Arc<str>,
     /// The event, `participant_left` and the like.
     pub event: Arc<str>,
     /// What it must not fall behind.
     pub importance: Importance,
+    /// When what it says happened.
+    pub created_unix_s: u64,
     /// The same for every try and every destination.
     pub body: Bytes,
 }
@@ -126,28 +130,34 @@ impl Queue {
 
     /// Takes a webhook for all destinations. Returns those whose queue is full: they will not get it.
     pub fn push(&mut self, now: Instant, webhook: &Webhook) -> Vec<usize> {
+        (0..self.destinations.len())
+            .filter(|place| !self.push_to(now, *place, webhook))
+            .collect()
+    }
+
+    /// Takes a webhook for one destination. `false`: its queue is full, or it does not exist.
+    pub fn push_to(&mut self, now: Instant, place: usize, webhook: &Webhook) -> bool {
         let max = match webhook.importance {
             Importance::Ending => ENDINGS_MAX,
             Importance::Ordinary => ORDINARY_MAX,
         };
-        let mut full = Vec::new();
-        for (place, destination) in self.destinations.iter_mut().enumerate() {
-            let count = destination.count(webhook.importance);
-            if *count >= max {
-                full.push(place);
-                continue;
-            }
-            *count += 1;
-            let lane = destination.lanes.entry(Arc::clone(&webhook.room)).or_default();
-            if lane.waiting.is_empty() {
-                self.ticket += 1;
-                destination
-                    .due
-                    .insert((now, self.ticket), Arc::clone(&webhook.room));
-            }
-            lane.waiting.push_back((now, webhook.clone()));
+        let Some(destination) = self.destinations.get_mut(place) else {
+            return false;
+        };
+        let count = destination.count(webhook.importance);
+        if *count >= max {
+            return false;
         }
-        full
+        *count += 1;
+        let lane = destination.lanes.entry(Arc::clone(&webhook.room)).or_default();
+        if lane.waiting.is_empty() {
+            self.ticket += 1;
+            destination
+                .due
+                .insert((now, self.ticket), Arc::clone(&webhook.room));
+        }
+        lane.waiting.push_back((now, webhook.clone()));
+        true
     }
 
     /// What is to be sent now; to be asked until there is none.

@@ -6,6 +6,8 @@ const SECOND: Duration = Duration::from_secs(1);
 fn webhook(room: &str, event: &str) -> Webhook {
     let is_ending = event.starts_with("left");
     Webhook {
+        number: 0,
+        created_unix_s: 0,
         room: room.into(),
         event: event.into(),
         importance: if is_ending {
