@@ -129,6 +129,8 @@ pub struct SfuConfig {
     pub participants_max: u32,
     /// Free text that clients are told.
     pub region: String,
+    /// Whether clients may ask for simulated scenarios.
+    pub simulate: bool,
     /// Keys that sign tokens.
     pub keys: Secret<ApiKeys>,
     /// Whether a secret is so short that it could be guessed; said at start.
@@ -203,6 +205,12 @@ impl Section for SfuConfig {
                 about: "Name of the place, as clients are told. May be empty.",
             },
             Key {
+                name: "simulate",
+                default: "false",
+                about: "Whether clients may ask for simulated failures, as testers of clients do. Never on a server that \
+                        people use: whoever is in a call could appear to speak.",
+            },
+            Key {
                 name: "keys_file",
                 default: "\"\"",
                 about: "File with the API keys that sign tokens: one a line, \"name: secret\", the secret should have \
@@ -275,6 +283,7 @@ impl Section for SfuConfig {
             room_participants_max: values.read("room_participants_max")?,
             participants_max: values.read("participants_max")?,
             region: values.read("region")?,
+            simulate: values.read("simulate")?,
             keys: Secret::new(keys),
             short_secret,
             webhooks,

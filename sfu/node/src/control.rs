@@ -322,6 +322,7 @@ mod tests {
                 at: now,
                 unix_ms: clock::unix_ms(),
             },
+            simulate: false,
         };
         let (shards, shard_events) = mpsc::channel(1);
         let (data, shard_data) = mpsc::channel(1);

@@ -126,6 +126,7 @@ impl Node {
                     at: now,
                     unix_ms: clock::unix_ms(),
                 },
+                simulate: sfu.simulate,
             },
             seed().map_err(|error| system(&error))?,
         );
@@ -159,6 +160,9 @@ impl Node {
 
         if sfu.short_secret {
             tracing::warn!("an API secret has fewer than 32 characters; a longer one is harder to guess");
+        }
+        if sfu.simulate {
+            tracing::warn!("clients may simulate failures and speech ([sfu] simulate): for tests only");
         }
         say_candidates(&candidates);
         Ok(Node {

@@ -2,6 +2,7 @@
 //! what comes out.
 
 use crate::api::SfuEvent;
+use crate::life::{Gets, Step};
 use crate::names::Names;
 use crate::signalling::{Output, SessionId, SignalConfig};
 use crate::timers::{RoomKey, Timers};
@@ -47,8 +48,17 @@ impl Context {
         self.outputs.push_back(Output::Send { session, message });
     }
 
+    /// What a client gets whose session ends.
+    pub fn end(&mut self, session: SessionId, step: &Step) {
+        match step.gets {
+            Gets::Leave(action) => self.send_leave(session, step.reason.unwrap_or_default(), action),
+            Gets::Close => self.close(session),
+            Gets::Join | Gets::Update | Gets::Nothing => {}
+        }
+    }
+
     /// Says goodbye and closes the socket.
-    pub fn send_leave(&mut self, session: SessionId, reason: DisconnectReason, action: Action) {
+    fn send_leave(&mut self, session: SessionId, reason: DisconnectReason, action: Action) {
         let leave = LeaveRequest {
             can_reconnect: action != Action::Disconnect,
             reason: reason.into(),
@@ -59,7 +69,7 @@ impl Context {
         self.close(session);
     }
 
-    pub fn close(&mut self, session: SessionId) {
+    fn close(&mut self, session: SessionId) {
         self.outputs.push_back(Output::Close { session });
     }
 

@@ -15,7 +15,7 @@
 //!
 //! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`
 //! (wishes), `forward.rs` (what becomes of them), `negotiate/` (offers, answers, slots), `data/` (what is sent by
-//! data channels), and `docs/participant-life.md` for the states.
+//! data channels), `life.rs` and `docs/participant-life.md` for the states.
 
 pub mod api;
 mod context;
@@ -23,6 +23,7 @@ mod data;
 mod dynacast;
 mod forward;
 pub mod join;
+pub mod life;
 pub mod limits;
 mod names;
 mod negotiate;
@@ -33,6 +34,7 @@ mod requests;
 mod revocations;
 mod room;
 pub mod signalling;
+mod simulate;
 mod speakers;
 mod subscribe;
 mod timers;

@@ -113,3 +113,9 @@ pub const DYNACAST_FIRST_DELAY: Duration = Duration::from_secs(10);
 /// Bytes of reliable packets that wait for one participant whose data channels are not open yet (LiveKit's server: the same
 /// for a whole room). Beyond: it does not get them.
 pub const WAITING_DATA_BYTES_MAX: usize = 100_000;
+
+/// The longest that a tester can appear to speak (`simulate`), in seconds.
+pub const TESTED_SPEECH_S_MAX: u64 = 600;
+
+/// How long after a tester's wish its next resume is cut off (`simulate`), as LiveKit's server has it.
+pub const TESTED_RESUME_WAIT: Duration = Duration::from_secs(5);

@@ -3,10 +3,12 @@
 use crate::context::Context;
 use crate::data::ParticipantData;
 use crate::join::{Admission, JoinAttempt};
+use crate::life::Stage;
 use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::negotiate::Negotiation;
 use crate::quality::Quality;
 use crate::signalling::SessionId;
+use crate::simulate::Tested;
 use crate::subscribe::{Audience, Subscription};
 use crate::token::Claims;
 use crate::track::{PendingTrack, Track};
@@ -14,7 +16,7 @@ use crate::transport::{self, Side};
 use hanse_sfu_core::command::ExtensionIds;
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use livekit_protocol::client_info::Capability;
-use livekit_protocol::participant_info::{Kind, State};
+use livekit_protocol::participant_info::Kind;
 use livekit_protocol::{AddTrackRequest, ParticipantInfo, ParticipantPermission, TrackSource};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
@@ -26,9 +28,8 @@ pub(crate) struct Participant {
     /// What its token said, changed by what has happened since; signs its next token.
     pub claims: Claims,
     pub permission: ParticipantPermission,
-    pub state: State,
-    /// Its socket is there. Messages for one without are dropped.
-    pub is_reachable: bool,
+    /// Changes only by [`crate::life::step`].
+    pub stage: Stage,
     /// It has published at least once.
     pub is_publisher: bool,
     joined_unix_ms: u64,
@@ -60,6 +61,9 @@ pub(crate) struct Participant {
     pub owes_quality: bool,
     pub quality: Quality,
     pub data: ParticipantData,
+    /// What a rule lets it be sent at most, in bits per second.
+    pub downlink_bps: Option<u64>,
+    pub tested: Tested,
 
     pub negotiation: Negotiation,
 }
@@ -92,8 +96,7 @@ impl Participant {
             identity: admission.identity.clone(),
             permission: claims.video.permission(),
             claims,
-            state: State::Joining,
-            is_reachable: true,
+            stage: Stage::Absent,
             is_publisher: false,
             joined_unix_ms: cx.unix_ms(),
             awaits_picture_since: Some(cx.now),
@@ -118,6 +121,8 @@ impl Participant {
             owes_quality: false,
             quality: Quality::default(),
             data: ParticipantData::default(),
+            downlink_bps: None,
+            tested: Tested::default(),
             negotiation: Negotiation::new(&mut cx.names),
         }
     }
@@ -143,7 +148,7 @@ impl Participant {
     }
 
     pub fn is_connected(&self) -> bool {
-        self.state == State::Active
+        self.stage.is_connected()
     }
 
     pub fn may_publish(&self, source: TrackSource) -> bool {
@@ -199,7 +204,7 @@ impl Participant {
         ParticipantInfo {
             sid: self.sid.clone(),
             identity: self.identity.clone(),
-            state: self.state.into(),
+            state: self.stage.state().into(),
             tracks: tracks
                 .values()
                 .filter(|track| track.publisher == self.session)

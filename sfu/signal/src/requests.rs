@@ -2,12 +2,13 @@
 //! and ignored where it has none; none of them ends a session.
 
 use crate::context::Context;
-use crate::room::{Goodbye, Room};
+use crate::life::Cause;
+use crate::room::Room;
 use crate::signalling::SessionId;
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, RequestResponse, UpdateParticipantMetadata};
+use livekit_protocol::{RequestResponse, UpdateParticipantMetadata};
 
 /// Clients with a protocol above this one also hear that a request went well.
 const PROTOCOL_WITHOUT_OK: i32 = 14;
@@ -24,7 +25,8 @@ impl Room {
             Ask::TrackSetting(settings) => self.handle_track_setting(cx, session, settings),
             Ask::SubscriptionPermission(permission) => self.handle_audience(cx, session, permission),
             Ask::UpdateMetadata(update) => self.handle_metadata(cx, session, update),
-            Ask::Leave(_) => self.remove(cx, session, DisconnectReason::ClientInitiated, Goodbye::Close),
+            Ask::Leave(_) => self.live(cx, session, Cause::Leave),
+            Ask::Simulate(request) => self.handle_simulate(cx, session, request.scenario),
             Ask::PublishDataTrackRequest(request) => {
                 let text = "data tracks are not supported";
                 self.respond(
@@ -53,7 +55,7 @@ impl Room {
             Ask::Trickle(_) => {}
             // The socket task has answered these.
             Ask::Ping(_) | Ask::PingReq(_) => {}
-            // Answers belong to two peer connections, sync states to resuming, scenarios to LiveKit's own tests, layers
+            // Answers belong to two peer connections, sync states to resuming, layers
             // to clients of long ago.
             _ => {}
         }

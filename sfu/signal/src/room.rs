@@ -4,6 +4,7 @@ use crate::api::{ParticipantChange, RoomSettings, SfuEvent, SfuRefusal};
 use crate::context::Context;
 use crate::data::RoomData;
 use crate::join::{Admission, JoinAttempt};
+use crate::life::{self, Cause, Gets, Stage, Step, Told};
 use crate::limits::{JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_REFRESH_INTERVAL};
 use crate::participant::Participant;
 use crate::signalling::SessionId;
@@ -11,15 +12,13 @@ use crate::speakers::ToldSpeakers;
 use crate::timers::{RoomKey, Timer};
 use crate::token;
 use crate::track::Track;
-use hanse_sfu_core::command::{ConnectionEnd, MediaCommand};
+use crate::transport::{self, Side};
+use hanse_sfu_core::command::MediaCommand;
 use hanse_sfu_core::ids::TrackId;
-use livekit_protocol::leave_request::Action;
-use livekit_protocol::participant_info::State;
 use livekit_protocol::server_info::Edition;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    Codec, DisconnectReason, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate,
-    ServerInfo, TrackSource,
+    Codec, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo, TrackSource,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -36,17 +35,6 @@ const PING_INTERVAL_S: i32 = 5;
 
 /// Seconds without an answer after which a client gives up.
 const PING_TIMEOUT_S: i32 = 15;
-
-/// How a session ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Goodbye {
-    /// The client is told, and the socket closed.
-    Leave(Action),
-    /// The client knows; only the socket is closed.
-    Close,
-    /// The socket is gone.
-    Nothing,
-}
 
 pub(crate) struct Room {
     pub key: RoomKey,
@@ -184,7 +172,7 @@ impl Room {
         if self
             .participants
             .get(&session)
-            .is_some_and(|participant| participant.is_reachable)
+            .is_some_and(|participant| participant.stage.is_reachable())
         {
             cx.send(session, message);
         }
@@ -193,22 +181,13 @@ impl Room {
     /// Lets somebody in: the join message, then the others' tracks, then what the client has brought along.
     pub fn join(&mut self, cx: &mut Context, attempt: &JoinAttempt, admission: &Admission<'_>) -> SessionId {
         if let Some(before) = self.identities.get(&admission.identity).copied() {
-            self.remove(
-                cx,
-                before,
-                DisconnectReason::DuplicateIdentity,
-                Goodbye::Leave(Action::Disconnect),
-            );
+            self.live(cx, before, Cause::Replaced);
         }
         let mut participant = Participant::new(cx, attempt, admission);
         let session = participant.session;
-        participant.state = State::Joined;
+        participant.stage = life::JOIN.to;
         participant.changed();
-        cx.event(SfuEvent::ParticipantConnecting {
-            room: self.name.clone(),
-            identity: participant.identity.clone(),
-            sid: participant.sid.clone(),
-        });
+        self.tell(cx, &participant, &life::JOIN);
         self.identities.insert(participant.identity.clone(), session);
         self.participants.insert(session, participant);
         cx.sessions.insert(session, self.key);
@@ -322,54 +301,65 @@ impl Room {
         }
     }
 
-    /// Its media is connected.
-    pub fn handle_connected(&mut self, cx: &mut Context, session: SessionId) {
+    /// Something happens to a participant: what follows is in [`crate::life`].
+    pub fn live(&mut self, cx: &mut Context, session: SessionId, cause: Cause) {
         let Some(participant) = self.participants.get_mut(&session) else {
             return;
         };
+        let Some(step) = life::step(participant.stage, cause) else {
+            return;
+        };
+        if step.to == Stage::Absent {
+            return self.end(cx, session, &step);
+        }
+        participant.stage = step.to;
         if participant.is_connected() {
-            return;
+            cx.timers.cancel(Timer::Join(self.key, session));
         }
-        participant.state = State::Active;
-        cx.timers.cancel(Timer::Join(self.key, session));
-        cx.event(SfuEvent::ParticipantJoined {
-            room: self.name.clone(),
-            room_sid: self.sid.clone(),
-            identity: participant.identity.clone(),
-            sid: participant.sid.clone(),
+        if let Some(participant) = self.participants.get(&session) {
+            self.tell(cx, participant, &step);
+        }
+        if step.others.is_some() {
+            self.broadcast_change(cx, session);
+        }
+        if step.gets == Gets::Update {
+            self.send_own_quality(cx, session);
+        }
+    }
+
+    /// Whoever watches hears of a participant.
+    fn tell(&self, cx: &mut Context, participant: &Participant, step: &Step) {
+        let (room, room_sid) = (self.name.clone(), self.sid.clone());
+        let (identity, sid) = (participant.identity.clone(), participant.sid.clone());
+        let reason = step.reason.unwrap_or_default();
+        cx.event(match step.told {
+            None => return,
+            Some(Told::Connecting) => SfuEvent::ParticipantConnecting { room, identity, sid },
+            Some(Told::Joined) => SfuEvent::ParticipantJoined {
+                room,
+                room_sid,
+                identity,
+                sid,
+            },
+            Some(Told::Left) => SfuEvent::ParticipantLeft {
+                room,
+                room_sid,
+                identity,
+                sid,
+                reason,
+            },
+            Some(Told::Aborted) => SfuEvent::ParticipantConnectionAborted {
+                room,
+                room_sid,
+                identity,
+                sid,
+                reason,
+            },
         });
-        self.broadcast_change(cx, session);
-        self.send_own_quality(cx, session);
-    }
-
-    /// The media plane has given a connection up.
-    pub fn handle_ended(&mut self, cx: &mut Context, session: SessionId, end: ConnectionEnd) {
-        let reason = match end {
-            ConnectionEnd::DtlsFailed => DisconnectReason::JoinFailure,
-            ConnectionEnd::IceTimeout | ConnectionEnd::ClosedByPeer => DisconnectReason::ConnectionTimeout,
-        };
-        self.remove(cx, session, reason, Goodbye::Leave(Action::Reconnect));
-    }
-
-    /// Its socket is gone. Media that flows keeps it in the room.
-    pub fn handle_socket_closed(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else {
-            return;
-        };
-        participant.is_reachable = false;
-        if !participant.is_connected() {
-            self.remove(cx, session, DisconnectReason::SignalClose, Goodbye::Nothing);
-        }
     }
 
     /// Ends a session and everything it published and received.
-    pub fn remove(
-        &mut self,
-        cx: &mut Context,
-        session: SessionId,
-        reason: DisconnectReason,
-        goodbye: Goodbye,
-    ) {
+    fn end(&mut self, cx: &mut Context, session: SessionId, step: &Step) {
         let tracks = self.tracks_of(session);
         let mut affected = BTreeSet::new();
         for track in tracks {
@@ -402,20 +392,12 @@ impl Room {
                 connection: participant.connection(),
             });
         }
-        if participant.is_reachable {
-            match goodbye {
-                Goodbye::Leave(action) => cx.send_leave(session, reason, action),
-                Goodbye::Close => cx.close(session),
-                Goodbye::Nothing => {}
-            }
-        }
-        let was_connected = participant.is_connected();
-        participant.state = State::Disconnected;
+        cx.end(session, step);
+        participant.stage = step.to;
         participant.changed();
-        // Whoever comes back under the same identity replaces itself: others see only the new one.
-        if !participant.is_hidden() && reason != DisconnectReason::DuplicateIdentity {
+        if step.others.is_some() && !participant.is_hidden() {
             let mut info = participant.info(cx, &self.tracks);
-            info.disconnect_reason = reason.into();
+            info.disconnect_reason = step.reason.unwrap_or_default().into();
             for other in self.others(session) {
                 self.send(
                     cx,
@@ -426,25 +408,7 @@ impl Room {
                 );
             }
         }
-        let (room, room_sid) = (self.name.clone(), self.sid.clone());
-        let (identity, sid) = (participant.identity, participant.sid);
-        cx.event(if was_connected {
-            SfuEvent::ParticipantLeft {
-                room,
-                room_sid,
-                identity,
-                sid,
-                reason,
-            }
-        } else {
-            SfuEvent::ParticipantConnectionAborted {
-                room,
-                room_sid,
-                identity,
-                sid,
-                reason,
-            }
-        });
+        self.tell(cx, &participant, step);
         for other in affected {
             self.require_sections(cx, other);
         }
@@ -455,11 +419,30 @@ impl Room {
         }
     }
 
+    /// Somebody is to be sent at most so much; `None` is no limit.
+    pub fn limit_downlink(&mut self, cx: &mut Context, session: SessionId, bits_per_second: Option<u64>) {
+        if let Some(participant) = self.participants.get_mut(&session) {
+            participant.downlink_bps = bits_per_second;
+            self.send_downlink_limit(cx, session);
+        }
+    }
+
+    /// Tells the media plane the lower of the limits that hold for somebody.
+    pub fn send_downlink_limit(&self, cx: &mut Context, session: SessionId) {
+        if let Some(participant) = self.participants.get(&session) {
+            let limits = [participant.downlink_bps, participant.tested.downlink_bps];
+            cx.media(MediaCommand::LimitDownlink {
+                connection: transport::connection(session, Side::Publisher),
+                bits_per_second: limits.into_iter().flatten().min(),
+            });
+        }
+    }
+
     /// Ends every session; the room is to be forgotten.
-    pub fn close(&mut self, cx: &mut Context, reason: DisconnectReason) {
+    pub fn close(&mut self, cx: &mut Context, cause: Cause) {
         let sessions: Vec<SessionId> = self.participants.keys().copied().collect();
         for session in sessions {
-            self.remove(cx, session, reason, Goodbye::Leave(Action::Disconnect));
+            self.live(cx, session, cause);
         }
         for timer in [Timer::Empty, Timer::RoomUpdate, Timer::Speakers, Timer::Quality] {
             cx.timers.cancel(timer(self.key));

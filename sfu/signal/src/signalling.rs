@@ -3,15 +3,15 @@
 use crate::api::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 use crate::context::Context;
 use crate::join::{Admission, JoinAttempt, JoinRefusal};
+use crate::life::{self, Cause};
 use crate::limits::{METADATA_BYTES_MAX, NAME_BYTES_MAX, ROOMS_MAX, TOKEN_LEEWAY_S};
 use crate::revocations::Revocations;
-use crate::room::{Goodbye, Room};
+use crate::room::Room;
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
-use crate::transport::{self, Side};
-use hanse_sfu_core::command::{MediaCommand, MediaEvent};
-use livekit_protocol::leave_request::Action;
-use livekit_protocol::{DisconnectReason, SignalRequest, SignalResponse, UpdateSubscription};
+use crate::transport;
+use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
+use livekit_protocol::{SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub struct SignalConfig {
     pub keys: ApiKeys,
     /// For times that clients see, and for the life of tokens.
     pub wall: WallClock,
+    /// Whether clients may ask for simulated scenarios. For tests of clients only.
+    pub simulate: bool,
 }
 
 /// One signalling session: one participant, one WebSocket, over its whole life. Never reused.
@@ -157,8 +159,12 @@ impl Signalling {
         let admission = self.admit(&attempt)?;
         if admission.request.reconnect {
             let session = SessionId(self.cx.names.session());
-            self.cx
-                .send_leave(session, DisconnectReason::StateMismatch, Action::Reconnect);
+            let room = self.names.get(admission.room).copied();
+            let is_cut = room
+                .and_then(|key| self.rooms.get_mut(&key))
+                .is_some_and(|room| room.cuts_resume(now, &admission.identity));
+            let step = if is_cut { life::CUT_RESUME } else { life::RESUME };
+            self.cx.end(session, &step);
             return Ok(session);
         }
         let key = self.room_key(admission.room);
@@ -198,7 +204,7 @@ impl Signalling {
     pub fn handle_socket_closed(&mut self, now: Instant, session: SessionId) {
         self.cx.now = now;
         if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
-            room.handle_socket_closed(&mut self.cx, session);
+            room.live(&mut self.cx, session, Cause::SocketClosed);
         }
     }
 
@@ -209,13 +215,18 @@ impl Signalling {
             MediaEvent::Connected { connection } => {
                 let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
-                    room.handle_connected(&mut self.cx, session);
+                    room.live(&mut self.cx, session, Cause::MediaConnected);
                 }
             }
             MediaEvent::Ended { connection, end } => {
                 let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
-                    room.handle_ended(&mut self.cx, session, end);
+                    let cause = match end {
+                        ConnectionEnd::DtlsFailed => Cause::DtlsFailed,
+                        ConnectionEnd::IceTimeout => Cause::MediaLost,
+                        ConnectionEnd::ClosedByPeer => Cause::MediaClosed,
+                    };
+                    room.live(&mut self.cx, session, cause);
                 }
             }
             MediaEvent::Quality { connection, quality } => {
@@ -285,7 +296,7 @@ impl Signalling {
             }
             SfuCommand::DeleteRoom { room } => {
                 let key = self.names.get(&room).copied().ok_or(SfuRefusal::RoomNotFound)?;
-                self.close_room(key, DisconnectReason::RoomDeleted);
+                self.close_room(key, Cause::RoomDeleted);
                 Ok(SfuReply::Done)
             }
             SfuCommand::ListParticipants { room } => {
@@ -309,13 +320,7 @@ impl Signalling {
                 self.revocations.revoke(&room, &identity, before);
                 let (key, session) = self.participant(&room, &identity)?;
                 if let Some(room) = self.rooms.get_mut(&key) {
-                    let goodbye = Goodbye::Leave(Action::Disconnect);
-                    room.remove(
-                        &mut self.cx,
-                        session,
-                        DisconnectReason::ParticipantRemoved,
-                        goodbye,
-                    );
+                    room.live(&mut self.cx, session, Cause::Removed);
                 }
                 Ok(SfuReply::Done)
             }
@@ -355,11 +360,11 @@ impl Signalling {
                 Ok(SfuReply::Done)
             }
             SfuCommand::LimitDownlink { room, identity, kbps } => {
-                let (_, session) = self.participant(&room, &identity)?;
-                self.cx.media(MediaCommand::LimitDownlink {
-                    connection: transport::connection(session, Side::Publisher),
-                    bits_per_second: kbps.map(|kbps| u64::from(kbps) * 1000),
-                });
+                let (key, session) = self.participant(&room, &identity)?;
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    let bits_per_second = kbps.map(|kbps| u64::from(kbps) * 1000);
+                    room.limit_downlink(&mut self.cx, session, bits_per_second);
+                }
                 Ok(SfuReply::Done)
             }
             SfuCommand::Mute {
@@ -430,10 +435,10 @@ impl Signalling {
         Ok(SfuReply::Participant(info))
     }
 
-    fn close_room(&mut self, key: RoomKey, reason: DisconnectReason) {
+    fn close_room(&mut self, key: RoomKey, cause: Cause) {
         if let Some(mut room) = self.rooms.remove(&key) {
             self.names.remove(&room.name);
-            room.close(&mut self.cx, reason);
+            room.close(&mut self.cx, cause);
         }
     }
 
@@ -450,7 +455,7 @@ impl Signalling {
         match timer {
             Timer::Empty(key) => {
                 if self.rooms.get(&key).is_some_and(Room::is_empty) {
-                    self.close_room(key, DisconnectReason::RoomClosed);
+                    self.close_room(key, Cause::RoomClosed);
                 }
             }
             Timer::RoomUpdate(key) => {
@@ -470,8 +475,7 @@ impl Signalling {
             }
             Timer::Join(key, session) => {
                 if let Some(room) = self.rooms.get_mut(&key) {
-                    let goodbye = Goodbye::Leave(Action::Disconnect);
-                    room.remove(cx, session, DisconnectReason::JoinFailure, goodbye);
+                    room.live(cx, session, Cause::JoinTimeout);
                 }
             }
             Timer::Token(key, session) => {
@@ -502,7 +506,7 @@ impl Signalling {
         self.cx.now = now;
         let keys: Vec<RoomKey> = self.rooms.keys().copied().collect();
         for key in keys {
-            self.close_room(key, DisconnectReason::ServerShutdown);
+            self.close_room(key, Cause::ServerStops);
         }
     }
 

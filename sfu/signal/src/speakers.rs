@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// Loudness is told in this many steps; finer ones would only make messages.
 const LEVEL_STEPS: f32 = 8.0;
 
+/// How loud a tester is who wants to appear to speak (`simulate`), in steps; LiveKit's server says 0.9.
+const TESTED_STEPS: u8 = 7;
+
 /// What everybody was told, by speaker, in steps; silent ones are absent.
 pub(crate) type ToldSpeakers = BTreeMap<SessionId, u8>;
 
@@ -52,6 +55,12 @@ impl Room {
             if steps > 0 {
                 let loudest = loud.entry(track.publisher).or_default();
                 *loudest = steps.max(*loudest);
+            }
+        }
+        for participant in self.participants.values() {
+            if let Some(until) = participant.tested.speaks_until.filter(|until| cx.now < *until) {
+                loud.insert(participant.session, TESTED_STEPS);
+                cx.timers.set_if_unset(Timer::Speakers(self.key), until);
             }
         }
         let mut changed: BTreeMap<SessionId, SpeakerInfo> = BTreeMap::new();

@@ -5,17 +5,17 @@ mod nonces;
 mod packet;
 
 use crate::context::Context;
+use crate::life::Cause;
 use crate::limits::WAITING_DATA_BYTES_MAX;
 use crate::participant::Participant;
-use crate::room::{Goodbye, Room};
+use crate::room::Room;
 use crate::signalling::SessionId;
 use bytes::Bytes;
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{DataChannel, MediaCommand};
 use hanse_sfu_core::ids::ConnectionId;
-use livekit_protocol::leave_request::Action;
+use livekit_protocol::UserPacket;
 use livekit_protocol::participant_info::Kind;
-use livekit_protocol::{DisconnectReason, UserPacket};
 use nonces::Nonces;
 use packet::{Packet, Sender};
 use std::collections::{BTreeSet, HashSet};
@@ -90,8 +90,7 @@ impl Room {
     /// It takes nothing that is sent to it reliably. It has missed messages by now, so it begins anew; nobody else has lost
     /// anything by it.
     pub fn handle_data_stalled(&mut self, cx: &mut Context, session: SessionId) {
-        let goodbye = Goodbye::Leave(Action::Reconnect);
-        self.remove(cx, session, DisconnectReason::StateMismatch, goodbye);
+        self.live(cx, session, Cause::DataStalled);
     }
 
     /// A message of a participant.

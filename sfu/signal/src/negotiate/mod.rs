@@ -12,20 +12,18 @@ pub(crate) mod slots;
 mod tests;
 
 use crate::context::Context;
+use crate::life::Cause;
 use crate::limits::{OFFER_BYTES_PER_WINDOW_MAX, OFFER_WINDOW, OFFERS_PER_WINDOW_MAX};
 use crate::names::Names;
-use crate::room::{Goodbye, Room};
+use crate::room::Room;
 use crate::signalling::SessionId;
 use answer::{Answer, OpusParameters, OutgoingTrack, SectionAnswer};
 use hanse_sfu_core::command::{
     ExtensionIds, Fingerprint, IceCredentials, Layering, MediaCommand, Peer, ReceivePlan, ReceiveSection,
 };
 use hanse_sfu_core::ids::{Mid, TrackId};
-use livekit_protocol::leave_request::Action;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{
-    AudioTrackFeature, DisconnectReason, SessionDescription, SignalTarget, TrickleRequest,
-};
+use livekit_protocol::{AudioTrackFeature, SessionDescription, SignalTarget, TrickleRequest};
 use offer::{Offer, OfferError, Section};
 use slots::{Requirement, Slot};
 use std::collections::{BTreeMap, HashMap};
@@ -128,8 +126,7 @@ impl Room {
             Ok(()) => self.require_sections(cx, session),
             Err(error) => {
                 tracing::warn!(session = session.0, %error, "an offer is refused");
-                let goodbye = Goodbye::Leave(Action::Reconnect);
-                self.remove(cx, session, DisconnectReason::StateMismatch, goodbye);
+                self.live(cx, session, Cause::Confused);
             }
         }
     }

@@ -191,6 +191,10 @@ impl Media {
             .map(|down| down.want)
     }
 
+    pub fn knows(&self, connection: ConnectionId) -> bool {
+        self.connections.contains_key(&connection)
+    }
+
     pub fn connections(&self) -> usize {
         self.connections.len()
     }

@@ -63,6 +63,7 @@ pub fn config(start: Instant) -> SignalConfig {
             at: start,
             unix_ms: START_UNIX_S * 1000,
         },
+        simulate: false,
     }
 }
 

@@ -1,0 +1,66 @@
+//! `simulate`: scenarios that testers of clients ask for, when [`crate::SignalConfig::simulate`] lets them. LiveKit's
+//! server lets everybody always; here it is off, because whoever is in a call could appear to speak.
+//!
+//! What a single server that resumes no session can do of them is done. There is nothing to be seen of
+//! `disconnect_signal_on_resume`, because each resume ends with its socket closed, and of `switch_candidate_protocol`,
+//! because media comes in by UDP only.
+
+use crate::context::Context;
+use crate::life::Cause;
+use crate::limits::{TESTED_RESUME_WAIT, TESTED_SPEECH_S_MAX};
+use crate::room::Room;
+use crate::signalling::SessionId;
+use crate::timers::Timer;
+use livekit_protocol::simulate_scenario::Scenario;
+use std::time::{Duration, Instant};
+
+/// What a participant has asked for that is not over.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tested {
+    /// It appears to speak until then.
+    pub speaks_until: Option<Instant>,
+    /// Until then, a resume of its session is cut off without a word.
+    pub cuts_resume_until: Option<Instant>,
+    /// Bits per second that it wants to be sent at most.
+    pub downlink_bps: Option<u64>,
+}
+
+impl Room {
+    /// `simulate`
+    pub fn handle_simulate(&mut self, cx: &mut Context, session: SessionId, scenario: Option<Scenario>) {
+        let Some(participant) = self.participants.get_mut(&session).filter(|_| cx.config.simulate) else {
+            return;
+        };
+        match scenario {
+            Some(Scenario::ServerLeave(_)) => self.live(cx, session, Cause::TestServerLeave),
+            Some(Scenario::NodeFailure(_)) => self.live(cx, session, Cause::TestNodeFailure),
+            Some(Scenario::LeaveRequestFullReconnect(_)) => {
+                self.live(cx, session, Cause::TestFullReconnect);
+            }
+            Some(Scenario::Migration(_)) => self.live(cx, session, Cause::TestMigration),
+            Some(Scenario::SpeakerUpdate(seconds)) => {
+                let seconds = u64::try_from(seconds).unwrap_or(0).min(TESTED_SPEECH_S_MAX);
+                participant.tested.speaks_until = Some(cx.now + Duration::from_secs(seconds));
+                cx.timers.set(Timer::Speakers(self.key), cx.now);
+            }
+            Some(Scenario::SubscriberBandwidth(bits_per_second)) => {
+                let wanted = u64::try_from(bits_per_second).ok().filter(|bits| *bits > 0);
+                participant.tested.downlink_bps = wanted;
+                self.send_downlink_limit(cx, session);
+            }
+            Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
+                participant.tested.cuts_resume_until = Some(cx.now + TESTED_RESUME_WAIT);
+            }
+            Some(Scenario::DisconnectSignalOnResume(_) | Scenario::SwitchCandidateProtocol(_)) | None => {}
+        }
+    }
+
+    /// Whether the next resume of somebody's session is to be cut off; asked once for each wish.
+    pub fn cuts_resume(&mut self, now: Instant, identity: &str) -> bool {
+        let session = self.identities.get(identity);
+        let participant = session.and_then(|session| self.participants.get_mut(session));
+        participant
+            .and_then(|participant| participant.tested.cuts_resume_until.take())
+            .is_some_and(|until| now < until)
+    }
+}

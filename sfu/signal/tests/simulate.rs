@@ -1,0 +1,151 @@
+//! What testers of clients may ask for, and that nobody else may. Ends are in `life.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests may panic"
+)]
+
+mod common;
+
+use common::{Browser, Town, attempt, claims};
+use hanse_sfu_core::command::MediaCommand;
+use hanse_sfu_signal::SfuCommand;
+use livekit_protocol::signal_request::Message as Ask;
+use livekit_protocol::simulate_scenario::Scenario;
+use livekit_protocol::{SimulateScenario, TrackSource};
+use std::time::Duration;
+
+fn testing() -> Town {
+    Town::new(|config| config.simulate = true)
+}
+
+fn simulate(town: &mut Town, name: &str, scenario: Scenario) {
+    let scenario = Some(scenario);
+    town.ask(name, Ask::Simulate(SimulateScenario { scenario }));
+    town.pass(Duration::ZERO);
+}
+
+/// Whether a person was last told that somebody speaks.
+fn speaks(town: &Town, name: &str, speaker: &str) -> Option<bool> {
+    let sid = &town.people[speaker].sid;
+    let told = last!(town, name, SpeakersChanged)?;
+    told.speakers
+        .iter()
+        .find(|speaker| speaker.sid == *sid)
+        .map(|speaker| speaker.active)
+}
+
+/// What the media plane was last told that somebody may be sent.
+fn limit(town: &Town, name: &str) -> Option<u64> {
+    let wanted = town.connection(name);
+    let limits = town.commands().iter().rev().find_map(|command| match command {
+        MediaCommand::LimitDownlink {
+            connection,
+            bits_per_second,
+        } if *connection == wanted => Some(*bits_per_second),
+        _ => None,
+    });
+    limits.flatten()
+}
+
+#[test]
+fn on_an_ordinary_server_nobody_simulates_anything() {
+    let mut town = Town::default();
+    town.join("alice");
+    town.join("bob");
+    town.publish("alice", TrackSource::Microphone);
+    for scenario in [
+        Scenario::ServerLeave(true),
+        Scenario::NodeFailure(true),
+        Scenario::Migration(true),
+        Scenario::LeaveRequestFullReconnect(true),
+        Scenario::SpeakerUpdate(5),
+        Scenario::SubscriberBandwidth(100_000),
+    ] {
+        simulate(&mut town, "alice", scenario);
+    }
+    assert!(!town.people["alice"].is_closed);
+    assert_eq!(speaks(&town, "bob", "alice"), None);
+    assert_eq!(limit(&town, "alice"), None);
+}
+
+#[test]
+fn a_tester_appears_to_speak_for_so_long_to_itself_and_to_those_who_receive_it() {
+    let mut town = testing();
+    for name in ["alice", "bob", "carol"] {
+        town.join(name);
+    }
+    town.publish("alice", TrackSource::Microphone);
+    let mut deaf = claims("dave");
+    deaf.video.can_subscribe = Some(false);
+    town.join_as("dave", deaf, Browser::new("dave")).unwrap();
+    simulate(&mut town, "alice", Scenario::SpeakerUpdate(5));
+    for name in ["alice", "bob", "carol"] {
+        assert_eq!(speaks(&town, name, "alice"), Some(true), "{name}");
+    }
+    assert_eq!(speaks(&town, "dave", "alice"), None);
+    town.pass(Duration::from_millis(4_900));
+    assert_eq!(speaks(&town, "bob", "alice"), Some(true));
+    town.pass(Duration::from_millis(200));
+    for name in ["alice", "bob", "carol"] {
+        assert_eq!(speaks(&town, name, "alice"), Some(false), "{name}");
+    }
+    simulate(&mut town, "alice", Scenario::SpeakerUpdate(i32::MAX));
+    town.pass(Duration::from_secs(601));
+    assert_eq!(speaks(&town, "bob", "alice"), Some(false), "not for years");
+    simulate(&mut town, "alice", Scenario::SpeakerUpdate(-1));
+    assert_eq!(speaks(&town, "bob", "alice"), Some(false));
+}
+
+#[test]
+fn a_tester_limits_what_it_is_sent_but_never_lifts_a_rule() {
+    let mut town = testing();
+    town.join("alice");
+    town.join("bob");
+    simulate(&mut town, "alice", Scenario::SubscriberBandwidth(100_000));
+    assert_eq!(
+        (limit(&town, "alice"), limit(&town, "bob")),
+        (Some(100_000), None)
+    );
+    let rule = |kbps| SfuCommand::LimitDownlink {
+        room: "standup".into(),
+        identity: "alice".into(),
+        kbps,
+    };
+    town.command(rule(Some(50))).unwrap();
+    assert_eq!(limit(&town, "alice"), Some(50_000));
+    simulate(&mut town, "alice", Scenario::SubscriberBandwidth(0));
+    assert_eq!(limit(&town, "alice"), Some(50_000));
+    simulate(&mut town, "alice", Scenario::SubscriberBandwidth(i64::MAX));
+    assert_eq!(limit(&town, "alice"), Some(50_000));
+    simulate(&mut town, "alice", Scenario::SubscriberBandwidth(-1));
+    town.command(rule(None)).unwrap();
+    assert_eq!(limit(&town, "alice"), None);
+}
+
+#[test]
+fn a_resume_is_cut_off_once_and_only_shortly_after_the_wish() {
+    let mut town = testing();
+    town.join("alice");
+    let resume = |town: &mut Town, name: &str| {
+        let mut browser = Browser::new("alice");
+        let mut attempt = attempt(claims("alice"), &mut browser);
+        attempt.request.as_mut().unwrap().reconnect = true;
+        town.join_with(name, attempt, browser).unwrap();
+        assert!(town.people[name].is_closed);
+        town.people[name].inbox.len()
+    };
+    let cut = Scenario::DisconnectSignalOnResumeNoMessages(true);
+    simulate(&mut town, "alice", cut);
+    assert_eq!(resume(&mut town, "first"), 0);
+    assert_eq!(resume(&mut town, "second"), 1, "told to come anew");
+    simulate(&mut town, "alice", cut);
+    town.pass(Duration::from_secs(5));
+    assert_eq!(resume(&mut town, "third"), 1);
+    simulate(&mut town, "alice", Scenario::DisconnectSignalOnResume(true));
+    assert_eq!(resume(&mut town, "fourth"), 1);
+    simulate(&mut town, "alice", Scenario::SwitchCandidateProtocol(1));
+    assert!(!town.people["alice"].is_closed);
+}
