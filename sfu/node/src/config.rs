@@ -4,7 +4,8 @@ use crate::http::TrustedProxies;
 use crate::webhooks::WebhookConfig;
 use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
-use hanse_sfu_signal::ApiKeys;
+use hanse_sfu_core::command::Codec;
+use hanse_sfu_signal::{ApiKeys, CODECS, codec_named};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -119,6 +120,8 @@ pub struct SfuConfig {
     pub shards: u16,
     /// Whether a valid token makes a room.
     pub auto_create: bool,
+    /// Codecs that may be used.
+    pub codecs: Vec<Codec>,
     /// Seconds.
     pub room_empty_timeout_s: u32,
     /// Seconds.
@@ -178,6 +181,14 @@ impl Section for SfuConfig {
                 default: "true",
                 about: "Whether the first who comes with a valid token makes the room. false: rooms are made by the server \
                         API or by a token that may create rooms.",
+            },
+            Key {
+                name: "codecs",
+                default: "[\"opus\", \"pcmu\", \"pcma\", \"vp8\", \"h264\", \"h265\"]",
+                about: "Codecs that clients may use; others are not negotiated. There are \"opus\", \"red\" (Opus with \
+                        copies against loss), \"pcmu\", \"pcma\", \"vp8\", \"h264\", \"vp9\", \"av1\" and \"h265\". What a \
+                        person publishes is never converted: whoever cannot decode it sees and hears nothing of it, unless \
+                        its client publishes a second codec, too.",
             },
             Key {
                 name: "room_empty_timeout_s",
@@ -278,6 +289,7 @@ impl Section for SfuConfig {
             addresses,
             shards,
             auto_create: values.read("auto_create")?,
+            codecs: codecs(values)?,
             room_empty_timeout_s: values.read("room_empty_timeout_s")?,
             room_departure_timeout_s: values.read("room_departure_timeout_s")?,
             room_participants_max: values.read("room_participants_max")?,
@@ -289,6 +301,27 @@ impl Section for SfuConfig {
             webhooks,
         })
     }
+}
+
+fn codecs(values: &Values<'_>) -> Result<Vec<Codec>, ConfigError> {
+    let names: Vec<String> = values.read("codecs")?;
+    let mut codecs = Vec::new();
+    for name in &names {
+        let codec = codec_named(name).ok_or_else(|| {
+            let known: Vec<&str> = CODECS.iter().map(|codec| codec.name()).collect();
+            values.refuse(
+                "codecs",
+                &format!("there is no codec {name}; there are {}", known.join(", ")),
+            )
+        })?;
+        if !codecs.contains(&codec) {
+            codecs.push(codec);
+        }
+    }
+    if !codecs.contains(&Codec::Opus) {
+        return Err(values.refuse("codecs", "opus is needed: no browser can do without it"));
+    }
+    Ok(codecs)
 }
 
 const HOW_TO_MAKE_A_KEY: &str = "Make one with: echo \"hanse: $(openssl rand -hex 32)\" > hanse.keys && chmod 600 \
@@ -416,6 +449,16 @@ mod tests {
             error.contains("LIVEKIT_KEYS line 1") && !error.contains("hunter2"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn codecs_are_read_by_name_and_an_unknown_one_is_refused_with_a_list_of_those_that_exist() {
+        let sfu = |codecs: &str| resolve(&format!("[sfu]\ncodecs = {codecs}\n"), &[KEY]);
+        let config = sfu("[\"H264\", \"opus\", \"h264\"]").unwrap();
+        assert_eq!(config.codecs, [Codec::H264, Codec::Opus]);
+        let refusal = sfu("[\"opus\", \"theora\"]").err().unwrap().to_string();
+        assert!(refusal.contains("theora") && refusal.contains("vp8"), "{refusal}");
+        assert!(sfu("[\"vp8\"]").is_err());
     }
 
     #[test]

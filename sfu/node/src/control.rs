@@ -309,6 +309,7 @@ mod tests {
         let now = clock::now();
         let config = SignalConfig {
             auto_create: true,
+            codecs: hanse_sfu_signal::CODECS.to_vec(),
             empty_timeout_s: 300,
             departure_timeout_s: 20,
             max_participants: 0,

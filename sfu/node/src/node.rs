@@ -117,6 +117,7 @@ impl Node {
                     0 => u32::from(shard_count).saturating_mul(CONNECTIONS_MAX as u32),
                     max => max,
                 },
+                codecs: sfu.codecs.clone(),
                 candidates: candidates.clone(),
                 fingerprint: identity.sdp_fingerprint(),
                 node_id: node_id(&seed().map_err(|error| system(&error))?),

@@ -7,7 +7,11 @@
 //! its bandwidth estimation still probes needs many seconds to believe in its uplink again.
 
 use crate::limits::{DYNACAST_FIRST_DELAY, DYNACAST_LOWER_DELAY};
-use livekit_protocol::{SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality};
+use hanse_sfu_core::command::Codec;
+use livekit_protocol::{
+    SubscribedAudioCodec, SubscribedAudioCodecUpdate, SubscribedCodec, SubscribedQuality,
+    SubscribedQualityUpdate, VideoQuality,
+};
 use std::time::Instant;
 
 /// `None`: nobody wants anything.
@@ -76,23 +80,118 @@ impl Dynacast {
     }
 }
 
-/// The message, in its old form (one list) and its new one (a list per codec).
-pub(crate) fn message(track_sid: &str, codec: &str, wanted: Wanted) -> SubscribedQualityUpdate {
-    let qualities: Vec<SubscribedQuality> = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High]
-        .into_iter()
-        .map(|quality| SubscribedQuality {
-            quality: quality.into(),
-            enabled: wanted.is_some_and(|wanted| quality <= wanted),
+/// What the publisher of one track is told, codec by codec.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrackDynacast {
+    /// Of video; the first one is what the track was published with.
+    codecs: Vec<(Codec, Dynacast)>,
+    /// Of audio with several codecs: what was told last.
+    told_audio: Vec<(Codec, bool)>,
+}
+
+impl TrackDynacast {
+    /// A codec comes in from now on, or would come in if somebody wanted it: then nothing of it is made yet.
+    pub fn add(&mut self, now: Instant, codec: Codec, is_made: bool) {
+        if self.codecs.iter().any(|(own, _)| *own == codec) {
+            return;
+        }
+        let mut dynacast = Dynacast::new(now);
+        if !is_made {
+            dynacast = Dynacast {
+                told: Some(None),
+                due: None,
+            };
+        }
+        self.codecs.push((codec, dynacast));
+    }
+
+    pub fn due(&self) -> Option<Instant> {
+        self.codecs
+            .iter()
+            .filter_map(|(_, dynacast)| dynacast.due())
+            .min()
+    }
+
+    /// Takes what is wanted of each codec now; the message, if the publisher is to be told.
+    pub fn update(
+        &mut self,
+        now: Instant,
+        track_sid: &str,
+        muted: bool,
+        wanted: impl Fn(Codec) -> Wanted,
+    ) -> Option<SubscribedQualityUpdate> {
+        let mut is_news = false;
+        for (codec, dynacast) in &mut self.codecs {
+            is_news |= dynacast.update(now, wanted(*codec), muted).is_some();
+        }
+        if !is_news {
+            return None;
+        }
+        // A codec of which nothing was said yet is made whole.
+        let told = self
+            .codecs
+            .iter()
+            .map(|(codec, dynacast)| (*codec, dynacast.told.unwrap_or(Some(VideoQuality::High))));
+        Some(message(track_sid, told))
+    }
+
+    /// See [`Dynacast::refresh`].
+    pub fn refresh(&mut self, now: Instant) {
+        for (_, dynacast) in &mut self.codecs {
+            dynacast.refresh(now);
+        }
+    }
+
+    /// Takes which codecs of an audio track are wanted now; the message, if that has changed. Audio is not delayed: there
+    /// is no encoder that would have to find its quality again.
+    pub fn update_audio(
+        &mut self,
+        track_sid: &str,
+        wanted: Vec<(Codec, bool)>,
+    ) -> Option<SubscribedAudioCodecUpdate> {
+        if self.told_audio == wanted || self.told_audio.is_empty() && wanted.iter().all(|(_, is)| !is) {
+            return None;
+        }
+        self.told_audio = wanted;
+        let codecs = self
+            .told_audio
+            .iter()
+            .map(|(codec, enabled)| SubscribedAudioCodec {
+                codec: codec.name().to_owned(),
+                enabled: *enabled,
+            });
+        Some(SubscribedAudioCodecUpdate {
+            track_sid: track_sid.to_owned(),
+            subscribed_audio_codecs: codecs.collect(),
+        })
+    }
+}
+
+/// The message, in its old form (one list, of the first codec) and its new one (a list per codec).
+fn message(track_sid: &str, wanted: impl Iterator<Item = (Codec, Wanted)>) -> SubscribedQualityUpdate {
+    let qualities = |wanted: Wanted| -> Vec<SubscribedQuality> {
+        [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High]
+            .into_iter()
+            .map(|quality| SubscribedQuality {
+                quality: quality.into(),
+                enabled: wanted.is_some_and(|wanted| quality <= wanted),
+            })
+            .collect()
+    };
+    let codecs: Vec<SubscribedCodec> = wanted
+        .map(|(codec, wanted)| SubscribedCodec {
+            codec: codec.name().to_owned(),
+            qualities: qualities(wanted),
         })
         .collect();
     #[expect(deprecated, reason = "older clients read only `subscribed_qualities`")]
     SubscribedQualityUpdate {
         track_sid: track_sid.to_owned(),
-        subscribed_qualities: qualities.clone(),
-        subscribed_codecs: vec![SubscribedCodec {
-            codec: codec.to_owned(),
-            qualities,
-        }],
+        subscribed_qualities: codecs
+            .first()
+            .map(|codec| codec.qualities.clone())
+            .unwrap_or_default(),
+        subscribed_codecs: codecs,
     }
 }
 
@@ -197,12 +296,64 @@ mod tests {
 
     #[test]
     fn the_message_enables_every_layer_up_to_the_wanted_one() {
-        let message = message("TR_x", "vp8", Some(VideoQuality::Medium));
+        let message = message("TR_x", [(Codec::Vp8, Some(VideoQuality::Medium))].into_iter());
         let enabled: Vec<bool> = message.subscribed_codecs[0]
             .qualities
             .iter()
             .map(|quality| quality.enabled)
             .collect();
         assert_eq!(enabled, [true, true, false]);
+    }
+
+    fn enabled(update: &SubscribedQualityUpdate) -> Vec<(&str, usize)> {
+        let count =
+            |codec: &SubscribedCodec| codec.qualities.iter().filter(|quality| quality.enabled).count();
+        let codecs = update.subscribed_codecs.iter();
+        codecs.map(|codec| (codec.codec.as_str(), count(codec))).collect()
+    }
+
+    #[test]
+    fn a_backup_codec_is_raised_at_once_when_somebody_needs_it_and_lowered_when_nobody_does() {
+        let start = start();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut dynacast = TrackDynacast::default();
+        dynacast.add(start, Codec::Vp9, true);
+        dynacast.add(start, Codec::Vp8, false);
+        let only = |codec: Codec| move |own: Codec| if own == codec { HIGH } else { None };
+        let first = dynacast.update(at(1), "TR_x", false, only(Codec::Vp9)).unwrap();
+        assert_eq!(enabled(&first), [("vp9", 3), ("vp8", 0)]);
+        let both = dynacast.update(at(2), "TR_x", false, |_| HIGH).unwrap();
+        assert_eq!(enabled(&both), [("vp9", 3), ("vp8", 3)]);
+        assert_eq!(dynacast.update(at(3), "TR_x", false, only(Codec::Vp9)), None);
+        assert_eq!(dynacast.due(), Some(at(8)));
+        let lowered = dynacast.update(at(8), "TR_x", false, only(Codec::Vp9)).unwrap();
+        assert_eq!(enabled(&lowered), [("vp9", 3), ("vp8", 0)]);
+    }
+
+    #[test]
+    fn a_backup_that_is_needed_before_the_first_word_leaves_the_first_codec_whole() {
+        let start = start();
+        let mut dynacast = TrackDynacast::default();
+        dynacast.add(start, Codec::Av1, true);
+        dynacast.add(start, Codec::Vp8, false);
+        let wanted = |codec| if codec == Codec::Vp8 { LOW } else { None };
+        let first = dynacast.update(start, "TR_x", false, wanted).unwrap();
+        assert_eq!(enabled(&first), [("av1", 3), ("vp8", 1)]);
+    }
+
+    #[test]
+    fn audio_codecs_are_told_when_they_change_and_not_before_anybody_listens() {
+        let mut dynacast = TrackDynacast::default();
+        let list = |opus, pcmu| vec![(Codec::Opus, opus), (Codec::Pcmu, pcmu)];
+        assert_eq!(dynacast.update_audio("TR_x", list(false, false)), None);
+        let told = dynacast.update_audio("TR_x", list(true, false)).unwrap();
+        let told: Vec<_> = told
+            .subscribed_audio_codecs
+            .iter()
+            .map(|codec| (codec.codec.as_str(), codec.enabled))
+            .collect();
+        assert_eq!(told, [("opus", true), ("pcmu", false)]);
+        assert_eq!(dynacast.update_audio("TR_x", list(true, false)), None);
+        assert!(dynacast.update_audio("TR_x", list(false, false)).is_some());
     }
 }

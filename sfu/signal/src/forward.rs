@@ -1,18 +1,20 @@
 //! Down tracks: binding wishes to slots, forwarding, what is wanted of each, and what that means for the publisher.
 
+use crate::choose::{Choice, choose};
 use crate::context::Context;
-use crate::dynacast;
+use crate::dynacast::Wanted;
 use crate::negotiate::offer::SectionKind;
 use crate::negotiate::slots::Slot;
+use crate::participant::Participant;
 use crate::room::Room;
 use crate::signalling::SessionId;
 use crate::subscribe::Bound;
 use crate::timers::Timer;
 use crate::track::Track;
-use hanse_sfu_core::command::{MediaCommand, SendPlan};
-use hanse_sfu_core::ids::TrackId;
+use hanse_sfu_core::command::{Codec, MediaCommand, SendPlan};
+use hanse_sfu_core::ids::{Mid, TrackId};
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{StreamState, StreamStateInfo, StreamStateUpdate, TrackSubscribed};
+use livekit_protocol::{StreamState, StreamStateInfo, StreamStateUpdate, SubscriptionError, TrackSubscribed};
 use std::collections::BTreeSet;
 
 impl Room {
@@ -28,7 +30,11 @@ impl Room {
         let Some(subscription) = participant.subscriptions.get_mut(&track) else {
             return;
         };
-        let want = subscription.want(known, is_adaptive);
+        let source = subscription.bound.as_ref().map(|bound| bound.source);
+        let Some(source) = source.and_then(|source| known.source(source)) else {
+            return;
+        };
+        let want = subscription.want(known, source, is_adaptive);
         let Some(bound) = subscription.bound.as_mut() else {
             return;
         };
@@ -67,7 +73,10 @@ impl Room {
             .subscriptions
             .iter()
             .filter(|(track, subscription)| {
-                subscription.is_permitted && subscription.bound.is_none() && is_of_kind(track)
+                subscription.is_permitted
+                    && subscription.bound.is_none()
+                    && subscription.awaits.is_none()
+                    && is_of_kind(track)
             })
             .map(|(track, _)| *track)
             .collect()
@@ -77,43 +86,82 @@ impl Room {
     pub fn bind_waiting(&mut self, cx: &mut Context, session: SessionId) -> Vec<TrackId> {
         let mut bound = Vec::new();
         for kind in [SectionKind::Audio, SectionKind::Video] {
-            let waiting = self.waiting(session, kind);
-            let Some(participant) = self.participants.get_mut(&session) else {
+            let Some(participant) = self.participants.get(&session) else {
                 break;
             };
-            for (track, mid) in waiting.into_iter().zip(participant.negotiation.free_slots(kind)) {
-                let mut taken = participant.ssrcs();
-                let ssrc = free_ssrc(cx, &taken);
-                taken.insert(ssrc);
-                let rtx_ssrc = participant
-                    .negotiation
-                    .section(&mid)
-                    .and_then(|section| section.codec.as_ref()?.rtx_payload_type)
-                    .map(|_| free_ssrc(cx, &taken));
-                let is_adaptive = participant.adaptive_stream;
-                let (Some(known), Some(subscription)) =
-                    (self.tracks.get(&track), participant.subscriptions.get_mut(&track))
-                else {
-                    continue;
+            let mut free = participant.negotiation.free_slots(kind).into_iter().peekable();
+            for track in self.waiting(session, kind) {
+                let Some(mid) = free.peek().copied() else {
+                    break;
                 };
-                if let Some(setting) = subscription.setting.as_mut().filter(|_| is_adaptive) {
-                    // It was hidden when it ended; an adaptive client says anew what it shows.
-                    setting.is_disabled = false;
+                match self.bind(cx, session, track, mid) {
+                    Binding::Done => {
+                        free.next();
+                        bound.push(track);
+                    }
+                    Binding::Awaits => self.update_dynacast(cx, track),
+                    Binding::Impossible => {
+                        let error = SubscriptionError::SeCodecUnsupported;
+                        self.refuse_subscription(cx, session, track, error);
+                    }
                 }
-                let want = subscription.want(known, is_adaptive);
-                let down_track = cx.names.down_track();
-                subscription.bound = Some(Bound {
-                    down_track,
-                    mid,
-                    ssrc,
-                    rtx_ssrc,
-                    want,
-                });
-                participant.negotiation.slots.insert(mid, Slot::Busy(track));
-                bound.push(track);
             }
         }
         bound
+    }
+
+    fn bind(&mut self, cx: &mut Context, session: SessionId, track: TrackId, mid: Mid) -> Binding {
+        let (Some(known), Some(participant)) = (self.tracks.get(&track), self.participants.get_mut(&session))
+        else {
+            return Binding::Impossible;
+        };
+        let mut taken = participant.ssrcs();
+        let is_adaptive = participant.adaptive_stream;
+        let (Some(section), Some(subscription)) = (
+            participant.negotiation.section(&mid),
+            participant.subscriptions.get_mut(&track),
+        ) else {
+            return Binding::Impossible;
+        };
+        let (source, format) = match choose(known, &section.formats) {
+            Choice::Send(source, format) => (source, format),
+            Choice::Await(codec) => {
+                subscription.awaits = Some(codec);
+                return Binding::Awaits;
+            }
+            Choice::Impossible => return Binding::Impossible,
+        };
+        if let Some(setting) = subscription.setting.as_mut().filter(|_| is_adaptive) {
+            // It was hidden when it ended; an adaptive client says anew what it shows.
+            setting.is_disabled = false;
+        }
+        let ssrc = free_ssrc(cx, &taken);
+        taken.insert(ssrc);
+        subscription.bound = Some(Bound {
+            down_track: cx.names.down_track(),
+            source: source.id,
+            mid,
+            ssrc,
+            rtx_ssrc: format.rtx_payload_type.map(|_| free_ssrc(cx, &taken)),
+            format: format.clone(),
+            want: subscription.want(known, source, is_adaptive),
+        });
+        participant.negotiation.slots.insert(mid, Slot::Busy(track));
+        Binding::Done
+    }
+
+    /// A track has got another codec: whoever waited for one tries again.
+    pub fn rebind_awaiting(&mut self, cx: &mut Context, track: TrackId) {
+        let mut affected = Vec::new();
+        for (session, participant) in &mut self.participants {
+            let subscription = participant.subscriptions.get_mut(&track);
+            if subscription.is_some_and(|subscription| subscription.awaits.take().is_some()) {
+                affected.push(*session);
+            }
+        }
+        for session in affected {
+            self.require_sections(cx, session);
+        }
     }
 
     /// The answer that maps a track is out: media may follow.
@@ -133,30 +181,27 @@ impl Room {
         else {
             return;
         };
-        let Some(codec) = participant
-            .negotiation
-            .section(&bound.mid)
-            .and_then(|section| section.codec.as_ref())
-        else {
+        let Some(section) = participant.negotiation.section(&bound.mid) else {
             return;
         };
         let plan = SendPlan {
-            codec: codec.codec,
+            codec: bound.format.codec,
             ssrc: bound.ssrc,
             rtx_ssrc: bound.rtx_ssrc,
-            payload_type: codec.payload_type,
-            rtx_payload_type: codec.rtx_payload_type,
-            primary_payload_type: None,
+            payload_type: bound.format.payload_type,
+            rtx_payload_type: bound.format.rtx_payload_type,
+            primary_payload_type: bound.format.primary_payload_type,
             mid: bound.mid,
-            extensions: participant.send_extensions(known.is_video()),
+            extensions: participant.send_extensions(section),
             cname,
             may_pause: participant.allows_pause,
         };
+        let source = bound.source;
         let (connection, down_track, want) = (participant.connection(), bound.down_track, bound.want);
         let is_hidden = participant.is_hidden();
         cx.media(MediaCommand::Subscribe {
             connection,
-            track,
+            track: source,
             down_track,
             plan,
             want,
@@ -212,37 +257,74 @@ impl Room {
     /// Tells a publisher what is wanted of its track, when it is time.
     pub fn update_dynacast(&mut self, cx: &mut Context, id: TrackId) {
         let Some(track) = self.tracks.get(&id) else { return };
-        let wanted = track
-            .subscribers
-            .iter()
-            .filter_map(|session| {
-                let participant = self.participants.get(session)?;
-                participant
-                    .subscriptions
-                    .get(&id)?
-                    .wanted(track, participant.adaptive_stream)
-            })
-            .max();
+        let wants = self.wants(track);
+        let wanted = |codec: Codec| {
+            let own = wants.iter().filter(|(own, _)| *own == codec);
+            own.filter_map(|(_, quality)| *quality).max()
+        };
         let Some(track) = self.tracks.get_mut(&id) else {
             return;
         };
-        let Some(state) = track.dynacast.as_mut() else {
-            return;
+        let publisher = track.publisher;
+        let message = if track.is_video() {
+            let news = track
+                .dynacast
+                .update(cx.now, &track.info.sid, track.info.muted, wanted);
+            match track.dynacast.due() {
+                Some(due) => cx.timers.set(Timer::Dynacast(self.key, id), due),
+                None => cx.timers.cancel(Timer::Dynacast(self.key, id)),
+            }
+            news.map(Message::SubscribedQualityUpdate)
+        } else if track.info.codecs.len() > 1 {
+            let sent = track.sources.iter().map(|source| source.format.codec);
+            let codecs = sent
+                .chain(track.offered_codecs())
+                .map(|codec| (codec, wanted(codec).is_some()))
+                .collect();
+            track
+                .dynacast
+                .update_audio(&track.info.sid, codecs)
+                .map(Message::SubscribedAudioCodecUpdate)
+        } else {
+            None
         };
-        let news = state.update(cx.now, wanted, track.info.muted);
-        match state.due() {
-            Some(due) => cx.timers.set(Timer::Dynacast(self.key, id), due),
-            None => cx.timers.cancel(Timer::Dynacast(self.key, id)),
+        if let Some(message) = message {
+            self.send(cx, publisher, message);
         }
-        if let Some(wanted) = news {
-            let (publisher, message) = (track.publisher, dynacast::message(&track.info.sid, "vp8", wanted));
-            self.send(cx, publisher, Message::SubscribedQualityUpdate(message));
+    }
+
+    /// Which codec of a track each of those who want it receives or waits for, and in which quality.
+    fn wants(&self, track: &Track) -> Vec<(Codec, Wanted)> {
+        let want = |participant: &Participant| {
+            let subscription = participant.subscriptions.get(&track.id)?;
+            let codec = match &subscription.bound {
+                Some(bound) => track.source(bound.source)?.format.codec,
+                None => subscription.awaits.filter(|_| subscription.is_permitted)?,
+            };
+            Some((codec, subscription.wanted(track, participant.adaptive_stream)))
+        };
+        if track.info.codecs.len() > 1 {
+            // Somebody may wait for a codec that does not come in yet.
+            return self.participants.values().filter_map(want).collect();
         }
+        let subscribers = track.subscribers.iter();
+        subscribers
+            .filter_map(|session| want(self.participants.get(session)?))
+            .collect()
+    }
+
+    /// The track that one of the media plane's tracks is a source of.
+    pub fn track_from(&self, source: TrackId) -> Option<&Track> {
+        let is_source = |track: &&Track| track.source(source).is_some();
+        // Nearly always it is the first one, which has the track's own name.
+        self.tracks
+            .get(&source)
+            .or_else(|| self.tracks.values().find(is_source))
     }
 
     /// A subscriber's downlink is too small for a track, or carries it again.
     pub fn send_stream_state(&self, cx: &mut Context, session: SessionId, track: TrackId, is_paused: bool) {
-        let Some(track) = self.tracks.get(&track) else {
+        let Some(track) = self.track_from(track) else {
             return;
         };
         let (Some(publisher), true) = (
@@ -297,6 +379,14 @@ impl Room {
             .map_or("", |participant| &participant.sid);
         format!("{publisher}|{}", track.info.sid)
     }
+}
+
+/// What became of an attempt to give a subscription a slot.
+enum Binding {
+    Done,
+    /// The publisher has to send another codec first.
+    Awaits,
+    Impossible,
 }
 
 fn free_ssrc(cx: &mut Context, taken: &BTreeSet<u32>) -> u32 {

@@ -10,14 +10,17 @@
 //! It never reads a clock or the system's randomness, never opens a socket, never sees a packet, and never looks into
 //! anything that is encrypted. Whatever a client sends, it neither panics nor grows beyond [`limits`].
 //!
-//! Spoken is LiveKit's protocol 17 on `/rtc/v1` (the client offers, one peer connection), with VP8 and Opus. Resuming a
+//! Spoken is LiveKit's protocol 17 on `/rtc/v1` (the client offers, one peer connection). Resuming a
 //! session is answered with a full reconnect.
 //!
 //! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`
 //! (wishes), `forward.rs` (what becomes of them), `negotiate/` (offers, answers, slots), `data/` (what is sent by
 //! data channels), `life.rs` and `docs/participant-life.md` for the states.
 
+mod announce;
 pub mod api;
+mod choose;
+mod client;
 mod context;
 mod data;
 mod dynacast;
@@ -43,6 +46,8 @@ mod track;
 mod transport;
 
 pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use client::complete_client_info;
 pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
+pub use negotiate::codec::{CODECS, codec_named};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
 pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, sign_webhook, verify};

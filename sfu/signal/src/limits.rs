@@ -37,7 +37,8 @@ pub const REVOCATIONS_MAX: usize = 20_000;
 /// Tracks of one participant that are announced but have no media section yet. Beyond: `LIMIT_EXCEEDED`.
 pub const PENDING_TRACKS_MAX: usize = 20;
 
-/// Requests that wait for an earlier track with the same cid. Beyond: `LIMIT_EXCEEDED`.
+/// Requests that wait for an earlier track with the same cid. Beyond: `LIMIT_EXCEEDED`. Over all cids there may be
+/// [`PENDING_TRACKS_MAX`].
 pub const QUEUED_TRACKS_MAX: usize = 3;
 
 /// Tracks that one participant publishes at a time. Beyond: `LIMIT_EXCEEDED`.
@@ -119,3 +120,7 @@ pub const TESTED_SPEECH_S_MAX: u64 = 600;
 
 /// How long after a tester's wish its next resume is cut off (`simulate`), as LiveKit's server has it.
 pub const TESTED_RESUME_WAIT: Duration = Duration::from_secs(5);
+
+/// How long changes of a subscriber's track settings are gathered, because clients send one for every pixel while a tile
+/// is resized. Only showing what was hidden does not wait.
+pub const SETTING_DELAY: Duration = Duration::from_millis(100);

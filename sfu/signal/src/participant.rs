@@ -1,11 +1,14 @@
 //! One participant: who it is, what it may do, what it publishes and receives. See `docs/participant-life.md`.
 
+use crate::client::Abilities;
 use crate::context::Context;
 use crate::data::ParticipantData;
 use crate::join::{Admission, JoinAttempt};
 use crate::life::Stage;
 use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::negotiate::Negotiation;
+use crate::negotiate::extension::Extension;
+use crate::negotiate::offer::{Section, SectionKind};
 use crate::quality::Quality;
 use crate::signalling::SessionId;
 use crate::simulate::Tested;
@@ -41,6 +44,8 @@ pub(crate) struct Participant {
     pub protocol: i32,
     client_protocol: i32,
     capabilities: Vec<i32>,
+    /// Codecs that its client can be trusted with.
+    pub abilities: Abilities,
     pub auto_subscribe: bool,
     pub adaptive_stream: bool,
     /// Its client can show that a stream has paused (`subscriber_allow_pause`).
@@ -101,6 +106,7 @@ impl Participant {
             joined_unix_ms: cx.unix_ms(),
             awaits_picture_since: Some(cx.now),
             version: 0,
+            abilities: Abilities::new(&cx.config.codecs, &client),
             protocol: client.protocol,
             client_protocol: client.client_protocol,
             // A number without a name has no JSON form, and everybody is told about this one.
@@ -241,12 +247,19 @@ impl Participant {
             .collect()
     }
 
-    /// Header extensions of what we send it; video alone carries the send time.
-    pub fn send_extensions(&self, is_video: bool) -> ExtensionIds {
+    /// Header extensions of what we send it on a section; video alone carries the send time. The dependency descriptor
+    /// only where the section itself has it: browsers offer it for sending rather than for receiving.
+    pub fn send_extensions(&self, section: &Section) -> ExtensionIds {
         let all = self.negotiation.extensions;
+        let is_video = section.kind == SectionKind::Video;
+        let has_descriptor = section
+            .extensions
+            .iter()
+            .any(|extmap| extmap.extension == Extension::DependencyDescriptor);
         ExtensionIds {
             mid: all.mid,
             abs_send_time: all.abs_send_time.filter(|_| is_video),
+            dependency_descriptor: all.dependency_descriptor.filter(|_| is_video && has_descriptor),
             ..ExtensionIds::default()
         }
     }

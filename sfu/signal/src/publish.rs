@@ -1,148 +1,58 @@
 //! Publishing: an announcement (`add_track`) and a media section become a track, in either order.
 
 use crate::api::SfuEvent;
+use crate::client::Abilities;
 use crate::context::Context;
-use crate::dynacast::Dynacast;
-use crate::limits::{ANNOUNCEMENT_BYTES_MAX, PENDING_TRACKS_MAX, PUBLISHED_TRACKS_MAX, QUEUED_TRACKS_MAX};
+use crate::dynacast::TrackDynacast;
+use crate::negotiate::Incoming;
+use crate::negotiate::codec::{codec_named, to_publish};
 use crate::negotiate::offer::{Section, SectionKind};
-use crate::participant::Participant;
 use crate::room::Room;
 use crate::signalling::SessionId;
 use crate::timers::Timer;
-use crate::track::{self, PendingTrack, Track};
-use hanse_sfu_core::command::MediaCommand;
-use hanse_sfu_core::ids::TrackId;
+use crate::track::{self, PendingTrack, Source, Track};
+use hanse_sfu_core::command::{Codec, Layering, MediaCommand};
+use hanse_sfu_core::ids::{Mid, TrackId};
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, MuteTrackRequest, TrackInfo, TrackPublishedResponse, TrackType,
-    TrackUnpublishedResponse, UpdateLocalAudioTrack, UpdateLocalVideoTrack, encryption,
+    MuteTrackRequest, TrackInfo, TrackType, TrackUnpublishedResponse, UpdateLocalAudioTrack,
+    UpdateLocalVideoTrack, encryption,
 };
-use prost::Message as _;
 use std::collections::BTreeSet;
 
 /// Features that an audio track may list; there are far fewer.
 const AUDIO_FEATURES_MAX: usize = 16;
 
 impl Room {
-    /// `add_track`: a client is about to publish.
-    pub fn handle_add_track(&mut self, cx: &mut Context, session: SessionId, request: AddTrackRequest) {
-        let Some(participant) = self.participants.get(&session) else {
-            return;
-        };
-        if let Err((reason, text)) = self.check_announcement(participant, &request) {
-            return self.respond(cx, session, 0, reason, text, Request::AddTrack(request));
-        }
-        if self.is_cid_taken(participant, &request.cid) {
-            if participant.queued.len() >= QUEUED_TRACKS_MAX {
-                let text = "too many tracks wait for one with the same cid";
-                return self.respond(
-                    cx,
-                    session,
-                    0,
-                    Reason::LimitExceeded,
-                    text,
-                    Request::AddTrack(request),
-                );
-            }
-            if let Some(participant) = self.participants.get_mut(&session) {
-                participant.queued.push(request.clone());
-            }
-            let text = "a track with the same cid is published already";
-            return self.respond(cx, session, 0, Reason::Queued, text, Request::AddTrack(request));
-        }
-        self.announce(cx, session, request);
-    }
-
-    fn check_announcement(
-        &self,
-        participant: &Participant,
-        request: &AddTrackRequest,
-    ) -> Result<(), (Reason, &'static str)> {
-        if request.encoded_len() > ANNOUNCEMENT_BYTES_MAX {
-            return Err((Reason::LimitExceeded, "the announcement is too long"));
-        }
-        if !request.sid.is_empty() {
-            let is_own =
-                |track: &Track| track.info.sid == request.sid && track.publisher == participant.session;
-            return Err(if self.tracks.values().any(is_own) {
-                (Reason::UnsupportedType, "a track has one codec here")
-            } else {
-                (Reason::NotFound, "the track does not exist")
-            });
-        }
-        if !matches!(
-            TrackType::try_from(request.r#type),
-            Ok(TrackType::Audio | TrackType::Video)
-        ) {
-            return Err((Reason::UnsupportedType, "a track is audio or video"));
-        }
-        // Everybody is told what it is, and a number without a name has no JSON form.
-        if encryption::Type::try_from(request.encryption).is_err() {
-            return Err((Reason::UnsupportedType, "the encryption is not known"));
-        }
-        if !participant.may_publish(request.source()) {
-            return Err((
-                Reason::NotAllowed,
-                "does not have permission to publish this source",
-            ));
-        }
-        if participant.pending.len() >= PENDING_TRACKS_MAX {
-            return Err((
-                Reason::LimitExceeded,
-                "too many tracks are announced and not published",
-            ));
-        }
-        if participant.pending.len() + self.tracks_of(participant.session).len() >= PUBLISHED_TRACKS_MAX {
-            return Err((Reason::LimitExceeded, "too many tracks are published"));
-        }
-        Ok(())
-    }
-
-    fn is_cid_taken(&self, participant: &Participant, cid: &str) -> bool {
-        participant.pending.iter().any(|pending| pending.cid == cid)
-            || self
-                .tracks
-                .values()
-                .any(|track| track.publisher == participant.session && track.cid == cid)
-    }
-
-    fn announce(&mut self, cx: &mut Context, session: SessionId, request: AddTrackRequest) {
-        let info = track::track_info(&request, request.r#type(), &mut cx.names);
-        let Some(participant) = self.participants.get_mut(&session) else {
-            return;
-        };
-        participant.pending.push(PendingTrack {
-            cid: request.cid.clone(),
-            info: info.clone(),
-        });
-        self.send(
-            cx,
-            session,
-            Message::TrackPublished(TrackPublishedResponse {
-                cid: request.cid,
-                track: Some(info),
-            }),
-        );
-        // Its section may have come first.
-        self.match_tracks(cx, session);
-        self.send_receive_plan(cx, session, false);
-    }
-
     /// Brings announcements and media sections together. Browsers put the client's own id of a track into its section;
     /// where none fits (Firefox, reused transceivers), the first announcement of the kind is meant.
     pub fn match_tracks(&mut self, cx: &mut Context, session: SessionId) {
         let mut live = Vec::new();
+        let mut grown = Vec::new();
         for is_exact in [true, false] {
-            while let Some((place, section)) = self.find_match(session, is_exact) {
-                live.extend(self.go_live(cx, session, place, &section));
+            while let Some((found, section)) = self.find_match(session, is_exact) {
+                match found {
+                    Match::Pending(place) => match self.go_live(cx, session, place, &section) {
+                        Some(track) => live.push(track),
+                        None => break,
+                    },
+                    Match::Backup(track, codec) => match self.add_source(cx, session, track, codec, &section)
+                    {
+                        Some(()) => grown.push(track),
+                        None => break,
+                    },
+                }
             }
         }
-        if live.is_empty() {
+        if live.is_empty() && grown.is_empty() {
             return;
         }
         self.broadcast_change(cx, session);
         self.room_changed(cx);
+        for track in grown {
+            self.rebind_awaiting(cx, track);
+        }
         let Some(publisher) = self.participants.get(&session) else {
             return;
         };
@@ -157,21 +67,48 @@ impl Room {
         }
     }
 
-    /// The place of an announcement, and the section that it belongs to.
-    fn find_match(&self, session: SessionId, is_exact: bool) -> Option<(usize, Section)> {
+    /// What a section that the client sends on belongs to, and the section.
+    fn find_match(&self, session: SessionId, is_exact: bool) -> Option<(Match, Section)> {
         let participant = self.participants.get(&session)?;
         let negotiation = &participant.negotiation;
+        let publish = &participant.abilities.publish;
         let open = negotiation.sections.iter().filter(|section| {
-            section.sends && section.codec.is_some() && !negotiation.publishing.contains_key(&section.mid)
+            section.sends
+                && section
+                    .formats
+                    .iter()
+                    .any(|format| publish.contains(&format.codec))
+                && !negotiation.publishing.contains_key(&section.mid)
         });
+        // Hardly ever there.
+        let growing: Vec<&Track> = self
+            .tracks
+            .values()
+            .filter(|track| track.publisher == session && track.offered_codecs().next().is_some())
+            .collect();
         for section in open {
+            let is_kind = |info: &TrackInfo| {
+                (info.r#type() == TrackType::Video) == (section.kind == SectionKind::Video)
+            };
             let place = participant.pending.iter().position(|pending| {
-                let is_kind =
-                    (pending.info.r#type() == TrackType::Video) == (section.kind == SectionKind::Video);
-                is_kind && (!is_exact || is_meant(pending, section))
+                is_kind(&pending.info) && (!is_exact || is_meant(&pending.cid, &pending.info, section))
             });
             if let Some(place) = place {
-                return Some((place, section.clone()));
+                return Some((Match::Pending(place), section.clone()));
+            }
+            // A codec that was announced for a track, and that the section can carry.
+            for track in growing.iter().filter(|track| is_kind(&track.info)) {
+                let announced = track.info.codecs.iter().filter(|codec| {
+                    codec.mid.is_empty()
+                        && !codec.cid.is_empty()
+                        && (!is_exact || is_named(&codec.cid, section))
+                });
+                let codec = announced
+                    .filter_map(|codec| codec_named(&codec.mime_type))
+                    .find(|codec| publish.contains(codec) && section.has_codec(*codec));
+                if let Some(codec) = codec {
+                    return Some((Match::Backup(track.id, codec), section.clone()));
+                }
             }
         }
         None
@@ -185,13 +122,26 @@ impl Room {
         section: &Section,
     ) -> Option<TrackId> {
         let participant = self.participants.get_mut(&session)?;
+        let wanted = wanted_codec(
+            &participant.pending.get(place)?.info,
+            &participant.abilities,
+            section,
+        )?;
         let PendingTrack { cid, mut info } = participant.pending.remove(place);
-        let sdp_cid = section.msid.as_ref().map(|msid| msid.track.as_str());
-        track::set_negotiated(&mut info, &section.mid, sdp_cid);
+        let negotiation = &mut participant.negotiation;
+        // A section that came before its announcement is answered already.
+        let codec = *negotiation.answered.entry(section.mid).or_insert(wanted);
+        let format = to_publish(&section.formats, codec)?;
+        track::set_negotiated(&mut info, section, codec, true);
         let id = cx.names.track();
-        participant.negotiation.publishing.insert(section.mid, id);
+        let source = Source::new(id, &info, section, format);
+        let incoming = Incoming {
+            track: id,
+            source: id,
+            layering: source.layering,
+        };
+        negotiation.publishing.insert(section.mid, incoming);
         participant.is_publisher = true;
-        let is_video = section.kind == SectionKind::Video;
         cx.track_rooms.insert(id, self.key);
         cx.event(SfuEvent::TrackPublished {
             room: self.name.clone(),
@@ -201,21 +151,68 @@ impl Room {
             track: Box::new(info.clone()),
         });
         self.track_sids.insert(info.sid.clone(), id);
-        let track = Track {
+        let mut track = Track {
             id,
             publisher: session,
             cid,
-            mid: section.mid,
             info,
-            layers: section.layers().len() as u8,
+            sources: vec![source],
             subscribers: BTreeSet::new(),
             subscribed_told: false,
-            dynacast: is_video.then(|| Dynacast::new(cx.now)),
+            dynacast: TrackDynacast::default(),
             level: 0.0,
         };
+        if track.is_video() {
+            track.dynacast.add(cx.now, codec, true);
+            for codec in track.offered_codecs().collect::<Vec<_>>() {
+                track.dynacast.add(cx.now, codec, false);
+            }
+        }
         self.tracks.insert(id, track);
         self.update_dynacast(cx, id);
         Some(id)
+    }
+
+    /// Another codec of a track comes in from now on.
+    fn add_source(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        track: TrackId,
+        codec: Codec,
+        section: &Section,
+    ) -> Option<()> {
+        let negotiation = &mut self.participants.get_mut(&session)?.negotiation;
+        let track = self.tracks.get_mut(&track)?;
+        let codec = *negotiation
+            .answered
+            .entry(section.mid)
+            .and_modify(|answered| {
+                if track
+                    .sources
+                    .iter()
+                    .any(|source| source.format.codec == *answered)
+                {
+                    *answered = codec;
+                }
+            })
+            .or_insert(codec);
+        let format = to_publish(&section.formats, codec)?;
+        track::set_negotiated(&mut track.info, section, codec, false);
+        let id = cx.names.track();
+        let source = Source::new(id, &track.info, section, format);
+        let incoming = Incoming {
+            track: track.id,
+            source: id,
+            layering: source.layering,
+        };
+        negotiation.publishing.insert(section.mid, incoming);
+        cx.track_rooms.insert(id, self.key);
+        track.sources.push(source);
+        if track.is_video() {
+            track.dynacast.add(cx.now, codec, false);
+        }
+        Some(())
     }
 
     /// Somebody may want a track: because it takes all, or because it has asked for this one already.
@@ -237,24 +234,83 @@ impl Room {
             return;
         };
         let negotiation = &participant.negotiation;
-        let mut stopped = Vec::new();
-        let mut layered = Vec::new();
-        for (mid, track) in &negotiation.publishing {
-            match negotiation
+        let goes_on = |mid: &Mid, codec: Codec| {
+            negotiation
                 .section(mid)
-                .filter(|section| section.sends && section.codec.is_some())
-            {
-                Some(section) => layered.push((*track, section.layers().len() as u8)),
-                None => stopped.push(*track),
+                .filter(|section| section.sends && section.has_codec(codec))
+        };
+        let mut stopped = Vec::new();
+        let mut reduced = Vec::new();
+        let mut layered = Vec::new();
+        for (mid, incoming) in &negotiation.publishing {
+            let codec = negotiation.answered.get(mid);
+            match codec.and_then(|codec| goes_on(mid, *codec)) {
+                Some(section) => layered.push((*incoming, section.layers().len() as u8)),
+                None if incoming.source == incoming.track => stopped.push(incoming.track),
+                None => reduced.push(*incoming),
             }
         }
-        for (id, layers) in layered {
-            if let Some(track) = self.tracks.get_mut(&id).filter(|track| track.layers != layers) {
-                track.layers = layers;
-                self.update_wants(cx, id);
+        let over: Vec<Mid> = negotiation
+            .answered
+            .iter()
+            .filter(|(mid, codec)| goes_on(mid, **codec).is_none())
+            .map(|(mid, _)| *mid)
+            .collect();
+        for (incoming, layers) in layered {
+            if incoming.layering == Layering::InStream {
+                continue;
+            }
+            let track = self.tracks.get_mut(&incoming.track);
+            let source = track.and_then(|track| {
+                let mut sources = track.sources.iter_mut();
+                sources.find(|source| source.id == incoming.source)
+            });
+            if let Some(source) = source.filter(|source| source.layers != layers) {
+                source.layers = layers;
+                self.update_wants(cx, incoming.track);
             }
         }
         self.end_tracks(cx, session, stopped);
+        for incoming in reduced {
+            self.end_source(cx, session, incoming);
+        }
+        if let Some(participant) = self.participants.get_mut(&session) {
+            for mid in over {
+                participant.negotiation.answered.remove(&mid);
+            }
+        }
+    }
+
+    /// A backup codec does not come in any more; whoever got it gets another one, or waits for it.
+    fn end_source(&mut self, cx: &mut Context, session: SessionId, incoming: Incoming) {
+        let Some(track) = self.tracks.get_mut(&incoming.track) else {
+            return;
+        };
+        let Some(place) = track
+            .sources
+            .iter()
+            .position(|source| source.id == incoming.source)
+        else {
+            return;
+        };
+        let source = track.sources.remove(place);
+        track::set_stopped(&mut track.info, &source.mid);
+        let subscribers = track.subscribers.clone();
+        cx.track_rooms.remove(&source.id);
+        if let Some(participant) = self.participants.get_mut(&session) {
+            participant.negotiation.publishing.remove(&source.mid);
+        }
+        self.broadcast_change(cx, session);
+        for other in subscribers {
+            let bound = self
+                .participants
+                .get(&other)
+                .and_then(|participant| participant.subscriptions.get(&incoming.track)?.bound.as_ref());
+            if bound.is_some_and(|bound| bound.source == source.id) {
+                self.unbind(cx, other, incoming.track);
+                self.require_sections(cx, other);
+            }
+        }
     }
 
     /// Ends tracks of one publisher for everybody and tells so.
@@ -278,17 +334,19 @@ impl Room {
         let Some(track) = self.tracks.get(&id) else {
             return BTreeSet::new();
         };
-        let (publisher, mid, sid) = (track.publisher, track.mid, track.info.sid.clone());
+        let (publisher, sid) = (track.publisher, track.info.sid.clone());
         let affected = track.subscribers.clone();
         for session in self.others(publisher) {
             self.unsubscribe(cx, session, id);
         }
         let ended = self.tracks.remove(&id);
         self.track_sids.remove(&sid);
-        cx.track_rooms.remove(&id);
         cx.timers.cancel(Timer::Dynacast(self.key, id));
         if let (Some(track), Some(participant)) = (ended, self.participants.get_mut(&publisher)) {
-            participant.negotiation.publishing.remove(&mid);
+            for source in &track.sources {
+                cx.track_rooms.remove(&source.id);
+                participant.negotiation.publishing.remove(&source.mid);
+            }
             cx.event(SfuEvent::TrackUnpublished {
                 room: self.name.clone(),
                 room_sid: self.sid.clone(),
@@ -298,24 +356,6 @@ impl Room {
             });
         }
         affected
-    }
-
-    /// Announcements that waited for a cid which is free now.
-    fn publish_queued(&mut self, cx: &mut Context, session: SessionId) {
-        loop {
-            let Some(participant) = self.participants.get(&session) else {
-                return;
-            };
-            let free = participant
-                .queued
-                .iter()
-                .position(|request| !self.is_cid_taken(participant, &request.cid));
-            let (Some(place), Some(participant)) = (free, self.participants.get_mut(&session)) else {
-                return;
-            };
-            let request = participant.queued.remove(place);
-            self.handle_add_track(cx, session, request);
-        }
     }
 
     /// What a participant may not publish any more ends, with a word to it.
@@ -347,6 +387,8 @@ impl Room {
             }
         }
         self.end_tracks(cx, session, forbidden);
+        // What was only announced may have held up others, too.
+        self.publish_queued(cx, session);
         self.send_receive_plan(cx, session, false);
         for track_sid in told {
             self.send(
@@ -399,9 +441,11 @@ impl Room {
         }
         if muted {
             self.silence(cx, id);
-        } else if let Some(dynacast) = track.dynacast.as_mut() {
-            dynacast.refresh(cx.now);
-            cx.media(MediaCommand::RequestKeyFrame { track: id });
+        } else if track.is_video() {
+            track.dynacast.refresh(cx.now);
+            for source in &track.sources {
+                cx.media(MediaCommand::RequestKeyFrame { track: source.id });
+            }
         }
         self.broadcast_change(cx, session);
         self.update_dynacast(cx, id);
@@ -474,8 +518,41 @@ impl Room {
     }
 }
 
-fn is_meant(pending: &PendingTrack, section: &Section) -> bool {
+/// What a section was found to belong to.
+enum Match {
+    /// The announcement at this place.
+    Pending(usize),
+    /// Another codec of a track.
+    Backup(TrackId, Codec),
+}
+
+fn is_named(cid: &str, section: &Section) -> bool {
     let Some(msid) = &section.msid else { return false };
-    let names = |cid: &str| !cid.is_empty() && (cid == msid.track || cid == msid.stream);
-    names(&pending.cid) || pending.info.codecs.iter().any(|codec| names(&codec.cid))
+    !cid.is_empty() && (cid == msid.track || cid == msid.stream)
+}
+
+fn is_meant(cid: &str, info: &TrackInfo, section: &Section) -> bool {
+    is_named(cid, section) || info.codecs.iter().any(|codec| is_named(&codec.cid, section))
+}
+
+/// The codec in which a track is to come in on a section: the announced one if the section has it, else the client's own
+/// preference. Sound without an announced codec comes with redundancy (RED), unless that is not wanted, or the frames are
+/// sealed: then it could not be taken off for receivers that do not know it.
+fn wanted_codec(info: &TrackInfo, abilities: &Abilities, section: &Section) -> Option<Codec> {
+    let is_possible = |codec: &Codec| abilities.publish.contains(codec) && section.has_codec(*codec);
+    let announced = info
+        .codecs
+        .first()
+        .and_then(|codec| codec_named(&codec.mime_type));
+    let may_be_red = announced.is_none()
+        && !info.disable_red
+        && info.encryption() == encryption::Type::None
+        && info.r#type() == TrackType::Audio;
+    announced
+        .or(may_be_red.then_some(Codec::Red))
+        .filter(is_possible)
+        .or_else(|| {
+            let own = section.formats.iter().map(|format| format.codec);
+            own.filter(|codec| *codec != Codec::Red).find(is_possible)
+        })
 }

@@ -1,6 +1,7 @@
 //! One room: who is in, what is published, and who is told what.
 
 use crate::api::{ParticipantChange, RoomSettings, SfuEvent, SfuRefusal};
+use crate::client::Abilities;
 use crate::context::Context;
 use crate::data::RoomData;
 use crate::join::{Admission, JoinAttempt};
@@ -18,7 +19,8 @@ use hanse_sfu_core::ids::TrackId;
 use livekit_protocol::server_info::Edition;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    Codec, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo, TrackSource,
+    ClientInfo, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo,
+    TrackSource,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -55,6 +57,8 @@ pub(crate) struct Room {
     pub track_sids: HashMap<String, TrackId>,
     pub told_speakers: ToldSpeakers,
     pub data: RoomData,
+    /// What may be published by clients that do everything well.
+    enabled_codecs: Vec<livekit_protocol::Codec>,
     /// Somebody has been in.
     had_people: bool,
 }
@@ -77,6 +81,7 @@ impl Room {
             track_sids: HashMap::new(),
             told_speakers: ToldSpeakers::new(),
             data: RoomData::default(),
+            enabled_codecs: Abilities::new(&cx.config.codecs, &ClientInfo::default()).publish_codecs(),
             had_people: false,
         };
         room.take_settings(settings);
@@ -133,7 +138,7 @@ impl Room {
             max_participants: self.max_participants,
             creation_time: created / 1000,
             creation_time_ms: created,
-            enabled_codecs: enabled_codecs(),
+            enabled_codecs: self.enabled_codecs.clone(),
             metadata: self.metadata.clone(),
             num_participants: visible().count() as u32,
             num_publishers: visible().filter(|participant| participant.is_publisher).count() as u32,
@@ -242,6 +247,11 @@ impl Room {
 
     fn join_response(&self, cx: &Context, session: SessionId) -> JoinResponse {
         let visible = |participant: &&Participant| participant.session != session && !participant.is_hidden();
+        let abilities = self
+            .participants
+            .get(&session)
+            .map(|participant| participant.abilities.clone())
+            .unwrap_or_default();
         JoinResponse {
             room: Some(self.info()),
             participant: self.participant_info(cx, session),
@@ -264,7 +274,8 @@ impl Room {
                 ..ServerInfo::default()
             }),
             sif_trailer: self.trailer.clone(),
-            enabled_publish_codecs: enabled_codecs(),
+            enabled_publish_codecs: abilities.publish_codecs(),
+            client_configuration: abilities.configuration(),
             // One peer connection, on which the client offers.
             subscriber_primary: false,
             fast_publish: true,
@@ -384,6 +395,7 @@ impl Room {
             Timer::Token,
             Timer::UnknownTracks,
             Timer::Requirement,
+            Timer::Settings,
         ] {
             cx.timers.cancel(timer(self.key, session));
         }
@@ -521,14 +533,4 @@ impl Room {
         self.require_sections(cx, session);
         Ok(())
     }
-}
-
-/// What clients may publish; retransmissions go without saying.
-fn enabled_codecs() -> Vec<Codec> {
-    ["video/VP8", "audio/opus"]
-        .map(|mime| Codec {
-            mime: mime.to_owned(),
-            ..Codec::default()
-        })
-        .to_vec()
 }

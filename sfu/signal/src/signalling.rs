@@ -10,7 +10,7 @@ use crate::room::Room;
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
 use crate::transport;
-use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
+use hanse_sfu_core::command::{Codec, ConnectionEnd, MediaCommand, MediaEvent};
 use livekit_protocol::{SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,6 +38,8 @@ pub struct SignalConfig {
     pub max_participants: u32,
     /// People on the node. Beyond: 503.
     pub participants_max_on_node: u32,
+    /// Codecs that may be used, in any order.
+    pub codecs: Vec<Codec>,
     /// Media addresses, offered as host candidates (UDP) in this order.
     pub candidates: Vec<SocketAddr>,
     /// `sha-256 AA:BB:…` of our DTLS certificate.
@@ -491,6 +493,11 @@ impl Signalling {
             Timer::Requirement(key, session) => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.handle_requirement_timeout(cx, session);
+                }
+            }
+            Timer::Settings(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.apply_settings(cx, session);
                 }
             }
             Timer::Dynacast(key, track) => {

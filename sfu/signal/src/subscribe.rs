@@ -6,14 +6,15 @@
 use crate::context::Context;
 use crate::dynacast::Wanted;
 use crate::limits::{
-    LIST_ENTRIES_MAX, SUBSCRIPTIONS_MAX, TRACK_SID_BYTES_MAX, UNKNOWN_SUBSCRIPTION_WAIT,
+    LIST_ENTRIES_MAX, SETTING_DELAY, SUBSCRIPTIONS_MAX, TRACK_SID_BYTES_MAX, UNKNOWN_SUBSCRIPTION_WAIT,
     UNKNOWN_SUBSCRIPTIONS_MAX,
 };
+use crate::negotiate::codec::Format;
 use crate::room::Room;
 use crate::signalling::SessionId;
 use crate::timers::Timer;
-use crate::track::Track;
-use hanse_sfu_core::command::Want;
+use crate::track::{Source, Track};
+use hanse_sfu_core::command::{Codec, Want};
 use hanse_sfu_core::ids::{DownTrackId, Layer, Mid, TrackId};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
@@ -27,7 +28,11 @@ use std::collections::BTreeMap;
 pub(crate) struct Subscription {
     /// The subscriber's rights and the publisher's audience allow it.
     pub is_permitted: bool,
+    /// It can decode nothing of what comes in of the track; its publisher is asked for this codec.
+    pub awaits: Option<Codec>,
     pub setting: Option<Setting>,
+    /// A newer setting, which takes effect in a moment.
+    pub next_setting: Option<Setting>,
     /// The slot it goes out on.
     pub bound: Option<Bound>,
 }
@@ -39,14 +44,32 @@ pub(crate) struct Setting {
     quality: VideoQuality,
     width: u32,
     height: u32,
+    /// Frames a second; 0: as many as there are.
+    fps: u32,
+}
+
+impl Setting {
+    /// The highest temporal layer that it needs. Nobody says how many frames a second a track has; cameras have 30, and
+    /// the temporal layers of every encoder halve that: 30, 15, 7.5.
+    fn temporal_max(&self) -> u8 {
+        match self.fps {
+            0 | 16.. => u8::MAX,
+            8..=15 => 1,
+            1..=7 => 0,
+        }
+    }
 }
 
 /// A track that goes out.
 pub(crate) struct Bound {
     pub down_track: DownTrackId,
+    /// Which of the track's sources.
+    pub source: TrackId,
     pub mid: Mid,
     pub ssrc: u32,
     pub rtx_ssrc: Option<u32>,
+    /// As the subscriber's section has it.
+    pub format: Format,
     pub want: Want,
 }
 
@@ -85,17 +108,18 @@ impl Subscription {
         }
     }
 
-    pub fn want(&self, track: &Track, is_adaptive: bool) -> Want {
+    /// The same for the media plane.
+    pub fn want(&self, track: &Track, source: &Source, is_adaptive: bool) -> Want {
         let wanted = self.wanted(track, is_adaptive);
         let layer_max = if track.is_video() {
-            track.layer_of(wanted.unwrap_or(VideoQuality::Low))
+            track.layer_of(source, wanted.unwrap_or(VideoQuality::Low))
         } else {
             Layer(0)
         };
         Want {
             enabled: wanted.is_some(),
             layer_max,
-            temporal_max: u8::MAX,
+            temporal_max: self.setting.map_or(u8::MAX, |setting| setting.temporal_max()),
         }
     }
 }
@@ -182,7 +206,7 @@ impl Room {
 
     /// The first packet of a track that can be decoded has gone out to a subscriber.
     pub fn handle_first_forwarded(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
-        if !self.tracks.get(&track).is_some_and(Track::is_video) {
+        if !self.track_from(track).is_some_and(Track::is_video) {
             return;
         }
         let Some(participant) = self.participants.get_mut(&session) else {
@@ -324,7 +348,9 @@ impl Room {
             quality: settings.quality(),
             width: settings.width,
             height: settings.height,
+            fps: settings.fps,
         };
+        let due = cx.now + SETTING_DELAY;
         for sid in settings.track_sids.iter().take(LIST_ENTRIES_MAX) {
             let Some(track) = self.track_sids.get(sid).copied() else {
                 continue;
@@ -333,10 +359,35 @@ impl Room {
                 .participants
                 .get_mut(&session)
                 .and_then(|participant| participant.subscriptions.get_mut(&track));
-            if let Some(subscription) = subscription {
+            let Some(subscription) = subscription else {
+                continue;
+            };
+            let was_hidden = subscription.setting.is_some_and(|before| before.is_disabled);
+            if was_hidden && !setting.is_disabled || subscription.bound.is_none() {
                 subscription.setting = Some(setting);
+                subscription.next_setting = None;
                 self.update_want(cx, session, track);
+            } else {
+                subscription.next_setting = Some(setting);
+                cx.timers.set_if_unset(Timer::Settings(self.key, session), due);
             }
+        }
+    }
+
+    /// Changed track settings take effect.
+    pub fn apply_settings(&mut self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        let mut changed = Vec::new();
+        for (track, subscription) in &mut participant.subscriptions {
+            if let Some(setting) = subscription.next_setting.take() {
+                subscription.setting = Some(setting);
+                changed.push(*track);
+            }
+        }
+        for track in changed {
+            self.update_want(cx, session, track);
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Timer {
     UnknownTracks(RoomKey, SessionId),
     /// A `media_sections_requirement` has been out for too long.
     Requirement(RoomKey, SessionId),
+    /// A participant's changed track settings take effect.
+    Settings(RoomKey, SessionId),
     /// A track's wanted quality may go down, or be told for the first time.
     Dynacast(RoomKey, TrackId),
 }

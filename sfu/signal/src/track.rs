@@ -1,14 +1,18 @@
 //! A published track: what clients are told about it (`TrackInfo`), and how qualities, sizes and layers of it relate.
 
-use crate::dynacast::Dynacast;
+use crate::client::Abilities;
+use crate::dynacast::TrackDynacast;
 use crate::limits::CODECS_PER_TRACK_MAX;
 use crate::names::Names;
+use crate::negotiate::codec::{Format, codec_named, is_scalable, mime};
+use crate::negotiate::offer::Section;
 use crate::signalling::SessionId;
+use hanse_sfu_core::command::{Codec, Layering};
 use hanse_sfu_core::ids::{LAYERS_MAX, Layer, Mid, TrackId};
 use livekit_protocol::video_layer::Mode;
 use livekit_protocol::{
-    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, PacketTrailerFeature, SimulcastCodecInfo,
-    TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality,
+    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, PacketTrailerFeature, SimulcastCodec,
+    SimulcastCodecInfo, TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality, encryption,
 };
 use std::collections::BTreeSet;
 
@@ -30,19 +34,65 @@ pub(crate) struct Track {
     pub publisher: SessionId,
     /// The client's own name for it.
     pub cid: String,
-    /// The section that it comes in on.
-    pub mid: Mid,
     pub info: TrackInfo,
-    /// Layers that its section negotiated, at least 1.
-    pub layers: u8,
+    /// What it comes in as; at least one, the first of which it was published with. The others are backups for receivers
+    /// that cannot decode the first.
+    pub sources: Vec<Source>,
     /// Whoever receives it.
     pub subscribers: BTreeSet<SessionId>,
     /// Its publisher has heard that somebody receives it.
     pub subscribed_told: bool,
-    /// Of video.
-    pub dynacast: Option<Dynacast>,
+    pub dynacast: TrackDynacast,
     /// Loudness of audio, 0 to 1.
     pub level: f32,
+}
+
+/// A codec of a track, on the section that it comes in on.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// The media plane's name for it. The first one of a track has the track's own.
+    pub id: TrackId,
+    pub mid: Mid,
+    /// As its publisher sends it.
+    pub format: Format,
+    /// Layers that can be chosen from, at least 1.
+    pub layers: u8,
+    pub layering: Layering,
+}
+
+impl Source {
+    /// What comes in on a section from now on.
+    pub fn new(id: TrackId, info: &TrackInfo, section: &Section, format: &Format) -> Self {
+        let codec = format.codec;
+        let layering = layering(info, section, codec);
+        let layers = match layering {
+            Layering::PerStream => section.layers().len(),
+            // A client that says nothing about its layers may have as many as there can be.
+            Layering::InStream => match video_layers(info, codec).len() {
+                0 => LAYERS_MAX,
+                announced => announced,
+            },
+        };
+        Source {
+            id,
+            mid: section.mid,
+            format: format.clone(),
+            layers: layers as u8,
+            layering,
+        }
+    }
+}
+
+/// How the layers of a codec come in on a section. What the client says counts, unless the section has several rids:
+/// then there are several streams, which VP9 and AV1 may have, too.
+pub(crate) fn layering(info: &TrackInfo, section: &Section, codec: Codec) -> Layering {
+    let mode = codec_info(info, codec).map(SimulcastCodecInfo::video_layer_mode);
+    match mode {
+        Some(Mode::MultipleSpatialLayersPerStream) if is_scalable(codec) && section.rids.len() <= 1 => {
+            Layering::InStream
+        }
+        _ => Layering::PerStream,
+    }
 }
 
 impl Track {
@@ -50,10 +100,30 @@ impl Track {
         self.info.r#type() == TrackType::Video
     }
 
-    /// The layer that carries a quality: the smallest that is at least as good, else the best there is.
-    pub fn layer_of(&self, quality: VideoQuality) -> Layer {
-        let best = self.layers.saturating_sub(1);
-        let place = match video_layers(&self.info) {
+    /// Frames are sealed by the sender's device: nothing of it can be converted.
+    pub fn is_sealed(&self) -> bool {
+        self.info.encryption() != encryption::Type::None
+    }
+
+    /// One of its sources.
+    pub fn source(&self, id: TrackId) -> Option<&Source> {
+        self.sources.iter().find(|source| source.id == id)
+    }
+
+    /// Codecs that its publisher would send as well if somebody needed them.
+    pub fn offered_codecs(&self) -> impl Iterator<Item = Codec> {
+        let is_missing = |codec: &Codec| self.sources.iter().all(|source| source.format.codec != *codec);
+        self.info
+            .codecs
+            .iter()
+            .filter_map(|codec| codec_named(&codec.mime_type))
+            .filter(is_missing)
+    }
+
+    /// The layer of a source that carries a quality: the smallest that is at least as good, else the best there is.
+    pub fn layer_of(&self, source: &Source, quality: VideoQuality) -> Layer {
+        let best = source.layers.saturating_sub(1);
+        let place = match video_layers(&self.info, source.format.codec) {
             [] => quality as u8,
             layers => layers
                 .iter()
@@ -68,7 +138,7 @@ impl Track {
         // A portrait track may have announced its layers lying down.
         let height = if height == 0 { width } else { height };
         let needed = height as u64 * 9 / 10;
-        let layers = video_layers(&self.info);
+        let layers = self.info.codecs.first().map_or(&[][..], |codec| &codec.layers);
         if layers.iter().any(|layer| layer.height > 0) {
             return layers
                 .iter()
@@ -87,19 +157,31 @@ impl Track {
     }
 }
 
-fn video_layers(info: &TrackInfo) -> &[VideoLayer] {
-    info.codecs.first().map_or(&[], |codec| &codec.layers)
+/// What was announced of a codec; where the announcement names none, the first one is meant.
+fn codec_info(info: &TrackInfo, codec: Codec) -> Option<&SimulcastCodecInfo> {
+    info.codecs
+        .iter()
+        .find(|own| codec_named(&own.mime_type) == Some(codec))
+        .or(info.codecs.first())
 }
 
-/// Turns an announcement into what others will read. The encryption is copied and never changed; a video codec that we
-/// do not forward becomes VP8, which tells the client to publish that instead.
+fn video_layers(info: &TrackInfo, codec: Codec) -> &[VideoLayer] {
+    codec_info(info, codec).map_or(&[], |codec| &codec.layers)
+}
+
+/// Turns an announcement into what others will read. The encryption is copied and never changed. In the place of a codec
+/// that the client may not publish comes the first one that it may, which tells the client to publish that instead.
 #[expect(
     deprecated,
     reason = "older clients read `simulcast`, `layers`, `stereo` and `disable_dtx`"
 )]
-pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut Names) -> TrackInfo {
+pub(crate) fn track_info(
+    request: &AddTrackRequest,
+    kind: TrackType,
+    abilities: &Abilities,
+    names: &mut Names,
+) -> TrackInfo {
     let source = request.source();
-    let is_video = kind == TrackType::Video;
     let mut info = TrackInfo {
         sid: names.track_sid(kind, source),
         r#type: kind.into(),
@@ -121,19 +203,24 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
             .collect(),
         ..TrackInfo::default()
     };
-    let announced = request.simulcast_codecs.first();
-    let mut codec = SimulcastCodecInfo {
-        mime_type: mime(kind).to_owned(),
-        cid: announced.map_or(&request.cid, |codec| &codec.cid).clone(),
-        ..SimulcastCodecInfo::default()
-    };
-    if is_video {
-        codec.layers = announced
-            .filter(|codec| !codec.layers.is_empty())
-            .map_or_else(|| sorted(&request.layers), |codec| sorted(&codec.layers));
-        codec.video_layer_mode = Mode::OneSpatialLayerPerStream.into();
-        info.simulcast = codec.layers.len() > 1;
-        info.layers = codec.layers.clone();
+    for announced in request.simulcast_codecs.iter().take(CODECS_PER_TRACK_MAX) {
+        add_codec(&mut info, request, announced, abilities);
+    }
+    if info.codecs.is_empty() {
+        // Its name is known when its section is.
+        info.codecs.push(SimulcastCodecInfo {
+            cid: request.cid.clone(),
+            layers: sorted(&request.layers),
+            video_layer_mode: Mode::OneSpatialLayerPerStream.into(),
+            ..SimulcastCodecInfo::default()
+        });
+    }
+    if kind == TrackType::Video {
+        if let Some(codec) = info.codecs.first() {
+            info.simulcast =
+                codec.layers.len() > 1 && codec.video_layer_mode() != Mode::MultipleSpatialLayersPerStream;
+            info.layers = codec.layers.clone();
+        }
     } else {
         let mut features: BTreeSet<i32> = request.audio_features.iter().copied().collect();
         if request.stereo {
@@ -147,8 +234,51 @@ pub(crate) fn track_info(request: &AddTrackRequest, kind: TrackType, names: &mut
         }
         set_audio_features(&mut info, features.into_iter().collect());
     }
-    info.codecs = vec![codec];
     info
+}
+
+/// Adds a codec to a description, or gives one that is there already its cid and layers.
+pub(crate) fn add_codec(
+    info: &mut TrackInfo,
+    request: &AddTrackRequest,
+    announced: &SimulcastCodec,
+    abilities: &Abilities,
+) {
+    let is_video = info.r#type() == TrackType::Video;
+    let named = codec_named(&announced.codec).filter(|codec| codec.is_video() == is_video);
+    let Some(codec) = abilities.or_alternative(named, is_video) else {
+        return;
+    };
+    let layers = match announced.layers.as_slice() {
+        [] => &request.layers,
+        own => own,
+    };
+    let mode = match announced.video_layer_mode() {
+        Mode::Unused if is_scalable(codec) => Mode::MultipleSpatialLayersPerStream,
+        Mode::Unused => Mode::OneSpatialLayerPerStream,
+        own => own,
+    };
+    let place = info
+        .codecs
+        .iter()
+        .position(|own| codec_named(&own.mime_type) == Some(codec));
+    if let Some(own) = place.and_then(|place| info.codecs.get_mut(place)) {
+        if own.cid.is_empty() {
+            own.cid.clone_from(&announced.cid);
+        }
+        // A backup comes with layers of its own when it is really published.
+        if own.mid.is_empty() && !request.sid.is_empty() && !layers.is_empty() {
+            own.layers = sorted(layers);
+        }
+    } else if info.codecs.len() < CODECS_PER_TRACK_MAX {
+        info.codecs.push(SimulcastCodecInfo {
+            mime_type: mime(codec).to_owned(),
+            cid: announced.cid.clone(),
+            layers: sorted(layers),
+            video_layer_mode: if is_video { mode } else { Mode::Unused }.into(),
+            ..SimulcastCodecInfo::default()
+        });
+    }
 }
 
 /// Sets the features of an audio track, in the new form and the old one. Unknown ones are dropped.
@@ -160,23 +290,35 @@ pub(crate) fn set_audio_features(info: &mut TrackInfo, mut features: Vec<i32>) {
     info.audio_features = features;
 }
 
-/// What the negotiation adds to a description.
-pub(crate) fn set_negotiated(info: &mut TrackInfo, mid: &str, sdp_cid: Option<&str>) {
-    info.mid = mid.to_owned();
-    info.mime_type = mime(info.r#type()).to_owned();
-    if let Some(codec) = info.codecs.first_mut() {
-        codec.mid = mid.to_owned();
-        if let Some(sdp_cid) = sdp_cid.filter(|sdp_cid| *sdp_cid != codec.cid) {
-            codec.sdp_cid = sdp_cid.to_owned();
-        }
+/// What the negotiation adds to a description: the codec with which the track comes in on a section.
+pub(crate) fn set_negotiated(info: &mut TrackInfo, section: &Section, codec: Codec, is_first: bool) {
+    let name = mime(codec);
+    if is_first {
+        info.mid = section.mid.to_string();
+        name.clone_into(&mut info.mime_type);
+    }
+    let place = info
+        .codecs
+        .iter()
+        .position(|own| codec_named(&own.mime_type) == Some(codec))
+        .unwrap_or(0);
+    let Some(own) = info.codecs.get_mut(place) else {
+        return;
+    };
+    name.clone_into(&mut own.mime_type);
+    own.mid = section.mid.to_string();
+    let sdp_cid = section.msid.as_ref().map(|msid| msid.track.as_str());
+    if let Some(sdp_cid) = sdp_cid.filter(|sdp_cid| *sdp_cid != own.cid) {
+        own.sdp_cid = sdp_cid.to_owned();
     }
 }
 
-fn mime(kind: TrackType) -> &'static str {
-    if kind == TrackType::Video {
-        "video/VP8"
-    } else {
-        "audio/opus"
+/// A codec of a track does not come in any more; its publisher may send it again.
+pub(crate) fn set_stopped(info: &mut TrackInfo, mid: &str) {
+    for own in info.codecs.iter_mut().filter(|own| own.mid == mid) {
+        own.mid.clear();
+        own.cid.clear();
+        own.sdp_cid.clear();
     }
 }
 

@@ -12,6 +12,7 @@ mod common;
 use common::{Browser, Town, add_track, claims, info_of, tracks_of};
 use hanse_sfu_core::command::{MediaCommand, MediaEvent, TransportQuality};
 use hanse_sfu_core::ids::Layer;
+use hanse_sfu_signal::limits::SETTING_DELAY;
 use hanse_sfu_signal::{SessionId, SfuEvent};
 use livekit_protocol::participant_info::State;
 use livekit_protocol::request_response::Reason;
@@ -50,7 +51,11 @@ fn the_join_message_says_who_is_here_and_what_may_be_published() {
         .iter()
         .map(|codec| codec.mime.as_str())
         .collect();
-    assert_eq!(mimes, ["video/VP8", "audio/opus"]);
+    assert_eq!(
+        (mimes.first(), mimes.get(1), mimes.get(5)),
+        (Some(&"video/VP8"), Some(&"video/H264"), Some(&"audio/opus")),
+        "what everybody can decode first, and sound after pictures"
+    );
     let alices = last!(town, "alice", Join).unwrap();
     assert!(alices.other_participants.is_empty());
     assert_eq!(alices.sif_trailer, join.sif_trailer);
@@ -347,6 +352,7 @@ fn a_setting_chooses_the_smallest_layer_that_covers_it() {
         (1920, 1080, 2),
     ] {
         town.ask("bob", Ask::TrackSetting(setting(width, height)));
+        town.pass(SETTING_DELAY);
         assert_eq!(
             town.media.want(bob, track).unwrap().layer_max,
             Layer(layer),
@@ -358,6 +364,7 @@ fn a_setting_chooses_the_smallest_layer_that_covers_it() {
         ..setting(0, 0)
     };
     town.ask("bob", Ask::TrackSetting(low));
+    town.pass(SETTING_DELAY);
     assert_eq!(town.media.want(bob, track).unwrap().layer_max, Layer(0));
     town.ask(
         "bob",
@@ -366,6 +373,7 @@ fn a_setting_chooses_the_smallest_layer_that_covers_it() {
             ..setting(0, 0)
         }),
     );
+    town.pass(SETTING_DELAY);
     assert!(!town.media.want(bob, track).unwrap().enabled);
 }
 
@@ -409,7 +417,7 @@ fn dynacast_tells_the_publisher_what_is_watched() {
     };
     town.ask("bob", Ask::TrackSetting(low));
     assert_eq!(enabled(&town), [true, true, true], "lowering waits");
-    town.pass(Duration::from_secs(5));
+    town.pass(SETTING_DELAY + Duration::from_secs(5));
     assert_eq!(enabled(&town), [true, false, false]);
     town.leave("bob");
     town.pass(Duration::from_secs(5));

@@ -11,6 +11,7 @@ mod common;
 
 use common::{Browser, START_UNIX_S, Town, add_track, attempt, claims, info_of, keys, tracks_of};
 use hanse_sfu_core::command::{MediaCommand, MediaEvent};
+use hanse_sfu_signal::limits::SETTING_DELAY;
 use hanse_sfu_signal::{Claims, JoinRefusal, SfuCommand, SfuRefusal, SfuReply, verify};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
@@ -331,6 +332,7 @@ fn what_was_hidden_when_it_ended_is_shown_again_only_to_adaptive_clients() {
     };
     for name in ["bob", "carol"] {
         town.ask(name, Ask::TrackSetting(hide.clone()));
+        town.pass(SETTING_DELAY);
     }
     for all_participants in [false, true] {
         let audience = SubscriptionPermission {

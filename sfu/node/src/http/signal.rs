@@ -8,8 +8,10 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
 use hanse_runtime::Redacted;
-use hanse_sfu_signal::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
-use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+use hanse_sfu_signal::{
+    JoinAttempt, JoinRefusal, PeerConnections, complete_client_info, decode_join_request,
+};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use serde::Deserialize;
@@ -137,11 +139,18 @@ async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {
     let parameters = parameters(parts).await?;
     let claims = access::claims(api, &parts.headers, parameters.access_token.as_deref())
         .map_err(|sentence| Refusal(StatusCode::UNAUTHORIZED, sentence))?;
-    let request = parameters
+    let mut request = parameters
         .join_request
         .as_deref()
         .map(decode_join_request)
         .transpose()?;
+    let user_agent = parts
+        .headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    if let (Some(request), Some(user_agent)) = (&mut request, user_agent) {
+        complete_client_info(request.client_info.get_or_insert_default(), user_agent);
+    }
     Ok(JoinAttempt {
         claims,
         peer_connections: PeerConnections::One,

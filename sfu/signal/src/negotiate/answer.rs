@@ -1,10 +1,12 @@
 //! Writing an answer (RFC 9429, section 5.3): one section per offered section, in the offer's order, with the offer's
 //! numbers. We are ICE-lite, always the DTLS server, and gather nothing: our candidates are known from the start.
 
+use super::codec::{Format, encoding, to_publish};
 use super::extension::Extension;
-use super::offer::{Offer, Section, SectionCodec, SectionKind};
+use super::offer::{Offer, Section, SectionKind};
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{Codec, IceCredentials};
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -36,8 +38,8 @@ pub(crate) struct OpusParameters {
 /// What we do with a section.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SectionAnswer {
-    /// We take what the client sends on it.
-    pub receives: bool,
+    /// We take what the client sends on it, in this codec.
+    pub receives: Option<Codec>,
     /// We send this on it.
     pub sends: Option<OutgoingTrack>,
 }
@@ -49,7 +51,14 @@ pub(crate) struct OutgoingTrack {
     pub track_sid: String,
     pub ssrc: u32,
     pub rtx_ssrc: Option<u32>,
+    /// The payload type it goes out with.
+    pub payload_type: u8,
 }
+
+/// Parameters of every payload type. In a BUNDLE one payload type may have only one set of them (libwebrtc reports a
+/// collision otherwise), but clients offer different ones: livekit-client adds a bitrate to start with where it
+/// publishes. What it says there counts.
+type Parameters<'a> = HashMap<(u8, Codec), &'a str>;
 
 /// The `candidate` attributes of our addresses, without `a=`.
 pub(crate) fn candidate_lines(candidates: &[SocketAddr]) -> Vec<String> {
@@ -82,21 +91,34 @@ impl Answer<'_> {
             bundle.push_str(&section.mid);
         }
         lines.push(format_args!("a=group:{bundle}"));
+        // Dependency descriptors of key frames are longer than the one-byte form of header extensions can carry. A sender
+        // may use the two-byte form for some packets only if both sides have said so (RFC 8285, section 4.1.2).
+        if self.offer.allows_mixed_extensions {
+            lines.push(format_args!("a=extmap-allow-mixed"));
+        }
         lines.push(format_args!("a=ice-lite"));
         lines.push(format_args!("a=msid-semantic: WMS *"));
         let tagged = self.offer.sections.iter().position(|section| !section.is_refused);
+        // Clients that seal frames learn from the first video section of an answer which payload type is which codec
+        // (livekit-client, `RTPVideoPayloadTypes`), so that one has all of them.
+        let legend = self
+            .offer
+            .sections
+            .iter()
+            .position(|section| section.kind == SectionKind::Video && !section.is_refused);
+        let parameters = self.parameters();
         let unused = SectionAnswer::default();
         for (place, section) in self.offer.sections.iter().enumerate() {
             if section.is_refused {
                 write_refused(&mut lines, section);
                 continue;
             }
-            match &section.codec {
-                Some(codec) => {
-                    let answer = self.sections.get(place).unwrap_or(&unused);
-                    self.write_media(&mut lines, section, codec, answer);
-                }
-                None => self.write_data(&mut lines, section),
+            if section.formats.is_empty() {
+                self.write_data(&mut lines, section);
+            } else {
+                let answer = self.sections.get(place).unwrap_or(&unused);
+                let formats = answer.formats(section, legend == Some(place));
+                self.write_media(&mut lines, section, &formats, &parameters, answer);
             }
             if tagged == Some(place) {
                 for candidate in candidate_lines(self.candidates) {
@@ -106,6 +128,20 @@ impl Answer<'_> {
             }
         }
         lines.0
+    }
+
+    fn parameters(&self) -> Parameters<'_> {
+        let mut parameters = Parameters::new();
+        let sections = &self.offer.sections;
+        let sending = sections.iter().filter(|section| section.sends);
+        for section in sending.chain(sections.iter().filter(|section| !section.sends)) {
+            for format in section.formats.iter() {
+                parameters
+                    .entry((format.payload_type, format.codec))
+                    .or_insert(&format.parameters);
+            }
+        }
+        parameters
     }
 
     fn write_transport(&self, lines: &mut Lines, section: &Section) {
@@ -131,21 +167,30 @@ impl Answer<'_> {
         &self,
         lines: &mut Lines,
         section: &Section,
-        codec: &SectionCodec,
+        formats: &[&Format],
+        parameters: &Parameters<'_>,
         answer: &SectionAnswer,
     ) {
-        let payload_type = codec.payload_type;
-        let formats = match codec.rtx_payload_type {
-            Some(rtx) => format!("{payload_type} {rtx}"),
-            None => payload_type.to_string(),
-        };
+        let mut payload_types = String::new();
+        for format in formats {
+            for payload_type in [Some(format.payload_type), format.rtx_payload_type]
+                .into_iter()
+                .flatten()
+            {
+                // Writing to a string cannot fail.
+                let _ = write!(payload_types, " {payload_type}");
+            }
+        }
         lines.push(format_args!(
-            "m={} 9 {} {formats}",
+            "m={} 9 {}{payload_types}",
             section.media, section.protocol
         ));
         lines.push(format_args!("c=IN IP4 0.0.0.0"));
         lines.push(format_args!("a=rtcp:9 IN IP4 0.0.0.0"));
         self.write_transport(lines, section);
+        if section.allows_mixed_extensions {
+            lines.push(format_args!("a=extmap-allow-mixed"));
+        }
         for extmap in section
             .extensions
             .iter()
@@ -161,7 +206,7 @@ impl Answer<'_> {
                 extmap.extension.uri()
             ));
         }
-        let receives = answer.receives && section.sends;
+        let receives = answer.receives.is_some() && section.sends;
         let sends = answer.sends.as_ref().filter(|_| section.receives);
         lines.push(format_args!(
             "a={}",
@@ -177,7 +222,9 @@ impl Answer<'_> {
         }
         lines.push(format_args!("a=rtcp-mux"));
         lines.push(format_args!("a=rtcp-rsize"));
-        self.write_codec(lines, section, codec);
+        for format in formats {
+            self.write_format(lines, section, format, parameters);
+        }
         if receives && !section.rids.is_empty() {
             for rid in &section.rids {
                 lines.push(format_args!("a=rid:{rid} recv"));
@@ -200,33 +247,72 @@ impl Answer<'_> {
         }
     }
 
-    fn write_codec(&self, lines: &mut Lines, section: &Section, codec: &SectionCodec) {
-        let payload_type = codec.payload_type;
-        match codec.codec {
-            Codec::Opus => {
-                lines.push(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
-                lines.push(format_args!("a=fmtp:{payload_type} {}", self.opus));
-            }
-            _ => {
-                lines.push(format_args!("a=rtpmap:{payload_type} VP8/90000"));
-                // What we receive is measured by transport-wide feedback, what we send by the receiver's estimate.
-                let (is_incoming, is_outgoing) = (section.sends, section.receives || !section.sends);
-                let feedback = [
-                    ("transport-cc", codec.feedback.transport_cc && is_incoming),
-                    ("goog-remb", codec.feedback.remb && is_outgoing),
-                    ("ccm fir", codec.feedback.fir),
-                    ("nack", codec.feedback.nack),
-                    ("nack pli", codec.feedback.pli),
-                ];
-                for (name, _) in feedback.into_iter().filter(|(_, is_used)| *is_used) {
-                    lines.push(format_args!("a=rtcp-fb:{payload_type} {name}"));
-                }
-                if let Some(rtx) = codec.rtx_payload_type {
-                    lines.push(format_args!("a=rtpmap:{rtx} rtx/90000"));
-                    lines.push(format_args!("a=fmtp:{rtx} apt={payload_type}"));
-                }
+    fn write_format(
+        &self,
+        lines: &mut Lines,
+        section: &Section,
+        format: &Format,
+        parameters: &Parameters<'_>,
+    ) {
+        let (codec, payload_type) = (format.codec, format.payload_type);
+        lines.push(format_args!("a=rtpmap:{payload_type} {}", encoding(codec)));
+        if codec.is_video() {
+            // What we receive is measured by transport-wide feedback, what we send by the receiver's estimate.
+            let (is_incoming, is_outgoing) = (section.sends, section.receives || !section.sends);
+            let feedback = [
+                ("transport-cc", format.feedback.transport_cc && is_incoming),
+                ("goog-remb", format.feedback.remb && is_outgoing),
+                ("ccm fir", format.feedback.fir),
+                ("nack", format.feedback.nack),
+                ("nack pli", format.feedback.pli),
+            ];
+            for (name, _) in feedback.into_iter().filter(|(_, is_used)| *is_used) {
+                lines.push(format_args!("a=rtcp-fb:{payload_type} {name}"));
             }
         }
+        let parameters = parameters.get(&(payload_type, codec)).copied().unwrap_or("");
+        match codec {
+            Codec::Opus => lines.push(format_args!("a=fmtp:{payload_type} {}", self.opus)),
+            _ if parameters.is_empty() => {}
+            _ => lines.push(format_args!("a=fmtp:{payload_type} {parameters}")),
+        }
+        if let Some(rtx) = format.rtx_payload_type {
+            lines.push(format_args!("a=rtpmap:{rtx} rtx/90000"));
+            lines.push(format_args!("a=fmtp:{rtx} apt={payload_type}"));
+        }
+    }
+}
+
+impl SectionAnswer {
+    /// What the section is answered with: the codec that comes in first, then the one that goes out; both if RED is
+    /// involved, because it has Opus inside. Nothing else, lest a client sends what we do not expect. On a section that
+    /// carries nothing the first format has to stand for it; the `legend` lists the others behind.
+    fn formats<'a>(&self, section: &'a Section, is_legend: bool) -> Vec<&'a Format> {
+        let all: &[Format] = &section.formats;
+        let mut formats: Vec<&Format> = Vec::new();
+        let add = |formats: &mut Vec<&'a Format>, format: Option<&'a Format>| {
+            let inside = format.and_then(|format| format.primary_payload_type);
+            let inside = all.iter().find(|format| Some(format.payload_type) == inside);
+            for format in format.into_iter().chain(inside) {
+                if !formats.iter().any(|own| own.payload_type == format.payload_type) {
+                    formats.push(format);
+                }
+            }
+        };
+        let incoming = self.receives.and_then(|codec| to_publish(all, codec));
+        add(&mut formats, incoming);
+        let outgoing = self.sends.as_ref().map(|track| track.payload_type);
+        add(
+            &mut formats,
+            all.iter().find(|format| Some(format.payload_type) == outgoing),
+        );
+        if formats.is_empty() {
+            add(&mut formats, all.first());
+        }
+        if is_legend {
+            all.iter().for_each(|format| add(&mut formats, Some(format)));
+        }
+        formats
     }
 }
 
@@ -252,16 +338,18 @@ fn is_useful(extension: Extension, kind: SectionKind) -> bool {
     match extension {
         Extension::Mid => true,
         Extension::AudioLevel => kind == SectionKind::Audio,
-        Extension::Rid | Extension::RepairedRid | Extension::TransportCc | Extension::AbsSendTime => {
-            kind == SectionKind::Video
-        }
+        Extension::Rid
+        | Extension::RepairedRid
+        | Extension::TransportCc
+        | Extension::AbsSendTime
+        | Extension::DependencyDescriptor => kind == SectionKind::Video,
     }
 }
 
 fn write_refused(lines: &mut Lines, section: &Section) {
     lines.push(format_args!(
         "m={} 0 {} {}",
-        section.media, section.protocol, section.formats
+        section.media, section.protocol, section.payload_types
     ));
     lines.push(format_args!("c=IN IP4 0.0.0.0"));
     lines.push(format_args!("a=mid:{}", section.mid));

@@ -10,16 +10,18 @@ pub(crate) enum Extension {
     AudioLevel,
     TransportCc,
     AbsSendTime,
+    DependencyDescriptor,
 }
 
 impl Extension {
-    const ALL: [Extension; 6] = [
+    const ALL: [Extension; 7] = [
         Extension::Mid,
         Extension::Rid,
         Extension::RepairedRid,
         Extension::AudioLevel,
         Extension::TransportCc,
         Extension::AbsSendTime,
+        Extension::DependencyDescriptor,
     ];
 
     pub const fn uri(self) -> &'static str {
@@ -32,6 +34,9 @@ impl Extension {
                 "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
             }
             Extension::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+            Extension::DependencyDescriptor => {
+                "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+            }
         }
     }
 }
@@ -46,8 +51,11 @@ pub(crate) struct Extmap {
 }
 
 impl Extmap {
-    /// `None`: not one of ours, or not a one-byte id.
-    pub fn parse(value: &str) -> Option<Self> {
+    /// `None`: not one of ours, or an id that may not be used. Ids above 14 do not fit the one-byte form of the header.
+    /// Where both forms may be mixed, the dependency descriptor may have one nevertheless: on a key frame it is longer
+    /// than the 16 bytes of the one-byte form and takes the two-byte form anyway, and livekit-client gives it the number
+    /// after the last one of the browser, which is 15 in Chromium.
+    pub fn parse(value: &str, allows_mixed: bool) -> Option<Self> {
         let mut words = value.split_whitespace();
         let (id, direction) = words
             .next()
@@ -59,10 +67,14 @@ impl Extmap {
             "recvonly" => Some("sendonly"),
             _ => return None,
         };
-        let id = id.parse().ok().filter(|id| (1..=14).contains(id))?;
         let extension = Extension::ALL
             .into_iter()
             .find(|extension| extension.uri() == uri)?;
+        let id_max = match extension {
+            Extension::DependencyDescriptor if allows_mixed => u8::MAX,
+            _ => 14,
+        };
+        let id = id.parse().ok().filter(|id| (1..=id_max).contains(id))?;
         Some(Extmap {
             id,
             extension,
@@ -74,6 +86,8 @@ impl Extmap {
 /// Which id means what, over all sections of an offer: the first section that uses an id or an extension decides.
 #[derive(Default)]
 pub(crate) struct ExtensionSpace {
+    /// `a=extmap-allow-mixed` for the whole description.
+    pub allows_mixed: bool,
     admitted: Vec<Extmap>,
 }
 
@@ -104,7 +118,7 @@ impl ExtensionSpace {
             audio_level: id(Extension::AudioLevel),
             transport_cc: id(Extension::TransportCc),
             abs_send_time: id(Extension::AbsSendTime),
-            dependency_descriptor: None,
+            dependency_descriptor: id(Extension::DependencyDescriptor),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Negotiation of the single peer connection: the client always offers, we only answer, and exactly once per offer.
 //!
 //! Sections on which the client sends carry what it publishes. Sections on which it receives are slots for what it
-//! subscribes to ([`slots`]). Reading an offer is in [`offer`], writing an answer in [`answer`]; both are pure.
+//! subscribes to ([`slots`]). Reading an offer is in [`offer`], writing an answer in [`answer`], what there is to know of
+//! codecs in [`codec`]; all of these are pure.
 
 pub(crate) mod answer;
-mod extension;
+pub(crate) mod codec;
+pub(crate) mod extension;
 pub(crate) mod offer;
 pub(crate) mod slots;
 
@@ -18,8 +20,10 @@ use crate::names::Names;
 use crate::room::Room;
 use crate::signalling::SessionId;
 use answer::{Answer, OpusParameters, OutgoingTrack, SectionAnswer};
+use codec::{Format, to_publish};
 use hanse_sfu_core::command::{
-    ExtensionIds, Fingerprint, IceCredentials, Layering, MediaCommand, Peer, ReceivePlan, ReceiveSection,
+    Codec, ExtensionIds, Fingerprint, IceCredentials, Layering, MediaCommand, Peer, ReceivePlan,
+    ReceiveSection,
 };
 use hanse_sfu_core::ids::{Mid, TrackId};
 use livekit_protocol::signal_response::Message;
@@ -28,6 +32,15 @@ use offer::{Offer, OfferError, Section};
 use slots::{Requirement, Slot};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
+
+/// What comes in on a section.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    pub track: TrackId,
+    /// Which of the track's sources.
+    pub source: TrackId,
+    pub layering: Layering,
+}
 
 /// What a participant has negotiated.
 pub(crate) struct Negotiation {
@@ -41,7 +54,10 @@ pub(crate) struct Negotiation {
     /// Of the latest offer.
     pub sections: Vec<Section>,
     /// Sections on which a published track comes in.
-    pub publishing: BTreeMap<Mid, TrackId>,
+    pub publishing: BTreeMap<Mid, Incoming>,
+    /// The codec in which a section that the client sends on was answered, also before its track is known. It stays: the
+    /// client has begun to send it.
+    pub answered: BTreeMap<Mid, Codec>,
     /// Sections on which a subscribed track can go out.
     pub slots: BTreeMap<Mid, Slot>,
     /// The `media_sections_requirement` that is out.
@@ -63,6 +79,7 @@ impl Negotiation {
             extensions: ExtensionIds::default(),
             sections: Vec::new(),
             publishing: BTreeMap::new(),
+            answered: BTreeMap::new(),
             slots: BTreeMap::new(),
             requirement: None,
             plan: ReceivePlan::default(),
@@ -84,21 +101,45 @@ impl Negotiation {
     /// What comes in, as of now.
     fn receive_plan(&self) -> ReceivePlan {
         let receive = |section: &Section| {
-            let codec = section.codec.as_ref()?;
+            let incoming = self.publishing.get(&section.mid)?;
+            let format = self.incoming_format(section)?;
             Some(ReceiveSection {
                 mid: section.mid,
-                track: *self.publishing.get(&section.mid)?,
-                codec: codec.codec,
-                payload_type: codec.payload_type,
-                rtx_payload_type: codec.rtx_payload_type,
-                primary_payload_type: None,
-                layering: Layering::PerStream,
-                layers: section.layers(),
+                track: incoming.source,
+                codec: format.codec,
+                payload_type: format.payload_type,
+                rtx_payload_type: format.rtx_payload_type,
+                primary_payload_type: format.primary_payload_type,
+                layering: incoming.layering,
+                layers: match incoming.layering {
+                    Layering::PerStream => section.layers(),
+                    Layering::InStream => section.one_stream(),
+                },
             })
         };
         ReceivePlan {
             extensions: self.extensions,
             sections: self.sections.iter().filter_map(receive).collect(),
+        }
+    }
+
+    /// How a section carries the codec that it was answered with.
+    pub fn incoming_format<'a>(&self, section: &'a Section) -> Option<&'a Format> {
+        to_publish(&section.formats, *self.answered.get(&section.mid)?)
+    }
+
+    /// Decides the codec of sections that the client sends on and whose track is not known yet: the first one that it
+    /// may publish, which is its own preference.
+    fn answer_unmatched(&mut self, publish: &[Codec]) {
+        for section in self.sections.iter().filter(|section| section.sends) {
+            let first = section
+                .formats
+                .iter()
+                .map(|format| format.codec)
+                .find(|codec| publish.contains(codec) && *codec != Codec::Red);
+            if let Some(codec) = first {
+                self.answered.entry(section.mid).or_insert(codec);
+            }
         }
     }
 
@@ -143,7 +184,7 @@ impl Room {
         let connection = participant.connection();
         let negotiation = &mut participant.negotiation;
         negotiation.admit_offer(cx.now, description.sdp.len())?;
-        let offer = Offer::parse(&description.sdp)?;
+        let offer = Offer::parse(&description.sdp, &participant.abilities.subscribe)?;
         let remote = (offer.ice.clone(), offer.fingerprint);
         let is_first = negotiation.remote.is_none();
         if is_first {
@@ -164,6 +205,10 @@ impl Room {
 
         self.end_stopped_tracks(cx, session);
         self.match_tracks(cx, session);
+        if let Some(participant) = self.participants.get_mut(&session) {
+            let publish = &participant.abilities.publish;
+            participant.negotiation.answer_unmatched(publish);
+        }
         self.send_receive_plan(cx, session, is_first);
         self.update_slots(cx, session);
         let bound = self.bind_waiting(cx, session);
@@ -202,7 +247,10 @@ impl Room {
         let mut sections = Vec::new();
         for section in &offer.sections {
             let mut answer = SectionAnswer {
-                receives: section.sends && participant.permission.can_publish,
+                receives: negotiation
+                    .incoming_format(section)
+                    .map(|format| format.codec)
+                    .filter(|_| section.sends && participant.permission.can_publish),
                 sends: None,
             };
             if let Some(Slot::Busy(track)) = negotiation.slots.get(&section.mid)
@@ -252,6 +300,7 @@ impl Room {
             track_sid: track.info.sid.clone(),
             ssrc: bound.ssrc,
             rtx_ssrc: bound.rtx_ssrc,
+            payload_type: bound.format.payload_type,
         })
     }
 
@@ -276,10 +325,10 @@ impl Room {
         OpusParameters {
             stereo: published
                 .values()
-                .any(|track| has(track, AudioTrackFeature::TfStereo)),
+                .any(|incoming| has(&incoming.track, AudioTrackFeature::TfStereo)),
             dtx: !published
                 .values()
-                .any(|track| has(track, AudioTrackFeature::TfNoDtx)),
+                .any(|incoming| has(&incoming.track, AudioTrackFeature::TfNoDtx)),
             sends_stereo: bound
                 .map(|(track, _)| track)
                 .any(|track| has(track, AudioTrackFeature::TfStereo)),

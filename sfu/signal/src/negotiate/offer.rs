@@ -7,9 +7,13 @@ use hanse_sfu_core::ids::{LAYERS_MAX, Layer, Mid, Rid};
 use rtc_sdp::description::media::MediaDescription;
 use rtc_sdp::description::session::SessionDescription;
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use super::codec::{Format, read_formats};
 use super::extension::{ExtensionSpace, Extmap};
 use crate::track::RID_SPACES;
+
+const EXTMAP_ALLOW_MIXED: &str = "extmap-allow-mixed";
 
 /// SSRCs that are remembered of one section; libwebrtc sends 6 for legacy simulcast with retransmissions.
 const SSRCS_PER_SECTION_MAX: usize = 16;
@@ -48,6 +52,8 @@ pub(crate) enum OfferError {
 pub(crate) struct Offer {
     pub ice: IceCredentials,
     pub fingerprint: Fingerprint,
+    /// `a=extmap-allow-mixed` (RFC 8285, section 6) for all sections.
+    pub allows_mixed_extensions: bool,
     pub extensions: ExtensionIds,
     /// In order of their m-lines.
     pub sections: Vec<Section>,
@@ -65,10 +71,10 @@ pub(crate) enum SectionKind {
 #[derive(Clone, Debug)]
 pub(crate) struct Section {
     pub kind: SectionKind,
-    /// Media, protocol and formats as offered; a refusal repeats them.
+    /// Media, protocol and payload types as offered; a refusal repeats them.
     pub media: String,
     pub protocol: String,
-    pub formats: String,
+    pub payload_types: String,
     pub mid: Mid,
     /// Not to be used: stopped by the client, outside the BUNDLE, or nothing we understand.
     pub is_refused: bool,
@@ -76,7 +82,10 @@ pub(crate) struct Section {
     pub lacks_codec: bool,
     pub sends: bool,
     pub receives: bool,
-    pub codec: Option<SectionCodec>,
+    /// What can be carried on it, in the client's order. Most sections of an offer have the same ones; they share them.
+    pub formats: Arc<[Format]>,
+    /// Its packets may mix one-byte and two-byte header extensions.
+    pub allows_mixed_extensions: bool,
     /// Header extensions that we know, in the offer's numbering.
     pub extensions: Vec<Extmap>,
     pub msid: Option<Msid>,
@@ -90,23 +99,20 @@ pub(crate) struct Section {
     simulcast_ssrcs: Vec<u32>,
 }
 
-/// How a section carries the one codec that we forward.
-#[derive(Clone, Debug)]
-pub(crate) struct SectionCodec {
-    pub codec: Codec,
-    pub payload_type: u8,
-    pub rtx_payload_type: Option<u8>,
-    pub feedback: Feedback,
-}
+/// Lists of formats that sections have in common: an offer with hundreds of sections has two or three different ones.
+#[derive(Default)]
+struct SharedFormats(Vec<Arc<[Format]>>);
 
-/// RTCP feedback that the offer has for a codec (RFC 4585).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Feedback {
-    pub transport_cc: bool,
-    pub remb: bool,
-    pub fir: bool,
-    pub nack: bool,
-    pub pli: bool,
+impl SharedFormats {
+    fn share(&mut self, formats: Vec<Format>) -> Arc<[Format]> {
+        // Searched from the latest: a stranger's offer that has many lists costs memory, but hardly time.
+        if let Some(known) = self.0.iter().rev().take(8).find(|known| ***known == formats[..]) {
+            return known.clone();
+        }
+        let formats: Arc<[Format]> = formats.into();
+        self.0.push(formats.clone());
+        formats
+    }
 }
 
 /// `a=msid` (RFC 8830).
@@ -117,7 +123,8 @@ pub(crate) struct Msid {
 }
 
 impl Offer {
-    pub fn parse(sdp: &str) -> Result<Self, OfferError> {
+    /// Reads an offer. Codecs that are not `enabled` are as good as unknown.
+    pub fn parse(sdp: &str, enabled: &[Codec]) -> Result<Self, OfferError> {
         if sdp.len() > OFFER_BYTES_MAX || sdp.bytes().filter(|byte| *byte == b'\n').count() > OFFER_LINES_MAX
         {
             return Err(OfferError::TooLong);
@@ -137,9 +144,14 @@ impl Offer {
             .collect();
         let mut mids = HashSet::new();
         let mut space = ExtensionSpace::default();
+        space.allows_mixed = description
+            .attributes
+            .iter()
+            .any(|attribute| attribute.key == EXTMAP_ALLOW_MIXED);
+        let mut shared = SharedFormats::default();
         let mut sections = Vec::new();
         for media in &description.media_descriptions {
-            let section = Section::read(media, &bundle, &mut space)?;
+            let section = Section::read(media, &bundle, &mut space, &mut shared, enabled)?;
             if !mids.insert(section.mid) {
                 return Err(OfferError::MidTwice);
             }
@@ -183,6 +195,7 @@ impl Offer {
         Ok(Offer {
             ice,
             fingerprint,
+            allows_mixed_extensions: space.allows_mixed,
             extensions: space.ids(),
             sections,
         })
@@ -194,6 +207,8 @@ impl Section {
         media: &MediaDescription,
         bundle: &HashSet<&str>,
         space: &mut ExtensionSpace,
+        shared: &mut SharedFormats,
+        enabled: &[Codec],
     ) -> Result<Self, OfferError> {
         let name = &media.media_name;
         let mid = attribute(media, "mid").and_then(token).ok_or(OfferError::Mid)?;
@@ -218,13 +233,14 @@ impl Section {
             kind,
             media: name.media.clone(),
             protocol,
-            formats: name.formats.join(" "),
+            payload_types: name.formats.join(" "),
             is_refused: is_stopped || !is_understood || !bundle.contains(mid.as_str()),
             mid,
             lacks_codec: false,
             sends: !media.has_attribute("recvonly") && !media.has_attribute("inactive"),
             receives: !media.has_attribute("sendonly") && !media.has_attribute("inactive"),
-            codec: None,
+            formats: Arc::default(),
+            allows_mixed_extensions: media.has_attribute(EXTMAP_ALLOW_MIXED),
             extensions: Vec::new(),
             msid: None,
             rids: Vec::new(),
@@ -235,9 +251,10 @@ impl Section {
         if section.is_refused || kind == SectionKind::Data {
             return Ok(section);
         }
-        section.codec = find_codec(media, kind);
-        section.lacks_codec = section.codec.is_none();
+        section.formats = shared.share(read_formats(media, kind, enabled));
+        section.lacks_codec = section.formats.is_empty();
         section.is_refused = section.lacks_codec;
+        let allows_mixed = space.allows_mixed || section.allows_mixed_extensions;
         for attribute in &media.attributes {
             let Some(value) = attribute.value.as_deref() else {
                 continue;
@@ -245,7 +262,7 @@ impl Section {
             match attribute.key.as_str() {
                 "extmap" => section
                     .extensions
-                    .extend(Extmap::parse(value).and_then(|extmap| space.admit(extmap))),
+                    .extend(Extmap::parse(value, allows_mixed).and_then(|extmap| space.admit(extmap))),
                 "msid" if section.msid.is_none() => section.msid = Msid::parse(value),
                 "simulcast" => section.rids = parse_simulcast(value)?,
                 "ssrc" => section.read_ssrc(value),
@@ -290,6 +307,23 @@ impl Section {
             (Some("SIM"), ssrcs) => self.simulcast_ssrcs = ssrcs.iter().copied().take(LAYERS_MAX).collect(),
             _ => {}
         }
+    }
+
+    /// The stream that has all layers in it.
+    pub fn one_stream(&self) -> Vec<LayerSource> {
+        let ssrc = self.ssrcs.first().copied();
+        let rtx = self.retransmissions.iter().find(|(own, _)| Some(*own) == ssrc);
+        vec![LayerSource {
+            layer: Layer(0),
+            rid: self.rids.first().copied(),
+            ssrc: ssrc.filter(|_| self.rids.is_empty()),
+            rtx_ssrc: rtx.map(|(_, rtx)| *rtx).filter(|_| self.rids.is_empty()),
+        }]
+    }
+
+    /// Whether it can carry a codec at all.
+    pub fn has_codec(&self, codec: Codec) -> bool {
+        self.formats.iter().any(|format| format.codec == codec)
     }
 
     /// Its layers, and how their packets are recognised. One without rid when it is not simulcast.
@@ -396,62 +430,6 @@ fn parse_fingerprint(value: &str) -> Option<Fingerprint> {
         *byte = u8::from_str_radix(pair, 16).ok()?;
     }
     pairs.next().is_none().then_some(Fingerprint(fingerprint))
-}
-
-/// The first payload type of the codec that we forward, and its retransmissions.
-fn find_codec(media: &MediaDescription, kind: SectionKind) -> Option<SectionCodec> {
-    let (codec, encoding) = match kind {
-        SectionKind::Audio => (Codec::Opus, "opus/48000/2"),
-        SectionKind::Video => (Codec::Vp8, "VP8/90000"),
-        _ => return None,
-    };
-    let values = |key: &'static str| {
-        let own = media
-            .attributes
-            .iter()
-            .filter(move |attribute| attribute.key == key);
-        own.filter_map(|attribute| attribute.value.as_deref()?.split_once(' '))
-    };
-    let is_mapped = |payload_type: &str, encoding: &str| {
-        values("rtpmap")
-            .any(|(own, value)| own == payload_type && value.trim().eq_ignore_ascii_case(encoding))
-    };
-    let format = media
-        .media_name
-        .formats
-        .iter()
-        .find(|format| is_mapped(format, encoding))?;
-    let payload_type = parse_payload_type(format)?;
-    let rtx = values("fmtp").find(|(rtx, parameters)| {
-        let apt = parameters
-            .split(';')
-            .find_map(|parameter| parameter.trim().strip_prefix("apt="));
-        apt == Some(format)
-            && is_mapped(rtx, "rtx/90000")
-            && media.media_name.formats.iter().any(|format| format == rtx)
-    });
-    let mut feedback = Feedback::default();
-    for (_, value) in values("rtcp-fb").filter(|(own, _)| own == format || *own == "*") {
-        match value.trim() {
-            "transport-cc" => feedback.transport_cc = true,
-            "goog-remb" => feedback.remb = true,
-            "ccm fir" => feedback.fir = true,
-            "nack" => feedback.nack = true,
-            "nack pli" => feedback.pli = true,
-            _ => {}
-        }
-    }
-    let rtx_payload_type = rtx.and_then(|(rtx, _)| parse_payload_type(rtx));
-    Some(SectionCodec {
-        codec,
-        payload_type,
-        rtx_payload_type,
-        feedback,
-    })
-}
-
-fn parse_payload_type(text: &str) -> Option<u8> {
-    text.parse().ok().filter(|payload_type| *payload_type < 128)
 }
 
 /// The rids of `send q;h;f` (RFC 8853), without paused marks (`~`), the first of alternatives, at most [`LAYERS_MAX`].

@@ -1,4 +1,5 @@
 use super::answer::{Answer, OpusParameters, OutgoingTrack, SectionAnswer, candidate_lines};
+use super::codec::CODECS;
 use super::offer::{Msid, Offer, OfferError, SectionKind};
 use hanse_sfu_core::command::{Codec, ExtensionIds, IceCredentials, LayerSource};
 use hanse_sfu_core::ids::Layer;
@@ -25,18 +26,24 @@ fn small(media: &str, attributes: &str) -> String {
 
 fn small_video(attributes: &str) -> Offer {
     let codecs = "a=mid:0\na=rtpmap:100 H264/90000\na=rtpmap:101 vp8/90000\na=rtpmap:102 rtx/90000\na=fmtp:102 apt=101";
-    Offer::parse(&small(
-        "video 9 UDP/TLS/RTP/SAVPF 100 101 102",
-        &format!("{codecs}\n{attributes}"),
-    ))
+    Offer::parse(
+        &small(
+            "video 9 UDP/TLS/RTP/SAVPF 100 101 102",
+            &format!("{codecs}\n{attributes}"),
+        ),
+        &CODECS,
+    )
     .unwrap()
 }
 
 fn audio(attributes: &str) -> Result<Offer, OfferError> {
-    Offer::parse(&small(
-        "audio 9 UDP/TLS/RTP/SAVPF 111",
-        &format!("a=rtpmap:111 opus/48000/2\n{attributes}"),
-    ))
+    Offer::parse(
+        &small(
+            "audio 9 UDP/TLS/RTP/SAVPF 111",
+            &format!("a=rtpmap:111 opus/48000/2\n{attributes}"),
+        ),
+        &CODECS,
+    )
 }
 
 fn local() -> IceCredentials {
@@ -72,12 +79,13 @@ fn outgoing() -> OutgoingTrack {
         track_sid: "TR_b".into(),
         ssrc: 5,
         rtx_ssrc: Some(6),
+        payload_type: 96,
     }
 }
 
 #[test]
 fn a_chromium_offer_is_read_whole() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let kinds: Vec<SectionKind> = offer.sections.iter().map(|section| section.kind).collect();
     let (a, v) = (SectionKind::Audio, SectionKind::Video);
     assert_eq!(kinds, [a, a, a, v, v, v, a, v, v, SectionKind::Data]);
@@ -90,10 +98,32 @@ fn a_chromium_offer_is_read_whole() {
     assert_eq!(directions[..6], [(false, true); 6]);
     assert_eq!(directions[6..9], [(true, false); 3]);
     let camera = &offer.sections[7];
-    let codec = camera.codec.as_ref().unwrap();
+    let formats: Vec<_> = camera
+        .formats
+        .iter()
+        .map(|format| (format.codec, format.payload_type, format.rtx_payload_type))
+        .collect();
+    assert_eq!(formats.first(), Some(&(Codec::Vp8, 96, Some(97))));
+    assert!(formats.contains(&(Codec::H264, 108, Some(109))));
+    assert!(formats.contains(&(Codec::Av1, 45, Some(46))));
+    assert!(formats.contains(&(Codec::Vp9, 100, Some(101))));
+    let audio: Vec<_> = offer.sections[0]
+        .formats
+        .iter()
+        .map(|format| (format.codec, format.payload_type, format.primary_payload_type))
+        .collect();
     assert_eq!(
-        (codec.codec, codec.payload_type, codec.rtx_payload_type),
-        (Codec::Vp8, 96, Some(97))
+        audio,
+        [
+            (Codec::Opus, 111, None),
+            (Codec::Red, 63, Some(111)),
+            (Codec::Pcmu, 0, None),
+            (Codec::Pcma, 8, None)
+        ]
+    );
+    assert!(
+        std::sync::Arc::ptr_eq(&offer.sections[3].formats, &offer.sections[5].formats),
+        "equal lists are kept once"
     );
     assert_eq!(
         camera.rids.iter().map(|rid| rid.as_str()).collect::<Vec<_>>(),
@@ -123,45 +153,148 @@ fn a_chromium_offer_is_read_whole() {
             audio_level: Some(1),
             transport_cc: Some(3),
             abs_send_time: Some(2),
-            dependency_descriptor: None,
+            dependency_descriptor: Some(12),
         }
     );
 }
 
+fn receiving(codec: Codec) -> SectionAnswer {
+    SectionAnswer {
+        receives: Some(codec),
+        sends: None,
+    }
+}
+
+/// Payload types of an m-line.
+fn payload_types(answer: &str, place: usize) -> Vec<u8> {
+    let line = block(answer, place)[0];
+    line.split(' ')
+        .skip(3)
+        .map(|word| word.parse().unwrap())
+        .collect()
+}
+
 #[test]
-fn payload_types_are_echoed_and_other_codecs_dropped() {
+fn payload_types_are_echoed_and_what_we_do_not_forward_is_dropped() {
     let offer = small_video("a=sendonly");
-    let text = answer(
-        &offer,
-        PLAIN,
-        vec![SectionAnswer {
-            receives: true,
-            sends: None,
-        }],
-    );
+    let text = answer(&offer, PLAIN, vec![receiving(Codec::Vp8)]);
     let block = block(&text, 0);
-    assert_eq!(block[0], "video 9 UDP/TLS/RTP/SAVPF 101 102");
+    assert_eq!(block[0], "video 9 UDP/TLS/RTP/SAVPF 101 102 100");
     assert!(block.contains(&"a=rtpmap:101 VP8/90000") && block.contains(&"a=fmtp:102 apt=101"));
-    assert!(!text.contains("H264"));
-    let capture = Offer::parse(CAPTURE).unwrap();
+    let capture = Offer::parse(CAPTURE, &CODECS).unwrap();
     let text = answer(&capture, PLAIN, vec![SectionAnswer::default(); 10]);
-    for name in [
-        "H264",
-        "VP9",
-        "AV1",
-        "red/",
-        "telephone-event",
-        "G722",
-        "PCMU",
-        "CN/",
-    ] {
+    for name in ["red/90000", "flexfec", "ulpfec", "telephone-event", "G722", "CN/"] {
         assert!(!text.contains(name), "{name}");
     }
 }
 
 #[test]
+fn a_codec_that_is_not_enabled_is_not_negotiated_at_all() {
+    let offer = Offer::parse(CAPTURE, &[Codec::Opus, Codec::Vp8]).unwrap();
+    let text = answer(&offer, PLAIN, vec![SectionAnswer::default(); 10]);
+    for name in ["H264", "VP9", "AV1", "red/", "PCMU"] {
+        assert!(!text.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn a_published_section_is_answered_with_the_wanted_codec_and_no_other() {
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
+    for (codec, expected) in [
+        (Codec::Vp8, &[96, 97][..]),
+        (Codec::H264, &[102, 103]),
+        (Codec::Vp9, &[98, 99]),
+        (Codec::Av1, &[45, 46]),
+    ] {
+        let mut sections = vec![SectionAnswer::default(); 10];
+        sections[7] = receiving(codec);
+        let text = answer(&offer, PLAIN, sections);
+        assert_eq!(payload_types(&text, 7), expected);
+    }
+}
+
+#[test]
+fn red_is_answered_together_with_the_opus_inside_it() {
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
+    let mut sections = vec![SectionAnswer::default(); 10];
+    sections[6] = receiving(Codec::Red);
+    sections[0].sends = Some(OutgoingTrack {
+        payload_type: 63,
+        ..outgoing()
+    });
+    let text = answer(&offer, PLAIN, sections);
+    assert_eq!(payload_types(&text, 6), [63, 111]);
+    assert_eq!(payload_types(&text, 0), [63, 111]);
+    assert_eq!(
+        payload_types(&text, 1),
+        [111],
+        "an unused slot stands for nothing in particular"
+    );
+    assert!(block(&text, 6).contains(&"a=fmtp:63 111/111"));
+}
+
+#[test]
+fn the_first_video_section_tells_what_every_payload_type_means() {
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
+    let mut sections = vec![SectionAnswer::default(); 10];
+    sections[3].sends = Some(OutgoingTrack {
+        payload_type: 98,
+        ..outgoing()
+    });
+    let text = answer(&offer, PLAIN, sections);
+    let legend = payload_types(&text, 3);
+    assert_eq!(legend[..2], [98, 99], "what goes out comes first");
+    assert!([96, 102, 45].iter().all(|payload| legend.contains(payload)));
+    assert_eq!(payload_types(&text, 4), [96, 97]);
+}
+
+#[test]
+fn one_payload_type_has_the_same_parameters_everywhere_and_those_of_what_is_published_count() {
+    let own = "a=fmtp:98 profile-id=0\r\n";
+    let (head, published) = CAPTURE.split_at(CAPTURE.find("a=mid:14").unwrap());
+    let published = published.replace(own, "a=fmtp:98 profile-id=0;x-google-start-bitrate=900\r\n");
+    let offer = Offer::parse(&format!("{head}{published}"), &CODECS).unwrap();
+    let mut sections = vec![SectionAnswer::default(); 10];
+    sections[7] = receiving(Codec::Vp9);
+    let text = answer(&offer, PLAIN, sections);
+    assert_eq!(
+        text.matches("a=fmtp:98 profile-id=0;x-google-start-bitrate=900\r\n")
+            .count(),
+        2
+    );
+    assert_eq!(text.matches("a=fmtp:98 ").count(), 2);
+}
+
+#[test]
+fn mixed_header_extensions_are_accepted_where_they_are_offered() {
+    let line = "a=extmap-allow-mixed\r\n";
+    let with = answer(&Offer::parse(CAPTURE, &CODECS).unwrap(), PLAIN, Vec::new());
+    assert_eq!(with.matches(line).count(), 1);
+    assert!(with.find(line) < with.find("m=audio"), "for all sections");
+    let without = CAPTURE.replacen(line, "", 1);
+    let without = answer(&Offer::parse(&without, &CODECS).unwrap(), PLAIN, Vec::new());
+    assert!(!without.contains("allow-mixed"));
+    let one = audio("a=mid:0\na=extmap-allow-mixed").unwrap();
+    let one = answer(&one, PLAIN, Vec::new());
+    assert!(block(&one, 0).contains(&"a=extmap-allow-mixed"));
+}
+
+#[test]
+fn the_dependency_descriptor_alone_may_have_an_id_that_takes_the_two_byte_form() {
+    let descriptor =
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+    let ids = |extra: &str, id: u8| {
+        let lines = format!("a=sendonly\n{extra}a=extmap:{id} {descriptor}");
+        small_video(&lines).extensions.dependency_descriptor
+    };
+    assert_eq!(ids("", 14), Some(14));
+    assert_eq!(ids("", 15), None);
+    assert_eq!(ids("a=extmap-allow-mixed\n", 15), Some(15));
+}
+
+#[test]
 fn an_answer_is_ice_lite_and_passive_with_our_candidates_in_the_first_section() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let text = answer(&offer, PLAIN, vec![SectionAnswer::default(); 10]);
     assert!(text.contains("\r\na=ice-lite\r\n"));
     assert!(text.contains("\r\na=group:BUNDLE 7 8 9 10 11 12 13 14 15 16\r\n"));
@@ -183,7 +316,7 @@ fn an_ipv6_candidate_has_no_brackets_and_comes_after_the_first() {
 
 #[test]
 fn a_slot_says_whose_track_it_carries_and_an_unused_one_is_inactive() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let mut sections = vec![SectionAnswer::default(); 10];
     sections[3].sends = Some(outgoing());
     let text = answer(&offer, PLAIN, sections);
@@ -208,13 +341,13 @@ fn a_slot_says_whose_track_it_carries_and_an_unused_one_is_inactive() {
 
 #[test]
 fn feedback_follows_the_direction() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let text = answer(
         &offer,
         PLAIN,
         vec![
             SectionAnswer {
-                receives: true,
+                receives: Some(Codec::Vp8),
                 sends: None
             };
             10
@@ -235,7 +368,7 @@ fn feedback_follows_the_direction() {
 
 #[test]
 fn slots_keep_the_extensions_that_publishing_will_need() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let text = answer(&offer, PLAIN, vec![SectionAnswer::default(); 10]);
     let ids = |place| -> Vec<u32> {
         let lines = block(&text, place);
@@ -246,14 +379,14 @@ fn slots_keep_the_extensions_that_publishing_will_need() {
     };
     assert_eq!(ids(0), [1, 4]);
     assert_eq!(ids(3), [2, 3, 4, 10, 11]);
-    assert_eq!(ids(3), ids(7));
+    assert_eq!(ids(7), [2, 3, 4, 10, 11, 12]);
 }
 
 #[test]
 fn simulcast_is_accepted_with_its_rids_and_only_where_we_receive() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let mut sections = vec![SectionAnswer::default(); 10];
-    sections[7].receives = true;
+    sections[7].receives = Some(Codec::Vp8);
     let text = answer(&offer, PLAIN, sections.clone());
     let camera = block(&text, 7);
     for line in [
@@ -265,7 +398,7 @@ fn simulcast_is_accepted_with_its_rids_and_only_where_we_receive() {
     ] {
         assert!(camera.contains(&line), "{line}");
     }
-    sections[7].receives = false;
+    sections[7].receives = None;
     let text = answer(&offer, PLAIN, sections);
     assert!(block(&text, 7).contains(&"a=inactive"));
     assert!(!text.contains("a=simulcast"));
@@ -273,7 +406,7 @@ fn simulcast_is_accepted_with_its_rids_and_only_where_we_receive() {
 
 #[test]
 fn opus_has_one_set_of_parameters_on_every_section() {
-    let offer = Offer::parse(CAPTURE).unwrap();
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let all = OpusParameters {
         stereo: true,
         dtx: false,
@@ -326,11 +459,11 @@ fn simulcast_without_rids_is_told_apart_by_ssrc() {
 fn a_section_that_we_cannot_serve_is_refused_in_its_place() {
     let offer = small(
         "video 9 UDP/TLS/RTP/SAVPF 100",
-        "a=mid:0\na=rtpmap:100 H264/90000",
+        "a=mid:0\na=rtpmap:100 theora/90000",
     );
-    assert_eq!(Offer::parse(&offer).unwrap_err(), OfferError::Nothing);
+    assert_eq!(Offer::parse(&offer, &CODECS).unwrap_err(), OfferError::Nothing);
     let two = CAPTURE.replacen("m=audio 9", "m=audio 0", 1);
-    let offer = Offer::parse(&two).unwrap();
+    let offer = Offer::parse(&two, &CODECS).unwrap();
     assert!(offer.sections[0].is_refused && !offer.sections[1].is_refused);
     let text = answer(&offer, PLAIN, vec![SectionAnswer::default(); 10]);
     assert!(block(&text, 0)[0].starts_with("audio 0 "));
@@ -348,15 +481,15 @@ fn a_bundle_only_section_is_served_and_one_outside_the_bundle_is_not() {
         CAPTURE
             .replacen("m=audio 9", "m=audio 0", 1)
             .replacen("a=mid:7", "a=bundle-only\r\na=mid:7", 1);
-    assert!(!Offer::parse(&bundled).unwrap().sections[0].is_refused);
+    assert!(!Offer::parse(&bundled, &CODECS).unwrap().sections[0].is_refused);
     let outside = CAPTURE.replacen("BUNDLE 7 8", "BUNDLE 8", 1);
-    assert!(Offer::parse(&outside).unwrap().sections[0].is_refused);
+    assert!(Offer::parse(&outside, &CODECS).unwrap().sections[0].is_refused);
 }
 
 #[test]
 fn bad_offers_are_refused_for_a_reason() {
     assert!(audio("a=mid:0").is_ok());
-    assert_eq!(Offer::parse("").unwrap_err(), OfferError::Syntax);
+    assert_eq!(Offer::parse("", &CODECS).unwrap_err(), OfferError::Syntax);
     assert_eq!(audio("").unwrap_err(), OfferError::Mid);
     assert_eq!(
         audio(&format!("a=mid:{}", "m".repeat(17))).unwrap_err(),
@@ -364,13 +497,13 @@ fn bad_offers_are_refused_for_a_reason() {
     );
     assert_eq!(audio("a=mid:a b").unwrap_err(), OfferError::Mid);
     let twice = CAPTURE.replacen("a=mid:8", "a=mid:7", 1);
-    assert_eq!(Offer::parse(&twice).unwrap_err(), OfferError::MidTwice);
+    assert_eq!(Offer::parse(&twice, &CODECS).unwrap_err(), OfferError::MidTwice);
     let rid = CAPTURE.replacen(
         "simulcast:send q",
         &format!("simulcast:send {}", "q".repeat(17)),
         1,
     );
-    assert_eq!(Offer::parse(&rid).unwrap_err(), OfferError::Rid);
+    assert_eq!(Offer::parse(&rid, &CODECS).unwrap_err(), OfferError::Rid);
     let good = small(
         "audio 9 UDP/TLS/RTP/SAVPF 111",
         "a=rtpmap:111 opus/48000/2\na=mid:0",
@@ -387,13 +520,13 @@ fn bad_offers_are_refused_for_a_reason() {
         ("SAVPF", "AVP", OfferError::Nothing),
     ] {
         assert_eq!(
-            Offer::parse(&good.replacen(from, to, 1)).unwrap_err(),
+            Offer::parse(&good.replacen(from, to, 1), &CODECS).unwrap_err(),
             error,
             "{from} -> {to}"
         );
         assert!(!error.to_string().is_empty());
     }
-    assert!(Offer::parse(&good.replacen("setup:actpass", "setup:active", 1)).is_ok());
+    assert!(Offer::parse(&good.replacen("setup:actpass", "setup:active", 1), &CODECS).is_ok());
 }
 
 #[test]
@@ -404,7 +537,7 @@ fn the_first_section_decides_what_an_extension_id_means() {
         &format!("a=extmap:9 {uri}\r\na=recvonly"),
         1,
     );
-    let offer = Offer::parse(&second).unwrap();
+    let offer = Offer::parse(&second, &CODECS).unwrap();
     assert_eq!(offer.extensions.mid, Some(9));
     assert!(offer.sections[0].extensions.iter().any(|extmap| extmap.id == 9));
     assert!(

@@ -10,7 +10,7 @@ pub use browser::Browser;
 use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{
-    ApiKeys, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, PeerConnections, SessionId,
+    ApiKeys, CODECS, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, PeerConnections, SessionId,
     SfuCommand, SfuEvent, SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant, WallClock,
 };
 use livekit_protocol::participant_info::Kind;
@@ -47,6 +47,7 @@ pub fn keys() -> ApiKeys {
 pub fn config(start: Instant) -> SignalConfig {
     SignalConfig {
         auto_create: true,
+        codecs: CODECS.to_vec(),
         empty_timeout_s: 300,
         departure_timeout_s: 20,
         max_participants: 0,
