@@ -4,14 +4,15 @@
 //! the publisher's layers do behind it.
 
 use crate::closing::Closing;
-use crate::command::{Codec, SendPlan, Want};
+use crate::command::{Codec, Layering, SendPlan, Want};
+use crate::dependency::{self, Structure};
 use crate::downlink::Budget;
 use crate::ids::{DownTrackId, Layer};
-use crate::ring::{Description, PacketFacts, RingPosition};
+use crate::ring::{Description, PacketFacts, RingPosition, Slot};
 use crate::rtp::HeaderTemplate;
-use crate::selection::{Numbers, Selection, Verdict};
+use crate::selection::{Numbers, Selection, Verdict, Wish};
 use crate::srtp::{SrtpSession, TAG};
-use crate::vp8;
+use crate::{vp8, vp9};
 use std::time::{Duration, Instant};
 
 /// Packets that a subscriber may still ask for; as many as the ring holds.
@@ -27,8 +28,11 @@ const REPEAT_SPACING_MAX: Duration = Duration::from_millis(100);
 /// it (a publisher whose reports are wrong, a pause in between) the arrival clock is right.
 const SWITCH_TOLERANCE: Duration = Duration::from_millis(1000);
 
-/// Bytes that a forwarded packet may need beyond its payload.
-pub const OVERHEAD_MAX: usize = 64;
+/// Bytes that a forwarded packet may need beyond its payload and its dependency descriptor.
+pub const OVERHEAD_MAX: usize = 64 + dependency::GROWTH_MAX + EXTENSION_HEAD_MAX;
+
+/// Bytes around one more header extension: longer heads of all elements, and padding.
+const EXTENSION_HEAD_MAX: usize = 10;
 
 /// A packet that went out.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +65,7 @@ pub struct DownTrack {
     /// The negotiated numbers.
     pub plan: SendPlan,
     codec: Codec,
+    layering: Layering,
     want: Want,
     /// The most that the subscriber's downlink carries, if that is known to be too little.
     budget: Budget,
@@ -96,10 +101,10 @@ pub struct DownTrack {
 pub struct Packet<'a> {
     /// Where it lies.
     pub position: RingPosition,
-    /// What is known of it.
-    pub facts: &'a PacketFacts,
-    /// Its payload, as the sender's device sealed it.
-    pub payload: &'a [u8],
+    /// What lies there.
+    pub slot: Slot<'a>,
+    /// The structure of its stream's dependency descriptors, if it has any.
+    pub structure: Option<&'a Structure>,
 }
 
 /// How one packet goes out.
@@ -117,6 +122,7 @@ impl DownTrack {
         id: DownTrackId,
         connection: usize,
         codec: Codec,
+        layering: Layering,
         plan: SendPlan,
         want: Want,
         rtx_start: u16,
@@ -143,7 +149,8 @@ impl DownTrack {
             sequence_offset: 0,
             closing: Closing::default(),
             timestamp_offset: 0,
-            selection: Selection::new(codec),
+            layering,
+            selection: Selection::new(codec, layering, &plan),
             latest: None,
             history: Vec::new(),
             header: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, None),
@@ -202,6 +209,22 @@ impl DownTrack {
         self.current
     }
 
+    /// The publisher's stream that goes out.
+    pub fn stream(&self) -> Option<Layer> {
+        match self.layering {
+            Layering::PerStream => self.current,
+            Layering::InStream => self.current.map(|_| Layer(0)),
+        }
+    }
+
+    /// Whether a key frame is needed to go from the layer that goes out to this one.
+    pub fn needs_key_frame(&self, target: Layer) -> bool {
+        match self.current {
+            Some(_) if self.layering == Layering::InStream => self.selection.needs_key_frame(target.0),
+            current => current != Some(target),
+        }
+    }
+
     /// Begins with a key frame that has arrived already.
     pub fn catch_up(&mut self, key_frame: RingPosition) {
         self.catch_up = Some(key_frame);
@@ -229,10 +252,15 @@ impl DownTrack {
         &mut self,
         now: Instant,
         facts: &PacketFacts,
+        structure: Option<&Structure>,
         target: Layer,
         translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
     ) -> Option<Outgoing> {
-        if self.current != Some(facts.layer) {
+        let is_other_stream = match self.layering {
+            Layering::PerStream => self.current != Some(facts.layer),
+            Layering::InStream => self.current.is_none(),
+        };
+        if is_other_stream {
             if !facts.entry || !self.moves_to(facts.layer, target) {
                 return None;
             }
@@ -242,7 +270,15 @@ impl DownTrack {
         }
         let is_newest = facts.sequence > self.newest;
         self.newest = self.newest.max(facts.sequence);
-        let numbers = match self.selection.judge(facts, self.want.temporal_max) {
+        let wish = Wish {
+            spatial: target.0,
+            temporal: self.want.temporal_max,
+        };
+        let (verdict, marker) = self.selection.judge(facts, structure, wish);
+        if let Some(spatial) = self.selection.spatial() {
+            self.current = Some(Layer(spatial));
+        }
+        let numbers = match verdict {
             Verdict::Forward(numbers) => numbers,
             Verdict::LeaveOut if is_newest => {
                 self.closing.leave_out(facts.sequence);
@@ -268,7 +304,7 @@ impl DownTrack {
         Some(Outgoing {
             sequence,
             timestamp: timestamp as u32,
-            marker: facts.marker && numbers != Numbers::Empty,
+            marker: marker && numbers != Numbers::Empty,
             numbers,
         })
     }
@@ -328,33 +364,38 @@ impl DownTrack {
         session: &SrtpSession,
         Packet {
             position,
-            facts,
-            payload,
+            slot,
+            structure,
         }: Packet<'_>,
         target: Layer,
         translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
         out: &mut [u8],
     ) -> Option<usize> {
-        let outgoing = self.choose(now, facts, target, translate)?;
+        let outgoing = self.choose(now, slot.facts, structure, target, translate)?;
         let template = if self.mid_needed {
             &self.header_with_mid
         } else {
             &self.header
         };
-        let header = template.write(
+        let mut header = template.write(
             out,
             outgoing.marker,
             outgoing.sequence as u16,
             outgoing.timestamp,
             abs_send_time,
         )?;
-        let len = header + write_payload(facts, payload, outgoing.numbers, out.get_mut(header..)?)? + TAG;
+        if let Some(id) = self.plan.extensions.dependency_descriptor
+            && let Some(end) = write_dependency(template, id, &slot, outgoing.numbers, out)
+        {
+            header = end;
+        }
+        let len = header + write_payload(&slot, outgoing.numbers, out.get_mut(header..)?)? + TAG;
         session
             .seal(out.get_mut(..len)?, header, self.plan.ssrc, outgoing.sequence)
             .ok()?;
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add((len - header - TAG) as u32);
-        if self.rtx.is_some() && outgoing.numbers != Numbers::Empty {
+        if self.rtx.is_some() {
             self.remember(position, outgoing);
         }
         Some(len)
@@ -414,21 +455,26 @@ impl DownTrack {
         repair: Repair,
         abs_send_time: u32,
         session: &SrtpSession,
-        Packet { facts, payload, .. }: Packet<'_>,
+        slot: Slot<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
         let (ssrc, template) = self.rtx.as_ref()?;
         let sequence = self.rtx_sequence;
-        let header = template.write(
+        let mut header = template.write(
             out,
             repair.marker,
             sequence as u16,
             repair.timestamp,
             abs_send_time,
         )?;
+        if let Some(id) = self.plan.extensions.dependency_descriptor
+            && let Some(end) = write_dependency(template, id, &slot, repair.numbers, out)
+        {
+            header = end;
+        }
         *out.get_mut(header..)?.first_chunk_mut()? = repair.number.to_be_bytes();
         let body = header + 2;
-        let len = body + write_payload(facts, payload, repair.numbers, out.get_mut(body..)?)? + TAG;
+        let len = body + write_payload(&slot, repair.numbers, out.get_mut(body..)?)? + TAG;
         session.seal(out.get_mut(..len)?, header, *ssrc, sequence).ok()?;
         self.rtx_sequence += 1;
         Some(len)
@@ -466,11 +512,16 @@ pub struct Repair {
 
 /// Copies a payload behind a header; the descriptor gets the down track's numbers, the rest is never touched.
 #[inline]
-fn write_payload(facts: &PacketFacts, payload: &[u8], numbers: Numbers, out: &mut [u8]) -> Option<usize> {
-    let (descriptor, rest) = match (&facts.description, numbers) {
+fn write_payload(slot: &Slot<'_>, numbers: Numbers, out: &mut [u8]) -> Option<usize> {
+    let payload = slot.payload;
+    let (descriptor, rest) = match (&slot.facts.description, numbers) {
         (_, Numbers::Empty) => return Some(0),
         (Description::Vp8(descriptor), Numbers::Vp8(numbers)) => (
             vp8::write(payload, descriptor, numbers, out)?,
+            payload.get(descriptor.len..)?,
+        ),
+        (Description::Vp9(descriptor), Numbers::Vp9(numbers)) => (
+            vp9::write(payload, descriptor, numbers, out)?,
             payload.get(descriptor.len..)?,
         ),
         _ => (0, payload),
@@ -478,4 +529,27 @@ fn write_payload(facts: &PacketFacts, payload: &[u8], numbers: Numbers, out: &mu
     out.get_mut(descriptor..descriptor + rest.len())?
         .copy_from_slice(rest);
     Some(descriptor + rest.len())
+}
+
+/// Puts the dependency descriptor into a header that has just been written, with the down track's numbers; the new
+/// length of the header. `None` if the packet goes out without one.
+fn write_dependency(
+    template: &HeaderTemplate,
+    id: u8,
+    slot: &Slot<'_>,
+    numbers: Numbers,
+    out: &mut [u8],
+) -> Option<usize> {
+    let Numbers::Dependency { number, active } = numbers else {
+        return None;
+    };
+    let mut own = [0; dependency::LEN_MAX + dependency::GROWTH_MAX];
+    let len = dependency::write(
+        slot.extension,
+        slot.facts.dependency.as_ref()?,
+        number,
+        active,
+        &mut own,
+    )?;
+    template.extend(out, id, own.get(..len)?)
 }

@@ -17,6 +17,7 @@ pub mod arena;
 mod closing;
 pub mod command;
 mod connection;
+pub mod dependency;
 mod down_track;
 mod downlink;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -31,6 +32,7 @@ mod replay;
 mod ring;
 pub mod rtcp;
 pub mod rtp;
+mod scalable;
 pub mod secure;
 mod selection;
 mod sequence;
@@ -43,6 +45,7 @@ pub mod tap;
 mod track;
 mod twcc;
 pub mod vp8;
+pub mod vp9;
 
 /// A peer that has sent no valid STUN check for this long is gone (RFC 7675 asks for consent within 30 s; LiveKit's
 /// server gives up after 10 s disconnected + 5 s failed).

@@ -4,7 +4,7 @@
 //! shard gets it. Until then its commands wait here. A track with subscribers on other shards is mirrored there, and
 //! each packet crosses once per shard.
 
-use crate::command::{Codec, MediaCommand, MediaEvent};
+use crate::command::{Codec, Layering, MediaCommand, MediaEvent};
 use crate::ids::{ConnectionId, DownTrackId, ShardId, TrackId};
 use crate::shard::{ShardCommand, ShardEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +36,7 @@ struct Seat {
 struct Published {
     by: ConnectionId,
     codec: Codec,
+    layering: Layering,
     layers: usize,
     mirrored: BTreeSet<ShardId>,
 }
@@ -100,6 +101,7 @@ impl Placement {
                     self.tracks.entry(section.track).or_insert_with(|| Published {
                         by: connection,
                         codec: section.codec,
+                        layering: section.layering,
                         layers: layers.unwrap_or(1),
                         mirrored: BTreeSet::new(),
                     });
@@ -314,10 +316,16 @@ impl Placement {
         if owner == to || !published.mirrored.insert(to) {
             return;
         }
-        let Published { codec, layers, .. } = *published;
+        let Published {
+            codec,
+            layering,
+            layers,
+            ..
+        } = *published;
         let mirror = ShardCommand::Mirror {
             track,
             codec,
+            layering,
             layers,
             owner,
         };

@@ -106,6 +106,9 @@ impl RtpHeader {
                 return found;
             };
             found.note(id, data, ids);
+            if Some(id) == ids.dependency_descriptor {
+                found.dependency_descriptor = Some((end - tail.len() - len, len));
+            }
             rest = tail;
         }
         found
@@ -125,6 +128,8 @@ pub struct Extensions<'a> {
     pub audio_level: Option<u8>,
     /// Transport-wide sequence number.
     pub transport_cc: Option<u16>,
+    /// Where the dependency descriptor stands in the packet, and how long it is.
+    pub dependency_descriptor: Option<(usize, usize)>,
 }
 
 impl<'a> Extensions<'a> {
@@ -149,14 +154,19 @@ impl<'a> Extensions<'a> {
     }
 }
 
+/// Bytes of the extensions in a [`HeaderTemplate`].
+const BLOCK_MAX: usize = 24;
+
 /// Bytes that one header of [`HeaderTemplate`] may take.
-const TEMPLATE_MAX: usize = FIXED_HEADER + 4 + 24;
+const TEMPLATE_MAX: usize = FIXED_HEADER + 4 + BLOCK_MAX;
 
 /// A ready header of an outgoing stream; [`HeaderTemplate::write`] fills in what changes per packet.
 #[derive(Clone, Debug)]
 pub struct HeaderTemplate {
     bytes: [u8; TEMPLATE_MAX],
     len: usize,
+    /// Bytes of the extensions without padding.
+    elements: usize,
     abs_send_time_at: Option<usize>,
 }
 
@@ -164,7 +174,7 @@ impl HeaderTemplate {
     /// A template for `ssrc`. `mid` goes into the MID extension if that was negotiated; receivers need it only until
     /// they have learned the SSRC.
     pub fn new(ssrc: u32, payload_type: u8, extensions: &ExtensionIds, mid: Option<&Mid>) -> HeaderTemplate {
-        let mut block = arrayvec::ArrayVec::<u8, 24>::new();
+        let mut block = arrayvec::ArrayVec::<u8, BLOCK_MAX>::new();
         let mut abs_send_time_at = None;
         if let Some(id) = extensions.abs_send_time {
             abs_send_time_at = Some(FIXED_HEADER + 4 + 1);
@@ -176,6 +186,7 @@ impl HeaderTemplate {
             block.push(id << 4 | len);
             block.extend(mid.bytes());
         }
+        let elements = block.len();
         while block.len() % 4 != 0 {
             block.push(0);
         }
@@ -194,6 +205,7 @@ impl HeaderTemplate {
         HeaderTemplate {
             bytes,
             len,
+            elements,
             abs_send_time_at,
         }
     }
@@ -223,6 +235,46 @@ impl HeaderTemplate {
         }
         Some(self.len)
     }
+
+    /// Puts one more extension into the header that [`HeaderTemplate::write`] has just written to `out`, in the
+    /// one-byte form if it fits (RFC 8285, section 4.2), else in the two-byte form (section 4.3). Returns the length of
+    /// the header; `None` if `out` is too short or `data` too long.
+    pub fn extend(&self, out: &mut [u8], id: u8, data: &[u8]) -> Option<usize> {
+        let len = u8::try_from(data.len()).ok()?;
+        let own = out.get(FIXED_HEADER + 4..FIXED_HEADER + 4 + self.elements)?;
+        let own: arrayvec::ArrayVec<u8, BLOCK_MAX> = own.try_into().ok()?;
+        let mut end = FIXED_HEADER + 4;
+        let mut put = |bytes: &[u8]| -> Option<()> {
+            out.get_mut(end..end + bytes.len())?.copy_from_slice(bytes);
+            end += bytes.len();
+            Some(())
+        };
+        let is_short = (1..=16).contains(&len);
+        if is_short {
+            put(&own)?;
+            put(&[id << 4 | (len - 1)])?;
+        } else {
+            let mut rest = own.as_slice();
+            while let Some((head, behind)) = rest.split_first() {
+                let (value, behind) = behind.split_at_checked(usize::from(head & 0x0f) + 1)?;
+                put(&[head >> 4, value.len() as u8])?;
+                put(value)?;
+                rest = behind;
+            }
+            put(&[id, len])?;
+        }
+        put(data)?;
+        while !end.is_multiple_of(4) {
+            *out.get_mut(end)? = 0;
+            end += 1;
+        }
+        *out.first_mut()? |= 0x10;
+        let words = ((end - FIXED_HEADER) / 4 - 1) as u16;
+        let profile: u16 = if is_short { 0xBEDE } else { 0x1000 };
+        *out.get_mut(FIXED_HEADER..)?.first_chunk_mut()? = profile.to_be_bytes();
+        *out.get_mut(FIXED_HEADER + 2..)?.first_chunk_mut()? = words.to_be_bytes();
+        Some(end)
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +289,7 @@ mod tests {
         audio_level: Some(4),
         transport_cc: Some(5),
         abs_send_time: Some(6),
-        dependency_descriptor: None,
+        dependency_descriptor: Some(7),
     };
 
     #[test]
@@ -267,6 +319,30 @@ mod tests {
             None,
             "no room for the constant-size copy"
         );
+    }
+
+    #[test]
+    fn one_more_extension_stands_behind_the_others_in_the_form_that_fits() {
+        let mid = Mid::from("12").unwrap();
+        for template in [
+            HeaderTemplate::new(1, 96, &IDS, Some(&mid)),
+            HeaderTemplate::new(1, 96, &ExtensionIds::default(), None),
+        ] {
+            for len in [1, 3, 16, 17, 100, 255] {
+                let data: Vec<u8> = (1..=len).collect();
+                let mut out = [0xff; 400];
+                template.write(&mut out, true, 5, 77, 0x00ab_cdef).unwrap();
+                let end = template.extend(&mut out, 7, &data).unwrap();
+                let header = RtpHeader::parse(&out[..end]).unwrap();
+                assert_eq!((header.len, header.sequence, header.marker), (end, 5, true));
+                assert_eq!(&out[12..14], if len <= 16 { &[0xBE, 0xDE] } else { &[0x10, 0] });
+                let extensions = header.extensions(&out[..end], &IDS);
+                let (start, found) = extensions.dependency_descriptor.unwrap();
+                assert_eq!(out[start..start + found], data);
+                assert_eq!(extensions.mid, (template.elements > 0).then_some("12"));
+                assert_eq!(template.extend(&mut out[..end - 1], 7, &data), None, "no room");
+            }
+        }
     }
 
     #[test]

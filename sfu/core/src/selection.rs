@@ -4,9 +4,12 @@
 //! [`Selection::switch`] begins a stream at a key frame; [`Selection::judge`] then says of each packet, in order of
 //! arrival, what becomes of it.
 
-use crate::command::Codec;
+use crate::command::{Codec, Layering, SendPlan};
+use crate::dependency::Structure;
 use crate::ring::{Description, PacketFacts};
+use crate::scalable::Scalable;
 use crate::vp8::{Vp8Descriptor, Vp8Rewriter, Vp8Rewritten};
+use crate::vp9::Vp9Rewritten;
 
 /// The running numbers that one packet carries to one subscriber. The same packet and the same value always make the
 /// same bytes, so that a retransmission needs no more than this.
@@ -18,6 +21,24 @@ pub enum Numbers {
     Empty,
     /// Numbers of the VP8 payload descriptor.
     Vp8(Vp8Rewritten),
+    /// Numbers of the VP9 payload descriptor.
+    Vp9(Vp9Rewritten),
+    /// The dependency descriptor's; the payload goes out as it came.
+    Dependency {
+        /// Frame number.
+        number: u16,
+        /// Mask of active decode targets; `None`: the one that came.
+        active: Option<u32>,
+    },
+}
+
+/// The largest layers that a subscriber can use.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Of those in one stream.
+    pub spatial: u8,
+    /// Temporal layer; `u8::MAX` is all of them.
+    pub temporal: u8,
 }
 
 /// What becomes of a packet.
@@ -38,33 +59,65 @@ pub enum Selection {
     All,
     /// Temporal layers and running numbers of VP8.
     Vp8(Vp8Selection),
+    /// Temporal and spatial layers of a scalable stream.
+    Scalable(Box<Scalable>),
 }
 
 impl Selection {
     /// The choice for a track of this codec, before its first packet.
-    pub fn new(codec: Codec) -> Self {
+    pub fn new(codec: Codec, layering: Layering, plan: &SendPlan) -> Self {
         match codec {
             Codec::Vp8 => Selection::Vp8(Vp8Selection {
                 rewriter: Vp8Rewriter::new(),
                 temporal: u8::MAX,
             }),
+            Codec::Vp9 | Codec::Av1 | Codec::H264 => {
+                Selection::Scalable(Box::new(Scalable::new(codec, layering, plan)))
+            }
             _ => Selection::All,
         }
     }
 
     /// A stream begins with this packet, the first of a key frame. [`Selection::judge`] must follow for it.
     pub fn switch(&mut self, facts: &PacketFacts) {
-        if let (Selection::Vp8(vp8), Description::Vp8(descriptor)) = (self, &facts.description) {
-            vp8.rewriter.switch(descriptor);
+        match (self, &facts.description) {
+            (Selection::Vp8(vp8), Description::Vp8(descriptor)) => vp8.rewriter.switch(descriptor),
+            (Selection::Scalable(scalable), _) => scalable.switch(facts),
+            _ => {}
         }
     }
 
-    /// What becomes of the next packet of the stream.
+    /// The spatial layer that goes out, if one stream has several of them.
+    pub fn spatial(&self) -> Option<u8> {
+        match self {
+            Selection::Scalable(scalable) => scalable.spatial(),
+            _ => None,
+        }
+    }
+
+    /// Whether only a key frame leads to the wanted spatial layer of the stream that goes out.
+    pub fn needs_key_frame(&self, wanted: u8) -> bool {
+        match self {
+            Selection::Scalable(scalable) => scalable.needs_key_frame(wanted),
+            _ => false,
+        }
+    }
+
+    /// What becomes of the next packet of the stream, and whether it ends a picture for the subscriber.
     #[inline]
-    pub fn judge(&mut self, facts: &PacketFacts, temporal_max: u8) -> Verdict {
+    pub fn judge(
+        &mut self,
+        facts: &PacketFacts,
+        structure: Option<&Structure>,
+        wish: Wish,
+    ) -> (Verdict, bool) {
         match (self, &facts.description) {
-            (Selection::Vp8(vp8), Description::Vp8(descriptor)) => vp8.judge(descriptor, temporal_max),
-            _ => Verdict::Forward(Numbers::Unchanged),
+            (Selection::Vp8(vp8), Description::Vp8(descriptor)) => {
+                (vp8.judge(descriptor, wish.temporal), facts.marker)
+            }
+            (_, Description::Padding) => (Verdict::Forward(Numbers::Empty), facts.marker),
+            (Selection::Scalable(scalable), _) => scalable.judge(facts, structure, wish),
+            _ => (Verdict::Forward(Numbers::Unchanged), facts.marker),
         }
     }
 }

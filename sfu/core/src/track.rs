@@ -1,6 +1,7 @@
 //! One published track on one shard: its layers, its ring, and who receives it.
 
-use crate::command::Codec;
+use crate::command::{Codec, Layering};
+use crate::dependency::{self, Frame, Parsed, Structure};
 use crate::down_track::DownTrack;
 use crate::ids::{LAYERS_MAX, Layer, ShardId, TrackId};
 use crate::loudness::LoudnessMeter;
@@ -9,7 +10,7 @@ use crate::nal::KeyFrameFinder;
 use crate::replay::ReplayWindow;
 use crate::ring::{AUDIO_SLOTS, Description, PacketFacts, PacketRing, RingPosition, VIDEO_SLOTS};
 use crate::sequence::{SequenceExtender, TimestampExtender};
-use crate::{nal, vp8};
+use crate::{nal, vp8, vp9};
 use arrayvec::ArrayVec;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,9 @@ const KEY_FRAME_SPACING: Duration = Duration::from_millis(500);
 
 /// A layer that has sent nothing for this long has stopped, if another one flows.
 const LAYER_SILENCE: Duration = Duration::from_millis(1500);
+
+/// Packets that wait for one late structure: more than a key picture has. Further ones are lost.
+const RELEASED_MAX: usize = 64;
 
 /// Window of the bitrate measurement.
 const RATE_WINDOW: Duration = Duration::from_millis(500);
@@ -108,6 +112,8 @@ pub struct LayerState {
     sequence: SequenceExtender,
     timestamp: TimestampExtender,
     seen: ReplayWindow,
+    /// By which its dependency descriptors are read.
+    structure: Option<Box<Structure>>,
     /// Where key frames begin, of codecs whose packets do not say so each for itself.
     key_frames: KeyFrameFinder,
     /// What is missing of it (locally received tracks only).
@@ -128,8 +134,7 @@ pub struct LayerState {
 impl LayerState {
     /// Whether packets have come lately.
     fn flows(&self, now: Instant) -> bool {
-        self.arrived
-            .is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENCE)
+        flows(self.arrived, now)
     }
 
     /// Where a key frame begins that is young enough to begin with.
@@ -145,6 +150,18 @@ impl LayerState {
         let mut timestamp = self.timestamp;
         self.report = Some((ntp, timestamp.extend(rtp), now));
     }
+}
+
+/// One spatial layer of a stream that has several.
+#[derive(Clone, Copy, Debug, Default)]
+struct SpatialLayer {
+    arrived: Option<Instant>,
+    /// What it brings by itself.
+    rate: RateMeter,
+}
+
+fn flows(arrived: Option<Instant>, now: Instant) -> bool {
+    arrived.is_some_and(|at| now.saturating_duration_since(at) < LAYER_SILENCE)
 }
 
 /// For each layer that a subscriber may want, the one that it should get: the largest that flows and is not above it,
@@ -189,6 +206,8 @@ pub struct Incoming<'a> {
     pub marker: bool,
     /// Came as a retransmission.
     pub repaired: bool,
+    /// Its dependency descriptor; empty without one.
+    pub dependency: &'a [u8],
     /// Without padding.
     pub payload: &'a [u8],
 }
@@ -200,6 +219,8 @@ pub struct Track {
     pub id: TrackId,
     /// Its codec.
     pub codec: Codec,
+    /// Whether [`Track::layers`] are its spatial layers, or the one stream has them all.
+    pub layering: Layering,
     /// Where it comes from.
     pub origin: Origin,
     /// Its layers, the smallest first.
@@ -208,6 +229,10 @@ pub struct Track {
     pub ring: PacketRing,
     /// Who receives it on this shard.
     pub down_tracks: Vec<DownTrack>,
+    /// The spatial layers of its one stream.
+    spatial: Option<Box<[SpatialLayer; LAYERS_MAX]>>,
+    /// Packets that had to wait for a late one that explains them, and are to be copied to other shards.
+    pub released: Vec<RingPosition>,
     /// Packets that are not forwarded yet.
     pub fresh: Vec<RingPosition>,
     /// The shard knows of them.
@@ -224,7 +249,7 @@ pub struct Track {
 
 impl Track {
     /// A track that nobody sends or receives yet.
-    pub fn new(id: TrackId, codec: Codec, origin: Origin, layers: usize) -> Self {
+    pub fn new(id: TrackId, codec: Codec, layering: Layering, origin: Origin, layers: usize) -> Self {
         let slots = if codec.is_video() {
             VIDEO_SLOTS
         } else {
@@ -233,12 +258,15 @@ impl Track {
         Track {
             id,
             codec,
+            layering,
             origin,
             layers: (0..layers.clamp(1, LAYERS_MAX))
                 .map(|_| LayerState::default())
                 .collect(),
             ring: PacketRing::new(slots),
             down_tracks: Vec::new(),
+            spatial: (layering == Layering::InStream).then(Box::default),
+            released: Vec::new(),
             fresh: Vec::new(),
             queued: false,
             reach: Reach::default(),
@@ -273,7 +301,7 @@ impl Track {
         let (description, entry) = match self.codec {
             // Padding that Chromium sends on the media SSRC has no descriptor; it goes on as an empty packet, so that
             // the subscriber sees no gap.
-            codec if codec.is_video() && incoming.payload.is_empty() => (Description::Opaque, false),
+            codec if codec.is_video() && incoming.payload.is_empty() => (Description::Padding, false),
             Codec::Vp8 => {
                 let descriptor = vp8::parse(incoming.payload)?;
                 (Description::Vp8(descriptor), descriptor.key_frame)
@@ -285,7 +313,30 @@ impl Track {
                     layer.key_frames.begins(sequence, timestamp, units),
                 )
             }
+            Codec::Vp9 => {
+                let descriptor = vp9::parse(incoming.payload)?;
+                // In a stream with one spatial layer its index says nothing.
+                let is_smallest = descriptor.spatial == 0 || self.layering == Layering::PerStream;
+                let entry = descriptor.start && !descriptor.inter_predicted && is_smallest;
+                (Description::Vp9(descriptor), entry)
+            }
+            // Its payload is not read; a key frame is what brings a structure.
+            Codec::Av1 => (Description::Opaque, false),
             codec => (Description::Opaque, !codec.is_video()),
+        };
+        let parsed = (!incoming.dependency.is_empty() && !incoming.payload.is_empty())
+            .then(|| dependency::parse(incoming.dependency, &mut layer.structure))
+            .flatten();
+        let dependency = match parsed {
+            Some(Parsed::Frame(frame)) => Some(frame),
+            _ => None,
+        };
+        let waits = matches!(parsed, Some(Parsed::UnknownTemplate));
+        let is_late = layer.sequence.highest().is_some_and(|highest| sequence < highest);
+        let brings_structure = dependency.is_some_and(|frame| frame.has_structure);
+        let entry = match self.codec {
+            Codec::Av1 => dependency.is_some_and(|frame| frame.has_structure && frame.start),
+            _ => entry,
         };
         if entry {
             layer.seeker.found();
@@ -297,15 +348,106 @@ impl Track {
             marker: incoming.marker,
             entry,
             description,
+            dependency,
         };
+        self.note_spatial(now, &facts, incoming.payload.len());
         if began {
             self.review(now);
         }
-        self.keep(now, facts, incoming.payload).then_some(facts)
+        if waits {
+            // It overtook the structure by which it is read.
+            self.ring.push(facts, incoming.payload, incoming.dependency);
+            return None;
+        }
+        if !self.keep(now, facts, incoming.payload, incoming.dependency) {
+            return None;
+        }
+        if brings_structure && is_late {
+            self.release_overtakers(facts.layer);
+        }
+        Some(facts)
+    }
+
+    /// A structure has come late: what overtook it can be read now.
+    fn release_overtakers(&mut self, layer: Layer) {
+        let Some(state) = self.layers.get_mut(usize::from(layer.0)) else {
+            return;
+        };
+        let mut released = ArrayVec::<(RingPosition, Frame), RELEASED_MAX>::new();
+        for position in self.ring.overtakers(self.ring.latest()) {
+            if let Some(slot) = self.ring.read(position)
+                && slot.facts.dependency.is_none()
+                && let Some(Parsed::Frame(frame)) = dependency::parse(slot.extension, &mut state.structure)
+                && released.try_push((position, frame)).is_err()
+            {
+                break;
+            }
+        }
+        for (position, frame) in released {
+            self.ring.describe(position, frame);
+            if !self.down_tracks.is_empty() {
+                self.fresh.push(position);
+            }
+            if !self.mirrors.is_empty() {
+                self.released.push(position);
+            }
+        }
+    }
+
+    /// Notes that a spatial layer flows, of a stream that has several.
+    fn note_spatial(&mut self, now: Instant, facts: &PacketFacts, bytes: usize) {
+        let Some(layers) = &mut self.spatial else { return };
+        let spatial = match (&facts.dependency, &facts.description) {
+            (Some(frame), _) => frame.spatial,
+            (None, Description::Vp9(descriptor)) => descriptor.spatial,
+            _ => return,
+        };
+        let place = usize::from(spatial).min(LAYERS_MAX - 1);
+        if let Some(layer) = layers.get_mut(place) {
+            let began = !flows(layer.arrived, now);
+            layer.arrived = Some(now);
+            layer.rate.add(bytes);
+            if began {
+                self.review(now);
+            }
+        }
+    }
+
+    /// What each layer brings, with the smaller ones that it needs, in bit/s.
+    pub fn layers_bps(&self) -> [u64; LAYERS_MAX] {
+        let mut all = [0; LAYERS_MAX];
+        if let Some(layers) = &self.spatial {
+            let mut sum = 0;
+            for (bps, layer) in all.iter_mut().zip(layers.iter()) {
+                sum += layer.rate.bits_per_second();
+                *bps = sum;
+            }
+        } else {
+            for (bps, layer) in all.iter_mut().zip(&self.layers) {
+                *bps = layer.rate.bits_per_second();
+            }
+        }
+        all
+    }
+
+    /// Closes the windows of all measurements that are over.
+    pub fn tick_rates(&mut self, now: Instant) {
+        for layer in &mut self.layers {
+            layer.rate.tick(now);
+        }
+        for layer in self.spatial.iter_mut().flat_map(|layers| layers.iter_mut()) {
+            layer.rate.tick(now);
+        }
     }
 
     /// Keeps a packet that another shard has already judged.
-    pub fn take_mirrored(&mut self, now: Instant, facts: PacketFacts, payload: &[u8]) -> bool {
+    pub fn take_mirrored(
+        &mut self,
+        now: Instant,
+        facts: PacketFacts,
+        payload: &[u8],
+        dependency: &[u8],
+    ) -> bool {
         if let Some(layer) = self.layers.get_mut(usize::from(facts.layer.0)) {
             layer.arrived = Some(now);
             layer.rate.add(payload.len());
@@ -313,13 +455,17 @@ impl Track {
             if facts.entry {
                 layer.seeker.found();
             }
+            if facts.dependency.is_some_and(|frame| frame.has_structure) {
+                dependency::parse(dependency, &mut layer.structure);
+            }
         }
+        self.note_spatial(now, &facts, payload.len());
         self.review(now);
-        self.keep(now, facts, payload)
+        self.keep(now, facts, payload, dependency)
     }
 
-    fn keep(&mut self, now: Instant, facts: PacketFacts, payload: &[u8]) -> bool {
-        let position = self.ring.push(facts, payload);
+    fn keep(&mut self, now: Instant, facts: PacketFacts, payload: &[u8], dependency: &[u8]) -> bool {
+        let position = self.ring.push(facts, payload, dependency);
         if facts.entry
             && let Some(position) = position
             && let Some(layer) = self.layers.get_mut(usize::from(facts.layer.0))
@@ -335,11 +481,17 @@ impl Track {
     /// Looks again which layers flow. Due whenever one begins, and every now and then because one may have stopped.
     pub fn review(&mut self, now: Instant) {
         let flowing = |layer: &u8| {
-            self.layers
-                .get(usize::from(*layer))
-                .is_some_and(|state| state.flows(now))
+            let place = usize::from(*layer);
+            let arrived = match &self.spatial {
+                Some(layers) => layers.get(place).and_then(|layer| layer.arrived),
+                None => self.layers.get(place).and_then(|layer| layer.arrived),
+            };
+            flows(arrived, now)
         };
-        let count = self.layers.len() as u8;
+        let count = self
+            .spatial
+            .as_ref()
+            .map_or(self.layers.len(), |layers| layers.len()) as u8;
         self.reach.flowing = (0..count).any(|layer| flowing(&layer));
         for (target, reach) in (0..).zip(self.reach.layers.iter_mut()) {
             let top = target.min(count - 1);
@@ -365,11 +517,12 @@ impl Track {
                 continue;
             };
             let target = self.reach.of(target);
-            let Some(layer) = self.layers.get_mut(usize::from(target.0)) else {
+            let stream = stream_of(self.layering, target);
+            let Some(layer) = self.layers.get_mut(stream) else {
                 continue;
             };
             match (down_track.current(), layer.recent_key_frame(now, &self.ring)) {
-                (Some(current), _) if current == target => {}
+                (Some(_), _) if !down_track.needs_key_frame(target) => {}
                 (None, Some(key_frame)) => {
                     down_track.catch_up(key_frame);
                     catches_up = true;
@@ -387,7 +540,8 @@ impl Track {
         let Some(target) = target.filter(|_| self.codec.is_video() && self.reach.flowing) else {
             return;
         };
-        if let Some(layer) = self.layers.get_mut(usize::from(self.reach.of(target).0))
+        let stream = stream_of(self.layering, self.reach.of(target));
+        if let Some(layer) = self.layers.get_mut(stream)
             && layer.recent_key_frame(now, &self.ring).is_none()
         {
             layer.seeker.want();
@@ -411,7 +565,8 @@ impl Track {
         let layer = down_track
             .current()
             .or_else(|| down_track.target().map(|target| self.reach.of(target)));
-        if let Some(layer) = layer.and_then(|layer| self.layers.get_mut(usize::from(layer.0))) {
+        let stream = layer.map(|layer| stream_of(self.layering, layer));
+        if let Some(layer) = stream.and_then(|stream| self.layers.get_mut(stream)) {
             layer.seeker.want();
         }
     }
@@ -427,6 +582,19 @@ impl Track {
             }
         }
     }
+}
+
+/// Which of [`Track::layers`] carries a layer.
+fn stream_of(layering: Layering, layer: Layer) -> usize {
+    match layering {
+        Layering::PerStream => usize::from(layer.0),
+        Layering::InStream => 0,
+    }
+}
+
+/// The structure of the dependency descriptors in a packet's stream.
+pub fn structure_of<'a>(layers: &'a [LayerState], facts: &PacketFacts) -> Option<&'a Structure> {
+    layers.get(usize::from(facts.layer.0))?.structure.as_deref()
 }
 
 /// Converts a timestamp of `from` to the clock of `to`, by the latest sender reports of both (RFC 3550, section 6.4.1:

@@ -22,9 +22,10 @@ impl Shard {
             ShardCommand::Mirror {
                 track,
                 codec,
+                layering,
                 layers,
                 owner,
-            } => self.mirror(track, codec, layers, owner),
+            } => self.mirror(track, codec, layering, layers, owner),
             ShardCommand::Feed { track, to } => self.feed(now, track, to),
             ShardCommand::EndMirror { track } => self.remove_track(track),
         }
@@ -121,6 +122,7 @@ impl Shard {
                 let track = Track::new(
                     section.track,
                     section.codec,
+                    section.layering,
                     Origin::Connection(key),
                     section
                         .layers
@@ -166,6 +168,10 @@ impl Shard {
         let Some(&key) = self.track_keys.get(&track) else {
             return;
         };
+        // Nobody gets what they cannot decode.
+        if self.tracks.get(key).is_none_or(|track| track.codec != plan.codec) {
+            return;
+        }
         // Nobody gets their own, whatever the control side believes.
         if self.publisher(key) == Some(connection_key) || self.down_track_keys.contains_key(&down_track) {
             return;
@@ -183,6 +189,7 @@ impl Shard {
             down_track,
             connection_key,
             track.codec,
+            track.layering,
             plan,
             want,
             rtx_start,

@@ -7,7 +7,7 @@ use crate::connection::{Connection, FEEDBACK_SSRC, Wire};
 use crate::down_track::{DownTrack, OVERHEAD_MAX, Packet};
 use crate::ids::{DownTrackId, Layer};
 use crate::rtcp;
-use crate::track::{Origin, translate};
+use crate::track::{Origin, structure_of, translate};
 use std::time::Instant;
 
 /// Where a pass over the first pending track stopped because the arena was full.
@@ -72,17 +72,18 @@ impl Shard {
                 };
                 let started = down_track.has_started();
                 let mut send = |down_track: &mut DownTrack, position| {
-                    let Some((facts, payload)) = track.ring.read(position) else {
+                    let Some(slot) = track.ring.read(position) else {
                         return;
                     };
                     let layers = &track.layers;
-                    let forwarded = self.arena.push(*address, payload.len() + OVERHEAD_MAX, |out| {
+                    let room = slot.payload.len() + slot.extension.len() + OVERHEAD_MAX;
+                    let forwarded = self.arena.push(*address, room, |out| {
                         let translate =
                             |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
                         let packet = Packet {
                             position,
-                            facts,
-                            payload,
+                            slot,
+                            structure: structure_of(layers, slot.facts),
                         };
                         let len = down_track.forward(
                             now,
@@ -104,8 +105,8 @@ impl Shard {
                             track.id,
                             track.codec,
                             down_track,
-                            facts,
-                            payload,
+                            slot.facts,
+                            slot.payload,
                         );
                     }
                 };
@@ -113,14 +114,17 @@ impl Shard {
                     .take_catch_up()
                     .into_iter()
                     .flat_map(|key_frame| track.ring.between(key_frame, fresh.first().copied()));
-                for position in missed.chain(fresh.iter().copied()) {
-                    let before = down_track.current();
+                let behind = (1..).map(|next| fresh.get(next..).unwrap_or_default());
+                let missed = missed.map(|position| (position, fresh));
+                for (position, waiting) in missed.chain(fresh.iter().copied().zip(behind)) {
+                    let before = down_track.stream();
                     send(down_track, position);
-                    if down_track.current() != before {
-                        // The key frame's first packet was late: the rest of it has arrived already.
-                        track
-                            .ring
-                            .overtakers(position)
+                    if down_track.stream() != before {
+                        // The key frame's first packet was late: the rest of it has arrived already. What waits its turn
+                        // must not go out twice.
+                        let overtakers = track.ring.overtakers(position);
+                        overtakers
+                            .filter(|overtaker| !waiting.contains(overtaker))
                             .for_each(|overtaker| send(down_track, overtaker));
                     }
                 }
@@ -182,16 +186,12 @@ impl Shard {
         let Some(repair) = down_track.missing(now_ms, number) else {
             return;
         };
-        let Some((facts, payload)) = track.ring.read(repair.position) else {
+        let Some(slot) = track.ring.read(repair.position) else {
             return;
         };
-        let packet = Packet {
-            position: repair.position,
-            facts,
-            payload,
-        };
-        let repaired = self.arena.push(address, payload.len() + OVERHEAD_MAX, |out| {
-            let len = down_track.repair(repair, abs_send_time, session, packet, out)?;
+        let room = slot.payload.len() + slot.extension.len() + OVERHEAD_MAX;
+        let repaired = self.arena.push(address, room, |out| {
+            let len = down_track.repair(repair, abs_send_time, session, slot, out)?;
             connection.sent.add(len);
             Some(len)
         });

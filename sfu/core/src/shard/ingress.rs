@@ -178,6 +178,7 @@ impl Shard {
             return None;
         }
         let (transport_cc, audio_level) = (extensions.transport_cc, extensions.audio_level);
+        let (dependency_at, dependency_len) = extensions.dependency_descriptor.unwrap_or_default();
         let number = index.extend(header.sequence);
         let len = open(session, datagram, &header, number)?;
         // Authentic from here on. Firefox probes with repeated numbers: they count for congestion, and go nowhere.
@@ -211,6 +212,7 @@ impl Shard {
             timestamp: header.timestamp,
             marker: header.marker,
             repaired: origin.rtx,
+            dependency: datagram.get(dependency_at..dependency_at + dependency_len)?,
             payload,
         };
         let incoming = if origin.rtx {
@@ -255,7 +257,8 @@ impl Shard {
             let flowing = MediaEvent::TrackFlowing { track: track.id };
             self.event(flowing);
         }
-        self.copy_to_mirrors(key, facts, incoming.payload);
+        self.copy_to_mirrors(key, facts, incoming.payload, incoming.dependency);
+        self.copy_released(key);
         self.queue(key);
     }
 

@@ -1,9 +1,9 @@
 //! What crosses between shards, and between a shard and [`crate::placement::Placement`]. Values, never handles.
 
 use super::{FOREIGN_ADDRESSES_MAX, Shard};
-use crate::command::{Codec, MediaCommand, MediaEvent};
+use crate::command::{Codec, Layering, MediaCommand, MediaEvent};
 use crate::ids::{ConnectionId, Layer, ShardId, TrackId};
-use crate::ring::PacketFacts;
+use crate::ring::{PacketFacts, Slot};
 use crate::track::{Origin, Track};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -28,7 +28,9 @@ pub enum ShardCommand {
         track: TrackId,
         /// Its codec.
         codec: Codec,
-        /// How many layers it has.
+        /// How its layers come in.
+        layering: Layering,
+        /// In how many streams.
         layers: usize,
         /// From where.
         owner: ShardId,
@@ -74,6 +76,8 @@ pub enum NeighbourMessage {
         facts: PacketFacts,
         /// Opened.
         payload: Vec<u8>,
+        /// Its dependency descriptor; empty without one.
+        dependency: Vec<u8>,
     },
     /// A sender report of a mirrored track.
     SenderReport {
@@ -96,11 +100,12 @@ pub enum NeighbourMessage {
 }
 
 impl NeighbourMessage {
-    fn packet(track: TrackId, facts: PacketFacts, payload: &[u8]) -> Self {
+    fn packet(track: TrackId, facts: PacketFacts, payload: &[u8], dependency: &[u8]) -> Self {
         NeighbourMessage::Packet {
             track,
             facts,
             payload: payload.to_vec(),
+            dependency: dependency.to_vec(),
         }
     }
 }
@@ -119,6 +124,7 @@ impl Shard {
                 track,
                 facts,
                 payload,
+                dependency,
             } => {
                 let Some(&key) = self.track_keys.get(&track) else {
                     return;
@@ -126,7 +132,7 @@ impl Shard {
                 let Some(track) = self.tracks.get_mut(key) else {
                     return;
                 };
-                if track.take_mirrored(now, facts, &payload) {
+                if track.take_mirrored(now, facts, &payload, &dependency) {
                     self.queue(key);
                 }
             }
@@ -187,11 +193,18 @@ impl Shard {
         self.foreign_ufrags.insert(ufrag, (connection, owner));
     }
 
-    pub(super) fn mirror(&mut self, track: TrackId, codec: Codec, layers: usize, owner: ShardId) {
+    pub(super) fn mirror(
+        &mut self,
+        track: TrackId,
+        codec: Codec,
+        layering: Layering,
+        layers: usize,
+        owner: ShardId,
+    ) {
         if owner != self.id && !self.track_keys.contains_key(&track) {
             let key = self
                 .tracks
-                .insert(Track::new(track, codec, Origin::Shard(owner), layers));
+                .insert(Track::new(track, codec, layering, Origin::Shard(owner), layers));
             self.track_keys.insert(track, key);
         }
     }
@@ -211,18 +224,46 @@ impl Shard {
             let missed = track.oldest_recent_key_frame(now).into_iter();
             let missed = missed.flat_map(|key_frame| track.ring.between(key_frame, None));
             let missed = missed.filter_map(|position| track.ring.read(position));
-            let messages =
-                missed.map(|(facts, payload)| (to, NeighbourMessage::packet(track.id, *facts, payload)));
+            let messages = missed.map(|slot| {
+                let Slot {
+                    facts,
+                    payload,
+                    extension,
+                } = slot;
+                (to, NeighbourMessage::packet(track.id, *facts, payload, extension))
+            });
             self.neighbours.extend(messages);
         }
     }
 
     /// Copies a packet once for each shard that mirrors the track.
-    pub(super) fn copy_to_mirrors(&mut self, key: usize, facts: PacketFacts, payload: &[u8]) {
+    pub(super) fn copy_to_mirrors(
+        &mut self,
+        key: usize,
+        facts: PacketFacts,
+        payload: &[u8],
+        dependency: &[u8],
+    ) {
         let Some(track) = self.tracks.get(key) else { return };
         for to in &track.mirrors {
-            let message = NeighbourMessage::packet(track.id, facts, payload);
+            let message = NeighbourMessage::packet(track.id, facts, payload, dependency);
             self.neighbours.push_back((*to, message));
+        }
+    }
+
+    /// Copies packets that had to wait for what explains them.
+    pub(super) fn copy_released(&mut self, key: usize) {
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
+        for position in std::mem::take(&mut track.released) {
+            let Some(slot) = track.ring.read(position) else {
+                continue;
+            };
+            for to in &track.mirrors {
+                let message = NeighbourMessage::packet(track.id, *slot.facts, slot.payload, slot.extension);
+                self.neighbours.push_back((*to, message));
+            }
         }
     }
 }

@@ -4,7 +4,6 @@ use super::{Shard, ShardEvent, TICK};
 use crate::command::{ConnectionEnd, MediaEvent, TransportQuality};
 use crate::connection::{FEEDBACK_SSRC, LossCounters};
 use crate::downlink::{Budget, Claim, share};
-use crate::ids::LAYERS_MAX;
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
 use crate::rtcp::{self, ReportBlock, SenderReport};
 use crate::track::Origin;
@@ -48,9 +47,7 @@ impl Shard {
             return;
         };
         track.review(now);
-        for layer in &mut track.layers {
-            layer.rate.tick(now);
-        }
+        track.tick_rates(now);
         if let Some(level) = track.loudness.poll_window(now) {
             let level = MediaEvent::AudioLevel {
                 track: track.id,
@@ -192,7 +189,7 @@ impl Shard {
             let Some(down_track) = track.down_tracks.get_mut(place) else {
                 continue;
             };
-            let (Some(layer), Some(offset)) = (down_track.current(), down_track.timestamp_offset()) else {
+            let (Some(layer), Some(offset)) = (down_track.stream(), down_track.timestamp_offset()) else {
                 continue;
             };
             let report = track
@@ -270,10 +267,7 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(track_key) else {
                 continue;
             };
-            let mut layers_bps = [0; LAYERS_MAX];
-            for (rate, layer) in layers_bps.iter_mut().zip(&track.layers) {
-                *rate = layer.rate.bits_per_second();
-            }
+            let layers_bps = track.layers_bps();
             let is_video = track.codec.is_video();
             let Some(down_track) = track.down_tracks.get_mut(place) else {
                 continue;

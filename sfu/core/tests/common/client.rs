@@ -364,6 +364,10 @@ impl Client {
             return;
         };
         self.received += 1;
-        sink.take(now, &header, index, &datagram[header.len..len]);
+        let dependency = header
+            .extensions(datagram, &self.extensions)
+            .dependency_descriptor;
+        let dependency = dependency.map_or(&[][..], |(start, len)| &datagram[start..start + len]);
+        sink.take(now, &header, index, dependency, &datagram[header.len..len]);
     }
 }

@@ -14,6 +14,7 @@ pub mod content;
 pub mod feedback;
 pub mod link;
 pub mod proof;
+pub mod scalable;
 pub mod sink;
 pub mod source;
 pub mod units;

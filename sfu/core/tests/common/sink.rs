@@ -54,6 +54,15 @@ impl Frame {
     }
 }
 
+/// A packet of a scalable codec; [`super::scalable`] puts pictures together.
+#[derive(Clone, Debug)]
+pub struct Scaled {
+    pub marker: bool,
+    pub timestamp: u32,
+    pub dependency: Vec<u8>,
+    pub payload: Vec<u8>,
+}
+
 #[derive(Debug)]
 struct Held {
     marker: bool,
@@ -103,6 +112,8 @@ pub struct Sink {
     buffer: BTreeMap<u64, Held>,
     gaps: BTreeMap<u64, Gap>,
     taken: BTreeSet<u64>,
+    /// Packets of a scalable codec.
+    pub scaled: BTreeMap<u64, Scaled>,
     /// Packets without payload.
     fillers: BTreeSet<u64>,
     next: Option<u64>,
@@ -137,6 +148,7 @@ impl Sink {
             buffer: BTreeMap::new(),
             gaps: BTreeMap::new(),
             taken: BTreeSet::new(),
+            scaled: BTreeMap::new(),
             fillers: BTreeSet::new(),
             next: None,
             assembling: Vec::new(),
@@ -159,7 +171,14 @@ impl Sink {
     }
 
     /// Takes an opened packet.
-    pub fn take(&mut self, now: Instant, header: &RtpHeader, index: u64, mut payload: &[u8]) {
+    pub fn take(
+        &mut self,
+        now: Instant,
+        header: &RtpHeader,
+        index: u64,
+        dependency: &[u8],
+        mut payload: &[u8],
+    ) {
         let repair = header.ssrc != self.plan.ssrc;
         let mut sequence = index;
         if repair {
@@ -182,6 +201,16 @@ impl Sink {
         }
         self.repaired += u64::from(repair);
         self.note_number(now, sequence);
+        if matches!(self.codec, Codec::Vp9 | Codec::Av1) {
+            let packet = Scaled {
+                marker: header.marker,
+                timestamp: header.timestamp,
+                dependency: dependency.to_vec(),
+                payload: payload.to_vec(),
+            };
+            self.scaled.insert(sequence, packet);
+            return;
+        }
         if self.next.is_some_and(|next| sequence < next) {
             return; // too late to matter
         }

@@ -1,6 +1,7 @@
 //! What a device publishes: VP8 in three layers, each with its own numbers, and Opus.
 
 use super::content::Content;
+use super::scalable::{Numbers, Scalable};
 use super::units;
 use super::wire::{Descriptor, Rtp};
 use hanse_sfu_core::command::{Codec, ExtensionIds, LayerSource, Layering, ReceiveSection};
@@ -17,12 +18,12 @@ pub const FRAME: Duration = Duration::from_millis(50);
 pub const SOUND: Duration = Duration::from_millis(20);
 
 /// Packets and bytes per packet of a picture, by layer; a key frame has twice as many packets.
-const SIZES: [(u8, usize); 3] = [(1, 300), (2, 500), (3, 900)];
+pub(super) const SIZES: [(u8, usize); 3] = [(1, 300), (2, 500), (3, 900)];
 
-const RIDS: [&str; 3] = ["q", "h", "f"];
+pub(super) const RIDS: [&str; 3] = ["q", "h", "f"];
 
 /// Packets that can be sent again.
-const HISTORY: usize = 400;
+pub(super) const HISTORY: usize = 400;
 
 /// A frame that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +52,15 @@ pub struct Stream {
     pub octets: u32,
     /// Packets that went out again because the SFU asked.
     pub repeated: u64,
-    sequence: u64,
+    pub(super) sequence: u64,
     rtx_sequence: u64,
     timestamp: u32,
-    picture_id: u16,
-    tl0: u8,
+    pub(super) picture_id: u16,
+    pub(super) tl0: u8,
     key_idx: u8,
-    history: VecDeque<Rtp>,
+    pub(super) history: VecDeque<Rtp>,
+    /// Counts frames and pictures of a scalable stream.
+    pub(super) numbers: Numbers,
 }
 
 /// One published track.
@@ -75,7 +78,9 @@ pub struct Source {
     pub reports: bool,
     /// The microphone or camera is off: nothing goes out.
     pub muted: bool,
-    frame: u32,
+    /// It is scalable.
+    pub scalable: Option<Scalable>,
+    pub(super) frame: u32,
     due_us: u64,
 }
 
@@ -111,6 +116,7 @@ impl Source {
                 tl0: random.random_range(0..=u8::MAX),
                 key_idx: random.random_range(0..32),
                 history: VecDeque::new(),
+                numbers: Numbers::default(),
             })
             .collect();
         Source {
@@ -123,6 +129,7 @@ impl Source {
             level: 127,
             reports: true,
             muted: false,
+            scalable: None,
             frame: 0,
             due_us,
         }
@@ -133,8 +140,9 @@ impl Source {
         let video = self.codec.is_video();
         let layer = |stream: &Stream| LayerSource {
             layer: Layer(stream.layer),
-            rid: video.then(|| Rid::from(RIDS[usize::from(stream.layer)]).unwrap()),
-            ssrc: (!video).then_some(stream.ssrc),
+            rid: (video && self.streams.len() > 1)
+                .then(|| Rid::from(RIDS[usize::from(stream.layer)]).unwrap()),
+            ssrc: (!video || self.streams.len() == 1).then_some(stream.ssrc),
             rtx_ssrc: None,
         };
         ReceiveSection {
@@ -144,7 +152,11 @@ impl Source {
             payload_type: self.payload_type,
             rtx_payload_type: video.then_some(self.rtx_payload_type),
             primary_payload_type: None,
-            layering: Layering::PerStream,
+            layering: if video && self.streams.len() == 1 {
+                Layering::InStream
+            } else {
+                Layering::PerStream
+            },
             layers: self.streams.iter().map(layer).collect(),
         }
     }
@@ -167,7 +179,9 @@ impl Source {
         self.frame += 1;
         let mut packets = Vec::new();
         for at in 0..self.streams.len() {
-            if !self.streams[at].paused {
+            if self.scalable.is_some() {
+                self.picture_of(at, now_us, ids, &mut packets);
+            } else if !self.streams[at].paused {
                 self.frame_of(at, now_us, ids, &mut packets);
             }
         }
@@ -278,14 +292,20 @@ impl Source {
         }
         let mut payload = sequence.to_be_bytes().to_vec();
         payload.extend(&original.payload);
+        let mut extensions = vec![
+            (ids.mid.unwrap(), mid.as_bytes().to_vec()),
+            (ids.repaired_rid.unwrap(), RIDS[at].as_bytes().to_vec()),
+        ];
+        let own = original.extensions.iter();
+        extensions.extend(
+            own.filter(|(id, _)| Some(*id) == ids.dependency_descriptor)
+                .cloned(),
+        );
         let rtp = Rtp {
             payload_type: rtx_payload_type,
             sequence: stream.rtx_sequence,
             ssrc: stream.rtx_ssrc,
-            extensions: vec![
-                (ids.mid.unwrap(), mid.as_bytes().to_vec()),
-                (ids.repaired_rid.unwrap(), RIDS[at].as_bytes().to_vec()),
-            ],
+            extensions,
             payload,
             ..original.clone()
         };

@@ -14,7 +14,7 @@ pub struct Rtp {
     pub sequence: u64,
     pub timestamp: u32,
     pub ssrc: u32,
-    /// One-byte header extensions (RFC 8285): id and data.
+    /// Header extensions (RFC 8285): id and data.
     pub extensions: Vec<(u8, Vec<u8>)>,
     pub payload: Vec<u8>,
 }
@@ -28,13 +28,22 @@ impl Rtp {
         packet.extend(self.ssrc.to_be_bytes());
         if !self.extensions.is_empty() {
             let mut block = Vec::new();
+            let is_short = self
+                .extensions
+                .iter()
+                .all(|(_, data)| (1..=16).contains(&data.len()));
             for (id, data) in &self.extensions {
-                block.push(id << 4 | (data.len() as u8 - 1));
+                if is_short {
+                    block.push(id << 4 | (data.len() as u8 - 1));
+                } else {
+                    block.extend([*id, data.len() as u8]);
+                }
                 block.extend(data);
             }
             block.resize(block.len().next_multiple_of(4), 0);
             packet[0] |= 0x10;
-            packet.extend([0xBE, 0xDE, 0, (block.len() / 4) as u8]);
+            packet.extend(if is_short { [0xBE, 0xDE] } else { [0x10, 0] });
+            packet.extend([0, (block.len() / 4) as u8]);
             packet.extend(block);
         }
         let header = packet.len();

@@ -167,6 +167,16 @@ impl World {
         track
     }
 
+    /// Publishes a track that differs from the usual.
+    pub fn publish_as(&mut self, person: Person, codec: Codec, change: impl FnOnce(&mut Source)) -> TrackId {
+        let track = TrackId(self.new_id());
+        let now = self.now;
+        self.client(person).add_source(now, track, codec);
+        change(self.source(person, track));
+        self.negotiate(person);
+        track
+    }
+
     /// Takes a track off the air.
     pub fn unpublish(&mut self, person: Person, track: TrackId) {
         self.client(person).sources.retain(|source| source.track != track);
