@@ -6,12 +6,14 @@ use crate::context::Context;
 use crate::data::RoomData;
 use crate::join::{Admission, JoinAttempt};
 use crate::life::{self, Cause, Gets, Stage, Step, Told};
-use crate::limits::{JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_REFRESH_INTERVAL};
+use crate::limits::{
+    JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_BYTES_MAX, TOKEN_REFRESH_INTERVAL,
+};
 use crate::participant::Participant;
 use crate::signalling::SessionId;
 use crate::speakers::ToldSpeakers;
 use crate::timers::{RoomKey, Timer};
-use crate::token;
+use crate::token::{self, Claims};
 use crate::track::Track;
 use crate::transport::{self, Side};
 use hanse_sfu_core::command::MediaCommand;
@@ -491,7 +493,19 @@ impl Room {
         let now_unix_s = cx.unix_s();
         let remaining_s = participant.claims.expires_at_unix_s.saturating_sub(now_unix_s);
         let ttl_s = remaining_s.max(REFRESHED_TOKEN_TTL_S_MIN);
-        match token::sign(&participant.claims, &cx.config.keys, now_unix_s, ttl_s) {
+        let sign = |claims: &Claims| token::sign(claims, &cx.config.keys, now_unix_s, ttl_s);
+        let token = sign(&participant.claims).and_then(|token| {
+            if token.len() <= TOKEN_BYTES_MAX {
+                return Ok(token);
+            }
+            // A token that opens the room without what its bearer has told of itself is better than one that we refuse.
+            sign(&Claims {
+                metadata: String::new(),
+                attributes: BTreeMap::new(),
+                ..participant.claims.clone()
+            })
+        });
+        match token {
             Ok(token) => self.send(cx, session, Message::RefreshToken(token)),
             Err(error) => tracing::error!(%error, "no token could be refreshed"),
         }

@@ -1,4 +1,5 @@
-//! Whatever a client sends: nothing panics, nobody else suffers, and an answer keeps the offer's sections.
+//! Clients that mean harm: nothing panics, nobody else suffers, and what they can make grow is bounded. What any bytes do
+//! is in `properties.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,178 +10,21 @@
 
 mod common;
 
-use common::{Browser, Town, add_track, attempt, change_rights, claims, info_of, keys};
-use hanse_sfu_core::command::MediaEvent;
-use hanse_sfu_core::ids::{ConnectionId, TrackId};
-use hanse_sfu_signal::{Output, SessionId, decode_join_request, verify};
+use common::{
+    Browser, START_UNIX_S, Town, add_track, answer_to, attempt, change_rights, claims, full_offer, info_of,
+    keys, mids,
+};
+use hanse_sfu_signal::limits::METADATA_BYTES_MAX;
+use hanse_sfu_signal::verify;
 use livekit_protocol::client_info::Capability;
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AudioTrackFeature, DisconnectReason, ParticipantPermission, SessionDescription, SignalRequest,
-    SignalResponse, TrackSource, TrackType, UpdateLocalAudioTrack,
+    AudioTrackFeature, DisconnectReason, ParticipantPermission, SignalRequest, SignalResponse, TrackSource,
+    TrackType, UpdateLocalAudioTrack, UpdateParticipantMetadata,
 };
-use proptest::prelude::*;
-use prost::Message as _;
 use std::time::Duration;
-
-fn offer(sdp: String, id: u32) -> Ask {
-    Ask::Offer(SessionDescription {
-        r#type: "offer".into(),
-        sdp,
-        id,
-        ..Default::default()
-    })
-}
-
-/// Gives an offer to a fresh session; says what came back: an answer, or a goodbye.
-fn answer_to(sdp: String) -> Message {
-    let mut town = Town::default();
-    town.join("alice");
-    town.publish("alice", TrackSource::Camera);
-    let mut browser = Browser::new("bob");
-    browser.offers_at_join = false;
-    let session = town
-        .signalling
-        .handle_join(town.now, attempt(claims("bob"), &mut browser))
-        .unwrap();
-    while town.signalling.poll_output().is_some() {}
-    town.signalling.handle_request(
-        town.now,
-        session,
-        SignalRequest {
-            message: Some(offer(sdp, 3)),
-        },
-    );
-    let mut verdict = None;
-    while let Some(output) = town.signalling.poll_output() {
-        let Output::Send {
-            session: own,
-            message,
-        } = output
-        else {
-            continue;
-        };
-        if let Some(message @ (Message::Answer(_) | Message::Leave(_))) = message.message
-            && own == session
-        {
-            assert!(verdict.replace(message).is_none(), "one answer per offer");
-        }
-    }
-    verdict.expect("an offer is answered, or the session ends")
-}
-
-fn mids(sdp: &str) -> Vec<String> {
-    sdp.lines()
-        .filter_map(|line| line.strip_prefix("a=mid:"))
-        .map(|mid| mid.trim().to_owned())
-        .collect()
-}
-
-fn media(sdp: &str) -> Vec<String> {
-    sdp.lines()
-        .filter_map(|line| line.strip_prefix("m="))
-        .map(|m| m.split(' ').next().unwrap().to_owned())
-        .collect()
-}
-
-fn full_offer() -> String {
-    let mut browser = Browser::new("bob");
-    browser.add_sender(TrackType::Audio, "mic");
-    browser.add_sender(TrackType::Video, "bob-Camera");
-    browser.add_sender(TrackType::Video, "screen");
-    browser.offer_text()
-}
-
-/// One line is dropped, doubled, cut, or exchanged for another.
-fn mutated() -> impl Strategy<Value = String> {
-    let edit = (
-        0usize..5,
-        any::<prop::sample::Index>(),
-        any::<prop::sample::Index>(),
-        ".{0,40}",
-    );
-    prop::collection::vec(edit, 1..6).prop_map(|edits| {
-        let mut lines: Vec<String> = full_offer().lines().map(str::to_owned).collect();
-        for (what, place, other, noise) in edits {
-            let (place, other) = (place.index(lines.len()), other.index(lines.len()));
-            match what {
-                0 => drop(lines.remove(place)),
-                1 => lines.insert(place, lines[other].clone()),
-                2 => {
-                    let cut = lines[place].chars().take(noise.chars().count()).collect();
-                    lines[place] = cut;
-                }
-                3 => lines.swap(place, other),
-                _ => {
-                    let key = lines[place].split(':').next().unwrap().to_owned();
-                    lines[place] = format!("{key}:{noise}");
-                }
-            }
-        }
-        lines.join("\r\n") + "\r\n"
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_join_request_of_any_text_is_decoded_or_refused(text in ".{0,200}") {
-        let _ = decode_join_request(&text);
-    }
-
-    #[test]
-    fn a_join_request_of_any_bytes_is_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        use base64::Engine;
-        let _ = decode_join_request(&base64::prelude::BASE64_URL_SAFE.encode(&bytes));
-        let wrapped = livekit_protocol::WrappedJoinRequest { compression: 1, join_request: bytes };
-        let _ = decode_join_request(&base64::prelude::BASE64_STANDARD_NO_PAD.encode(wrapped.encode_to_vec()));
-    }
-
-    #[test]
-    fn any_text_is_no_token(text in "[A-Za-z0-9_.=-]{0,200}") {
-        prop_assert!(verify(&text, &keys(), 0).is_err());
-    }
-
-    #[test]
-    fn any_text_as_an_offer_is_refused(text in ".{0,400}") {
-        let Message::Leave(leave) = answer_to(text) else { panic!("an answer to noise") };
-        prop_assert_eq!(leave.reason(), DisconnectReason::StateMismatch);
-    }
-
-    #[test]
-    fn a_mutated_offer_is_refused_or_answered_section_by_section(sdp in mutated()) {
-        if let Message::Answer(answer) = answer_to(sdp.clone()) {
-            prop_assert_eq!(media(&answer.sdp), media(&sdp));
-            prop_assert_eq!(mids(&answer.sdp).len(), media(&sdp).len());
-            prop_assert_eq!(answer.id, 3);
-        }
-    }
-
-    #[test]
-    fn any_request_disturbs_nobody_else(bytes in prop::collection::vec(any::<u8>(), 0..300), seed in any::<u64>()) {
-        let mut town = Town::default();
-        town.join("alice");
-        town.join("bob");
-        town.publish("alice", TrackSource::Camera);
-        let mallory = Browser::new("mallory");
-        town.join_as("mallory", claims("mallory"), mallory).unwrap();
-        let session = town.session("mallory");
-        if let Ok(request) = SignalRequest::decode(bytes.as_slice()) {
-            town.signalling.handle_request(town.now, session, request);
-        }
-        town.signalling.handle_media(town.now, MediaEvent::AudioLevel { track: TrackId(seed), level: f32::NAN });
-        town.signalling.handle_media(town.now, MediaEvent::Connected { connection: ConnectionId(seed) });
-        town.signalling.handle_socket_closed(town.now, SessionId(seed));
-        if seed % 2 == 0 {
-            town.settle();
-            town.pass(Duration::from_secs(1));
-            prop_assert!(seed <= 3 || town.hears("bob", "alice", TrackSource::Camera));
-        }
-    }
-}
 
 #[test]
 fn the_offer_that_the_mutations_start_from_is_answered() {
@@ -321,4 +165,25 @@ fn a_number_without_a_name_is_told_to_nobody_so_that_what_others_read_has_a_json
         last!(town, "alice", RequestResponse).unwrap().reason(),
         Reason::UnsupportedType
     );
+}
+
+#[test]
+fn a_refreshed_token_opens_the_room_again_however_much_its_bearer_has_told_of_itself() {
+    let mut town = Town::default();
+    let mut own = claims("alice");
+    own.video.can_update_own_metadata = Some(true);
+    town.join_as("alice", own, Browser::new("alice")).unwrap();
+    for len in [10, METADATA_BYTES_MAX] {
+        let update = UpdateParticipantMetadata {
+            metadata: "m".repeat(len),
+            ..UpdateParticipantMetadata::default()
+        };
+        town.ask("alice", Ask::UpdateMetadata(update));
+        let token = last!(town, "alice", RefreshToken).unwrap();
+        let token = verify(&token, &keys(), START_UNIX_S).unwrap();
+        assert_eq!((token.identity.as_str(), token.video.room_join), ("alice", true));
+        assert_eq!(token.metadata.len(), if len == 10 { 10 } else { 0 });
+        let sid = town.people["alice"].sid.clone();
+        assert_eq!(info_of(&town, "alice", &sid).unwrap().metadata.len(), len);
+    }
 }

@@ -68,6 +68,11 @@ pub struct Browser {
     pub is_obedient: bool,
     /// It cannot decode VP8.
     pub lacks_vp8: bool,
+    /// It sends whatever it likes, so that nothing is expected of what it gets.
+    pub is_wild: bool,
+    /// Ids of the offers and of the answers of somebody wild, each as often as it came.
+    pub offered: Vec<u32>,
+    pub answered_ids: Vec<u32>,
 }
 
 impl Browser {
@@ -101,6 +106,9 @@ impl Browser {
             is_closed: false,
             is_obedient: true,
             lacks_vp8: false,
+            is_wild: false,
+            offered: vec![1],
+            answered_ids: Vec::new(),
         };
         for kind in [TrackType::Audio, TrackType::Video] {
             browser.add_slots(kind, 3);
@@ -332,6 +340,8 @@ impl Browser {
                 let track = published.track.clone().unwrap();
                 self.announced.insert(published.cid.clone(), track);
             }
+            Message::Answer(answer) if self.is_wild => self.answered_ids.push(answer.id),
+            _ if self.is_wild => {}
             Message::MediaSectionsRequirement(requirement) if self.is_obedient => {
                 assert!(!self.answered.is_empty(), "no requirement during the join");
                 self.add_slots(TrackType::Audio, requirement.num_audios as usize);

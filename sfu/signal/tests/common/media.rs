@@ -195,6 +195,11 @@ impl Media {
         self.connections.contains_key(&connection)
     }
 
+    /// Whether a connection sends a track.
+    pub fn publishes(&self, connection: ConnectionId, track: TrackId) -> bool {
+        self.connections.contains_key(&connection) && self.sends_itself(connection, track)
+    }
+
     pub fn connections(&self) -> usize {
         self.connections.len()
     }

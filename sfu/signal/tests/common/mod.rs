@@ -5,6 +5,7 @@
 
 mod browser;
 mod media;
+pub mod wild;
 
 pub use browser::Browser;
 use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
@@ -17,7 +18,8 @@ use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, LeaveRequest, ParticipantPermission, SignalRequest, TrackInfo, TrackSource, TrackType,
+    AddTrackRequest, LeaveRequest, ParticipantPermission, SessionDescription, SignalRequest, TrackInfo,
+    TrackSource, TrackType,
 };
 use media::Media;
 use std::collections::BTreeMap;
@@ -38,6 +40,8 @@ pub struct Town {
     pub first_pictures: Vec<(SessionId, Duration)>,
     /// Media connects as soon as the first answer is out.
     pub connects: bool,
+    /// Messages that went to any socket.
+    pub signalled: u64,
 }
 
 pub fn keys() -> ApiKeys {
@@ -117,6 +121,7 @@ impl Town {
             events: Vec::new(),
             first_pictures: Vec::new(),
             connects: true,
+            signalled: 0,
         }
     }
 
@@ -171,6 +176,7 @@ impl Town {
                 moved = true;
                 match output {
                     Output::Send { session, message } => {
+                        self.signalled += 1;
                         let browser = self.browser_of(session);
                         browser.receive(message.message.unwrap());
                     }
@@ -440,4 +446,72 @@ pub fn tracks_of(town: &Town, name: &str, sid: &str) -> Vec<TrackInfo> {
 
 pub fn is_leave(message: &Message) -> bool {
     matches!(message, Message::Leave(_))
+}
+
+fn offer_of(sdp: String, id: u32) -> Ask {
+    Ask::Offer(SessionDescription {
+        r#type: "offer".into(),
+        sdp,
+        id,
+        ..Default::default()
+    })
+}
+
+/// Gives an offer to a fresh session; says what came back: an answer, or a goodbye.
+pub fn answer_to(sdp: String) -> Message {
+    let mut town = Town::default();
+    town.join("alice");
+    town.publish("alice", TrackSource::Camera);
+    let mut browser = Browser::new("bob");
+    browser.offers_at_join = false;
+    let session = town
+        .signalling
+        .handle_join(town.now, attempt(claims("bob"), &mut browser))
+        .unwrap();
+    while town.signalling.poll_output().is_some() {}
+    town.signalling.handle_request(
+        town.now,
+        session,
+        SignalRequest {
+            message: Some(offer_of(sdp, 3)),
+        },
+    );
+    let mut verdict = None;
+    while let Some(output) = town.signalling.poll_output() {
+        let Output::Send {
+            session: own,
+            message,
+        } = output
+        else {
+            continue;
+        };
+        if let Some(message @ (Message::Answer(_) | Message::Leave(_))) = message.message
+            && own == session
+        {
+            assert!(verdict.replace(message).is_none(), "one answer per offer");
+        }
+    }
+    verdict.expect("an offer is answered, or the session ends")
+}
+
+pub fn mids(sdp: &str) -> Vec<String> {
+    sdp.lines()
+        .filter_map(|line| line.strip_prefix("a=mid:"))
+        .map(|mid| mid.trim().to_owned())
+        .collect()
+}
+
+pub fn media(sdp: &str) -> Vec<String> {
+    sdp.lines()
+        .filter_map(|line| line.strip_prefix("m="))
+        .map(|m| m.split(' ').next().unwrap().to_owned())
+        .collect()
+}
+
+pub fn full_offer() -> String {
+    let mut browser = Browser::new("bob");
+    browser.add_sender(TrackType::Audio, "mic");
+    browser.add_sender(TrackType::Video, "bob-Camera");
+    browser.add_sender(TrackType::Video, "screen");
+    browser.offer_text()
 }
