@@ -13,8 +13,10 @@ use hanse_sfu_core::placement::{Placement, PlacementOutput};
 use hanse_sfu_core::shard::ShardEvent;
 use hanse_sfu_signal::{JoinAttempt, JoinRefusal, Output, SessionId, SfuEvent, Signalling};
 use livekit_protocol::{SignalRequest, SignalResponse};
+use prost::Message as _;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -28,6 +30,10 @@ const INPUTS_PER_TURN: usize = 64;
 /// Messages that may wait for one socket. A join into a room of hundreds makes a few dozen; a socket that is this far
 /// behind does not read any more and is closed.
 pub const SOCKET_MESSAGES_MAX: usize = 256;
+
+/// Bytes of the messages that may wait for one socket, as protobuf and besides the last one. A join into a room of
+/// hundreds is one message of a few hundred kB. A socket that is this far behind is closed, as above.
+pub const SOCKET_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What the control task is told.
 pub(crate) enum Input {
@@ -69,6 +75,25 @@ pub(crate) struct SocketLink {
     pub messages: mpsc::Sender<SocketMessage>,
     /// Closes the socket without flushing; the text is the reason.
     pub kill: oneshot::Sender<&'static str>,
+    /// What lies in `messages`.
+    pub waiting: Waiting,
+}
+
+/// Bytes of the messages that wait for one socket. Two tasks count here, one up and one down; nothing depends on the
+/// order in which they do.
+#[derive(Clone, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// A message is about to wait; `false`: too much waits already.
+    fn add(&self, message: &SignalResponse) -> bool {
+        self.0.fetch_add(message.encoded_len(), Ordering::Relaxed) <= SOCKET_BYTES_MAX
+    }
+
+    /// A message has left.
+    pub(crate) fn remove(&self, message: &SignalResponse) {
+        self.0.fetch_sub(message.encoded_len(), Ordering::Relaxed);
+    }
 }
 
 /// Where inputs go.
@@ -260,7 +285,16 @@ impl Control {
         let Some(socket) = self.sockets.get(&session) else {
             return;
         };
-        match socket.messages.try_send(message) {
+        let has_room = match &message {
+            SocketMessage::Send(message) => socket.waiting.add(message),
+            SocketMessage::Close => true,
+        };
+        let sent = if has_room {
+            socket.messages.try_send(message)
+        } else {
+            Err(mpsc::error::TrySendError::Full(message))
+        };
+        match sent {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 tracing::info!(
@@ -369,7 +403,11 @@ mod tests {
         let (messages, received) = mpsc::channel(room);
         let (kill, killed) = oneshot::channel();
         let (answer, mut result) = oneshot::channel();
-        let socket = SocketLink { messages, kill };
+        let socket = SocketLink {
+            messages,
+            kill,
+            waiting: Waiting::default(),
+        };
         assert!(
             control
                 .take(

@@ -21,6 +21,7 @@ mod announce;
 pub mod api;
 mod choose;
 mod client;
+mod budget;
 mod context;
 mod data;
 mod dynacast;
@@ -47,6 +48,7 @@ mod transport;
 
 pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use client::complete_client_info;
+pub use budget::RequestBudget;
 pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
 pub use negotiate::codec::{CODECS, codec_named};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};

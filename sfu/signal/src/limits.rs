@@ -82,6 +82,23 @@ pub const OFFER_BYTES_PER_WINDOW_MAX: usize = 16 * 1024 * 1024;
 /// See [`OFFERS_PER_WINDOW_MAX`].
 pub const OFFER_WINDOW: Duration = Duration::from_secs(10);
 
+/// Messages of one participant per second, on average. Beyond: its socket is not read until the second has passed, so a
+/// flood waits where it comes from. A client that scrolls through a large call sends a few dozen at a time.
+pub const REQUESTS_PER_SECOND: u32 = 50;
+
+/// Messages that one participant may send at once, on top of [`REQUESTS_PER_SECOND`]. Beyond: as there.
+pub const REQUEST_BURST: u32 = 500;
+
+/// Bytes of one participant's messages per second, on average. Beyond: its socket is not read, as above. Offers in a
+/// call of hundreds are the largest: one megabyte.
+pub const REQUEST_BYTES_PER_SECOND: u32 = 1024 * 1024;
+
+/// Bytes that one participant may send at once, on top of [`REQUEST_BYTES_PER_SECOND`]. Beyond: as there.
+pub const REQUEST_BYTES_BURST: u32 = 8 * 1024 * 1024;
+
+/// How often a byte of metadata counts, because everybody in the room is told it.
+pub const TOLD_TO_ALL_WEIGHT: u32 = 16;
+
 /// A participant whose media is not connected this long after its join is removed (`JOIN_FAILURE`).
 pub const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 

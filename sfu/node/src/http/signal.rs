@@ -3,7 +3,7 @@
 
 use super::upgrade::Upgrade;
 use super::{Api, access, socket};
-use crate::control::{Input, SOCKET_MESSAGES_MAX, SocketLink};
+use crate::control::{Input, SOCKET_MESSAGES_MAX, SocketLink, Waiting};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -114,7 +114,12 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response
     let (messages, outbound) = mpsc::channel(SOCKET_MESSAGES_MAX);
     let (kill, killed) = oneshot::channel();
     let (answer, result) = oneshot::channel();
-    let socket = SocketLink { messages, kill };
+    let waiting = Waiting::default();
+    let socket = SocketLink {
+        messages,
+        kill,
+        waiting: waiting.clone(),
+    };
     api.inputs
         .send(Input::Join {
             attempt,
@@ -132,7 +137,7 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response
     };
     tracing::info!(session = session.0, %person, %room, "joined");
     let seat = socket::Seat::new(session, api.inputs.clone(), api.sockets.clone());
-    Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, killed)))
+    Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, waiting, killed)))
 }
 
 async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {

@@ -1,10 +1,10 @@
 //! One participant's WebSocket: frames in and out, keepalive, and closing so that the last message arrives.
 
-use crate::control::{Input, Inputs, SocketMessage};
+use crate::control::{Input, Inputs, SocketMessage, Waiting};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hanse_runtime::clock;
-use hanse_sfu_signal::SessionId;
+use hanse_sfu_signal::{RequestBudget, SessionId};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use livekit_protocol::{Pong, SignalRequest, SignalResponse, signal_request, signal_response};
@@ -115,15 +115,18 @@ pub(super) async fn serve(
     stream: WebSocket,
     seat: Seat,
     outbound: mpsc::Receiver<SocketMessage>,
+    waiting: Waiting,
     killed: oneshot::Receiver<&'static str>,
 ) {
     let mut socket = Socket {
         stream,
         form: Form::Protobuf,
         heard: Instant::now(),
+        budget: RequestBudget::new(clock::now()),
+        resume_at: None,
     };
     let end = tokio::select! {
-        end = socket.run(&seat, outbound) => end,
+        end = socket.run(&seat, outbound, &waiting) => end,
         // A sender that is dropped without a word has only forgotten us: `run` ends by itself.
         Ok(reason) = killed => End::Close(CloseCode::Again, reason),
     };
@@ -134,17 +137,34 @@ struct Socket {
     stream: WebSocket,
     form: Form,
     heard: Instant,
+    budget: RequestBudget,
+    /// It has sent more than its budget allows and is not read before this.
+    resume_at: Option<Instant>,
 }
 
 impl Socket {
-    async fn run(&mut self, seat: &Seat, mut outbound: mpsc::Receiver<SocketMessage>) -> End {
+    async fn run(
+        &mut self,
+        seat: &Seat,
+        mut outbound: mpsc::Receiver<SocketMessage>,
+        waiting: &Waiting,
+    ) -> End {
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let result = tokio::select! {
-                message = self.stream.next() => self.receive(seat, message).await,
+                message = self.stream.next(), if self.resume_at.is_none() => self.receive(seat, message).await,
+                () = reached(self.resume_at) => {
+                    self.resume_at = None;
+                    self.heard = Instant::now();
+                    Ok(())
+                }
                 message = outbound.recv() => match message {
-                    Some(SocketMessage::Send(message)) => self.send(&message).await,
+                    Some(SocketMessage::Send(message)) => {
+                        let sent = self.send(&message).await;
+                        waiting.remove(&message);
+                        sent
+                    }
                     Some(SocketMessage::Close) | None => Err(End::Close(CloseCode::Normal, "")),
                 },
                 _ = ping.tick() => self.ping().await,
@@ -157,6 +177,9 @@ impl Socket {
 
     async fn receive(&mut self, seat: &Seat, message: Option<Result<Message, Error>>) -> Result<(), End> {
         self.heard = Instant::now();
+        let bytes = message
+            .as_ref()
+            .map_or(0, |message| message.as_ref().map_or(0, Message::len));
         let request = match message {
             Some(Ok(Message::Binary(frame))) => {
                 self.form = Form::Protobuf;
@@ -180,6 +203,13 @@ impl Socket {
         let Some(request) = request else {
             return Err(End::Close(CloseCode::Invalid, "a frame is not a SignalRequest"));
         };
+        let now = clock::now();
+        if let Some(at) = self.budget.take(now, bytes, request.message.as_ref()) {
+            if self.resume_at.is_none() {
+                tracing::debug!(session = seat.session.0, "a client sends more than is read");
+            }
+            self.resume_at = Some(at.into());
+        }
         match request.message {
             // Answered here, before any queue, so that a client measures the network and not our load.
             Some(signal_request::Message::Ping(_)) => self.send(&pong(clock::unix_ms())).await,
@@ -255,6 +285,14 @@ impl Socket {
             })
             .await;
         }
+    }
+}
+
+/// Returns at a moment; never, if there is none.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
