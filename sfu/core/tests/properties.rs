@@ -134,6 +134,22 @@ fn vp8_payloads_of_any_bytes_are_rewritten_without_a_change_but_of_their_numbers
 }
 
 #[test]
+fn decoding_begins_at_a_key_frame_whatever_the_bytes_of_a_nal_unit() {
+    let examples: [&[u8]; 6] = [
+        // H.264: SPS, PPS and IDR apart; aggregated; in fragments.
+        &[3, 0x67, 1, 2, 2, 0x68, 1, 3, 0x65, 1, 2, 2, 0x41, 9],
+        &[10, 0x78, 0, 2, 0x67, 1, 0, 3, 0x65, 1, 2],
+        &[3, 0x7c, 0x85, 1, 3, 0x7c, 0x05, 1, 3, 0x7c, 0x45, 1],
+        // H.265: the same.
+        &[3, 0x40, 1, 2, 3, 0x42, 1, 2, 3, 0x26, 1, 2],
+        &[11, 0x60, 1, 0, 2, 0x40, 1, 0, 3, 0x26, 1, 2],
+        &[4, 0x62, 1, 0x93, 1, 4, 0x62, 1, 0x13, 1],
+    ];
+    let examples: Vec<Vec<u8>> = examples.into_iter().map(<[u8]>::to_vec).collect();
+    examine(CASES, &examples, fuzz::parse_nal);
+}
+
+#[test]
 fn a_stun_datagram_of_any_bytes_is_believed_only_with_the_password() {
     let examples = [
         check(ICE_USERNAME, ICE_PASSWORD, true),

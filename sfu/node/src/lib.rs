@@ -14,6 +14,8 @@
 
 pub mod config;
 mod control;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod handle;
 mod http;
 pub mod metrics;

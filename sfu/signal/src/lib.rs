@@ -19,9 +19,9 @@
 
 mod announce;
 pub mod api;
+mod budget;
 mod choose;
 mod client;
-mod budget;
 mod context;
 mod data;
 mod dynacast;
@@ -47,8 +47,8 @@ mod track;
 mod transport;
 
 pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
-pub use client::complete_client_info;
 pub use budget::RequestBudget;
+pub use client::complete_client_info;
 pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
 pub use negotiate::codec::{CODECS, codec_named};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};

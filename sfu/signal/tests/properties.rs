@@ -16,16 +16,20 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE};
 use common::wild::{HONEST, Wild, play_room};
 use common::{Browser, START_UNIX_S, Town, answer_to, claims, full_offer, keys};
+use hanse_sfu_core::command::DataChannel;
 use hanse_sfu_core::fuzz::{Script, examine};
 use hanse_sfu_signal::limits::{JOIN_REQUEST_BYTES_MAX, MEDIA_SECTIONS_MAX};
 use hanse_sfu_signal::{JoinRefusal, decode_join_request, sign, verify};
 use jsonwebtoken::{EncodingKey, Header};
+use livekit_protocol::data_packet::Value;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, SignalRequest, TrackType, WrappedJoinRequest};
+use livekit_protocol::{
+    DataPacket, DisconnectReason, RpcRequest, SignalRequest, TrackType, UserPacket, WrappedJoinRequest,
+};
 use prost::Message as _;
 
 /// A `join_request` parameter: as text, and in base64 of both alphabets with and without compression.
-fn parse_join_request(data: &[u8]) {
+pub fn parse_join_request(data: &[u8]) {
     let wrapped = WrappedJoinRequest {
         compression: 1,
         join_request: data.to_vec(),
@@ -44,7 +48,7 @@ fn parse_join_request(data: &[u8]) {
 
 /// A token: as it is nobody has signed it; signed by us, its claims are read or refused, and what is read is signed
 /// and read again as it was.
-fn parse_token(data: &[u8]) {
+pub fn parse_token(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     assert!(
         verify(&text, &keys(), START_UNIX_S).is_err(),
@@ -71,7 +75,7 @@ fn parse_token(data: &[u8]) {
 }
 
 /// An offer: refused with `STATE_MISMATCH`, or answered once, section by section.
-fn parse_offer(data: &[u8]) {
+pub fn parse_offer(data: &[u8]) {
     let sdp = String::from_utf8_lossy(data).into_owned();
     let (mids, media) = (common::mids(&sdp).len(), common::media(&sdp));
     match answer_to(sdp) {
@@ -87,7 +91,7 @@ fn parse_offer(data: &[u8]) {
 }
 
 /// The recorded offer, line by line: dropped, doubled, cut, exchanged, with another value, or with one from elsewhere.
-fn parse_edited_offer(data: &[u8]) {
+pub fn parse_edited_offer(data: &[u8]) {
     let mut script = Script::new(data);
     let mut lines: Vec<String> = full_offer().lines().map(str::to_owned).collect();
     while let Some(what) = script.byte() {
@@ -133,6 +137,48 @@ fn parse_edited_offer(data: &[u8]) {
         }
     }
     parse_offer((lines.join("\r\n") + "\r\n").as_bytes());
+}
+
+/// A message on a data channel: passed on in its sender's own name, or not at all.
+pub fn parse_data(data: &[u8]) {
+    let mut town = Wild::town();
+    for channel in [
+        DataChannel::Reliable,
+        DataChannel::Lossy,
+        DataChannel::DataTrack,
+        DataChannel::Foreign,
+    ] {
+        for name in ["mallory", "deaf", "ghost"] {
+            Wild::send_data(&mut town, name, channel, data.to_vec());
+        }
+    }
+}
+
+#[test]
+fn a_data_message_of_any_bytes_is_passed_on_in_its_senders_name_or_not_at_all() {
+    let packet = |value| DataPacket {
+        participant_identity: "alice".into(),
+        participant_sid: "PA_alice".into(),
+        destination_identities: vec!["bob".into(), "ghost".into()],
+        value: Some(value),
+        ..DataPacket::default()
+    };
+    let user = UserPacket {
+        payload: b"hello".to_vec(),
+        topic: Some("chat".into()),
+        ..UserPacket::default()
+    };
+    let request = RpcRequest {
+        id: "1".into(),
+        method: "m".into(),
+        ..RpcRequest::default()
+    };
+    let examples = [
+        packet(Value::User(user)).encode_to_vec(),
+        packet(Value::RpcRequest(request)).encode_to_vec(),
+        DataPacket::default().encode_to_vec(),
+    ];
+    examine(60, &examples, parse_data);
 }
 
 #[test]

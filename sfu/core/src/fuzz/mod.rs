@@ -15,10 +15,11 @@ mod hostile;
 
 pub use hostile::{Script, examine};
 
-use crate::command::{ExtensionIds, IceCredentials};
+use crate::command::{Codec, ExtensionIds, IceCredentials};
 use crate::ice::Check;
 use crate::ids::Mid;
 use crate::nack::{MISSING_MAX, NackTracker};
+use crate::nal::{self, KeyFrameFinder, NalUnits};
 use crate::replay::{REPLAY_WINDOW, ReplayWindow};
 use crate::rtcp::{self, FEEDBACK_MAX, Feedback};
 use crate::rtp::{FIXED_HEADER, HeaderTemplate, RtpHeader};
@@ -170,6 +171,25 @@ pub fn parse_vp8(payloads: &[u8]) {
         );
         assert_eq!(back.picture_id.map(|id| id.value), numbers.picture_id);
         assert_eq!((back.tl0_pic_idx, back.key_idx), (numbers.tl0, numbers.key_idx));
+    }
+}
+
+/// H.264 and H.265 payloads of a stream, one after the other, each with its length in front: decoding may begin only
+/// where a key frame or its parameter sets do.
+pub fn parse_nal(payloads: &[u8]) {
+    for codec in [Codec::H264, Codec::H265] {
+        let mut script = Script::new(payloads);
+        let mut finder = KeyFrameFinder::default();
+        let mut number = 0_u64;
+        while let Some(len) = script.byte() {
+            let payload = script.bytes(usize::from(len));
+            let units = nal::units(codec, payload);
+            assert_eq!(nal::units(Codec::Vp8, payload), NalUnits::default());
+            assert!(!payload.is_empty() || units == NalUnits::default());
+            number += 1 + u64::from(len / 128);
+            let begins = finder.begins(number, number / 3, units);
+            assert!(!begins || units.sequence_start || units.key);
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod access;
 mod forwarded;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod places;
 mod server;
 mod signal;

@@ -20,10 +20,20 @@ use tokio::sync::{mpsc, oneshot};
 /// The query, as far as it is ours.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Parameters {
+pub(super) struct Parameters {
     access_token: Option<String>,
     join_request: Option<String>,
     publish: Option<String>,
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl Parameters {
+    /// All that are there.
+    pub(super) fn values(&self) -> impl Iterator<Item = &String> {
+        [&self.access_token, &self.join_request, &self.publish]
+            .into_iter()
+            .flatten()
+    }
 }
 
 /// Why there is no socket.

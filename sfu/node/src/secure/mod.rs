@@ -10,6 +10,8 @@
 mod budget;
 mod channels;
 mod dtls;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod guard;
 #[cfg(test)]
 mod tests;

@@ -17,8 +17,9 @@ use hanse_runtime::config::{Document, Section, Table};
 use hanse_sfu::{HttpConfig, Node, SfuConfig};
 use hanse_sfu_signal::{ApiKeys, Claims, VideoGrant, sign};
 use livekit_protocol::{
-    ClientInfo, ConnectionSettings, JoinRequest, JoinResponse, SessionDescription, SignalRequest,
-    SignalResponse, WrappedJoinRequest, signal_request, signal_response,
+    AddTrackRequest, ClientInfo, ConnectionSettings, JoinRequest, JoinResponse, SessionDescription,
+    SignalRequest, SignalResponse, TrackSource, TrackType, WrappedJoinRequest, signal_request,
+    signal_response,
 };
 use prost::Message as _;
 use std::net::SocketAddr;
@@ -306,4 +307,22 @@ pub fn sdp_value<'a>(sdp: &'a str, name: &str) -> &'a str {
     sdp.lines()
         .find_map(|line| line.strip_prefix(&format!("a={name}:")))
         .unwrap_or_else(|| panic!("no {name}: {sdp}"))
+}
+
+/// The announcement of a track as a client makes it.
+pub fn announcement(source: TrackSource) -> signal_request::Message {
+    let is_video = matches!(source, TrackSource::Camera | TrackSource::ScreenShare);
+    let kind = if is_video {
+        TrackType::Video
+    } else {
+        TrackType::Audio
+    };
+    signal_request::Message::AddTrack(AddTrackRequest {
+        cid: format!("{source:?}"),
+        r#type: kind.into(),
+        source: source.into(),
+        width: if is_video { 1280 } else { 0 },
+        height: if is_video { 720 } else { 0 },
+        ..AddTrackRequest::default()
+    })
 }

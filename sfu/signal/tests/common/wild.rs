@@ -3,7 +3,7 @@
 use super::{
     Browser, START_UNIX_S, Town, add_track, change_participant, change_rights, claims, full_offer, keys,
 };
-use hanse_sfu_core::command::{ConnectionEnd, MediaEvent, TransportQuality};
+use hanse_sfu_core::command::{ConnectionEnd, DataChannel, MediaEvent, TransportQuality};
 use hanse_sfu_core::fuzz::Script;
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::limits::{
@@ -13,7 +13,7 @@ use hanse_sfu_signal::{ParticipantChange, SessionId, SfuCommand, SfuReply, verif
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, GetDataBlobRequest, LeaveRequest, MuteTrackRequest, ParticipantPermission,
+    AddTrackRequest, DataPacket, GetDataBlobRequest, LeaveRequest, MuteTrackRequest, ParticipantPermission,
     ParticipantTracks, Ping, PublishDataTrackRequest, SessionDescription, SignalRequest, SimulateScenario,
     StoreDataBlobRequest, SubscriptionPermission, SyncState, TrackPermission, TrackSource, TrackType,
     TrickleRequest, UnpublishDataTrackRequest, UpdateDataSubscription, UpdateLocalAudioTrack,
@@ -45,6 +45,7 @@ impl Wild {
         for name in [HONEST.0, HONEST.1] {
             town.join(name);
             town.publish(name, TrackSource::Camera);
+            Wild::open_channels(&mut town, name);
         }
         for name in STRANGERS {
             Wild::join(&mut town, name);
@@ -69,6 +70,33 @@ impl Wild {
                 .insert(format!("{name} {}", town.people.len()), before);
         }
         town.join_as(name, own, browser).unwrap();
+        Wild::open_channels(town, name);
+    }
+
+    fn open_channels(town: &mut Town, name: &str) {
+        let connection = town.connection(name);
+        for channel in DataChannel::KNOWN {
+            town.media.channels.insert((connection, channel));
+            town.event(MediaEvent::DataChannelOpen { connection, channel });
+        }
+    }
+
+    /// Somebody sends bytes by a data channel. What others get comes from them and says so.
+    pub fn send_data(town: &mut Town, name: &str, channel: DataChannel, payload: Vec<u8>) {
+        let connection = town.connection(name);
+        town.event(MediaEvent::Data {
+            connection,
+            channel,
+            payload: payload.into(),
+        });
+        let shown = if name == "ghost" { "" } else { name };
+        for (to, channel, payload) in std::mem::take(&mut town.media.data) {
+            assert_ne!(to, connection, "{name} hears itself");
+            if channel != DataChannel::DataTrack {
+                let packet = DataPacket::decode(payload).expect("what is passed on is a packet");
+                assert_eq!(packet.participant_identity, shown, "in somebody else's name");
+            }
+        }
     }
 }
 
@@ -168,7 +196,17 @@ fn act(town: &mut Town, name: &str, kind: usize, script: &mut Script, rights_cha
             };
             let _ = town.command(change_participant(name, change));
         }
-        _ => Wild::join(town, name),
+        _ => {
+            let channel = [
+                DataChannel::Reliable,
+                DataChannel::Lossy,
+                DataChannel::DataTrack,
+                DataChannel::Foreign,
+            ][script.below(4)];
+            let len = script.below(256);
+            let payload = script.bytes(len).to_vec();
+            Wild::send_data(town, name, channel, payload);
+        }
     }
 }
 
