@@ -8,6 +8,7 @@ use crate::command::{Codec, Layering, SendPlan, Want};
 use crate::dependency::{self, Structure};
 use crate::downlink::Budget;
 use crate::ids::{DownTrackId, Layer};
+use crate::red::{self, Earlier};
 use crate::ring::{Description, PacketFacts, RingPosition, Slot};
 use crate::rtp::HeaderTemplate;
 use crate::selection::{Numbers, Selection, Verdict, Wish};
@@ -28,8 +29,41 @@ const REPEAT_SPACING_MAX: Duration = Duration::from_millis(100);
 /// it (a publisher whose reports are wrong, a pause in between) the arrival clock is right.
 const SWITCH_TOLERANCE: Duration = Duration::from_millis(1000);
 
+/// How a track's payloads become those of a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packaging {
+    /// They are the same, but for the numbers in their descriptors.
+    Same,
+    /// RED with the blocks' payload type in the subscriber's numbering.
+    Renumbered(u8),
+    /// The Opus inside RED.
+    Unwrapped,
+    /// Opus as RED, with earlier packets, of this payload type.
+    Wrapped(u8),
+}
+
+impl Packaging {
+    /// `None`: it cannot be had, because nothing else is ever converted.
+    pub fn of(codec: Codec, plan: &SendPlan) -> Option<Self> {
+        match (codec, plan.codec) {
+            (Codec::Red, Codec::Red) => plan.primary_payload_type.map(Packaging::Renumbered),
+            (Codec::Red, Codec::Opus) => Some(Packaging::Unwrapped),
+            (Codec::Opus, Codec::Red) => plan.primary_payload_type.map(Packaging::Wrapped),
+            (own, wanted) => (own == wanted).then_some(Packaging::Same),
+        }
+    }
+
+    /// How many earlier packets go along with each.
+    pub fn earlier(self) -> usize {
+        match self {
+            Packaging::Wrapped(_) => red::REDUNDANT_MAX,
+            _ => 0,
+        }
+    }
+}
+
 /// Bytes that a forwarded packet may need beyond its payload and its dependency descriptor.
-pub const OVERHEAD_MAX: usize = 64 + dependency::GROWTH_MAX + EXTENSION_HEAD_MAX;
+pub const OVERHEAD_MAX: usize = 64 + dependency::GROWTH_MAX + EXTENSION_HEAD_MAX + red::OVERHEAD_MAX;
 
 /// Bytes around one more header extension: longer heads of all elements, and padding.
 const EXTENSION_HEAD_MAX: usize = 10;
@@ -66,6 +100,8 @@ pub struct DownTrack {
     pub plan: SendPlan,
     codec: Codec,
     layering: Layering,
+    /// How payloads are to be changed.
+    pub packaging: Packaging,
     want: Want,
     /// The most that the subscriber's downlink carries, if that is known to be too little.
     budget: Budget,
@@ -105,6 +141,8 @@ pub struct Packet<'a> {
     pub slot: Slot<'a>,
     /// The structure of its stream's dependency descriptors, if it has any.
     pub structure: Option<&'a Structure>,
+    /// The packets just before it, oldest first, if the down track wraps them up with it.
+    pub earlier: [Option<Earlier<'a>>; red::REDUNDANT_MAX],
 }
 
 /// How one packet goes out.
@@ -150,6 +188,7 @@ impl DownTrack {
             closing: Closing::default(),
             timestamp_offset: 0,
             layering,
+            packaging: Packaging::of(codec, &plan).unwrap_or(Packaging::Same),
             selection: Selection::new(codec, layering, &plan),
             latest: None,
             history: Vec::new(),
@@ -366,6 +405,7 @@ impl DownTrack {
             position,
             slot,
             structure,
+            earlier,
         }: Packet<'_>,
         target: Layer,
         translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
@@ -389,7 +429,18 @@ impl DownTrack {
         {
             header = end;
         }
-        let len = header + write_payload(&slot, outgoing.numbers, out.get_mut(header..)?)? + TAG;
+        let room = out.get_mut(header..)?;
+        let written = match self.packaging {
+            Packaging::Same => write_payload(&slot, outgoing.numbers, room)?,
+            Packaging::Renumbered(payload_type) => red::renumber(payload_type, slot.payload, room)?,
+            Packaging::Unwrapped => {
+                let primary = red::primary(slot.payload)?;
+                room.get_mut(..primary.len())?.copy_from_slice(primary);
+                primary.len()
+            }
+            Packaging::Wrapped(payload_type) => red::wrap(payload_type, &earlier, slot.payload, room)?,
+        };
+        let len = header + written + TAG;
         session
             .seal(out.get_mut(..len)?, header, self.plan.ssrc, outgoing.sequence)
             .ok()?;

@@ -28,6 +28,7 @@ mod loudness;
 mod nack;
 mod nal;
 pub mod placement;
+mod red;
 mod replay;
 mod ring;
 pub mod rtcp;

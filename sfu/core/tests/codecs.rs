@@ -10,6 +10,7 @@
 
 mod common;
 
+use common::content::Content;
 use common::link::Link;
 use common::{Person, World, ms, proof, up_to};
 use hanse_sfu_core::command::{Codec, Want};
@@ -96,6 +97,81 @@ fn telephone_sound_is_heard_whole() {
             assert_eq!(proof::completeness(&world, sink), 1.0);
         }
     }
+}
+
+#[test]
+fn sound_reaches_everyone_in_the_form_that_they_asked_for() {
+    for (seed, own) in [(44, Codec::Opus), (45, Codec::Red)] {
+        let mut world = World::new(seed);
+        let alice = world.join("Alice");
+        let [bob, carol] = ["Bob", "Carol"].map(|name| world.join(name));
+        world.connect();
+        let track = world.publish(alice, own);
+        world.subscribe_as(bob, track, Codec::Opus);
+        world.subscribe_as(carol, track, Codec::Red);
+        world.run(ms(3_000));
+        for person in [bob, carol] {
+            let sink = world.sink(person, track);
+            assert!(sink.frames.len() > 100, "{own:?}: {}", sink.frames.len());
+            proof::in_order(sink, Duration::ZERO);
+            assert_eq!(proof::completeness(&world, sink), 1.0);
+        }
+        assert!(world.sink(bob, track).copies.is_empty());
+        let copies = &world.sink(carol, track).copies;
+        if own == Codec::Red {
+            assert!(
+                copies
+                    .iter()
+                    .all(|(offset, copy)| (*offset, &copy[..]) == (960, b"old")),
+                "as they came"
+            );
+            continue;
+        }
+        // 40 and 20 ms before each packet, the first ones excepted.
+        let frames = &world.sink(carol, track).frames;
+        assert!(
+            copies.len() >= 2 * frames.len() - 3,
+            "{} for {}",
+            copies.len(),
+            frames.len()
+        );
+        for (offset, copy) in copies {
+            let copy = Content::read(copy).expect("a copy is untouched");
+            assert_eq!(copy.track, track);
+            let with = copy.frame + offset / 960;
+            assert!([960, 1_920].contains(offset) && with > copy.frame);
+        }
+        let latest: Vec<u32> = copies
+            .iter()
+            .rev()
+            .take(2)
+            .map(|(_, copy)| Content::read(copy).unwrap().frame)
+            .collect();
+        assert_eq!(latest[1] + 1, latest[0], "the oldest stands first");
+        proof::only_what_is_theirs(&world);
+    }
+}
+
+#[test]
+fn copies_skip_what_has_not_arrived_and_sound_in_another_codec_is_not_sent() {
+    let mut world = World::new(46);
+    let alice = world.join("Alice");
+    let [bob, carol] = ["Bob", "Carol"].map(|name| world.join(name));
+    world.connect();
+    let track = world.publish(alice, Codec::Opus);
+    world.subscribe_as(bob, track, Codec::Red);
+    world.subscribe_as(carol, track, Codec::Pcmu);
+    world.client(alice).up.link = Link {
+        loss: 0.2,
+        ..Link::CLEAN
+    };
+    world.run(ms(4_000));
+    let copies = &world.sink(bob, track).copies;
+    assert!(copies.len() > 100);
+    for (offset, copy) in copies {
+        assert!(Content::read(copy).is_some() && [960, 1_920].contains(offset));
+    }
+    assert_eq!(world.sink(carol, track).packets, 0);
 }
 
 /// Frames of the upper temporal layer; the source sends every second picture in it, and says at every fourth of them

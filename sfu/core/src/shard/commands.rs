@@ -3,7 +3,7 @@
 use super::{CONNECTIONS_MAX, Shard, ShardCommand, TICK};
 use crate::command::{ConnectionEnd, MediaCommand, MediaEvent, Peer, ReceivePlan, SendPlan, Want};
 use crate::connection::Connection;
-use crate::down_track::DownTrack;
+use crate::down_track::{DownTrack, Packaging};
 use crate::ids::{ConnectionId, DownTrackId, TrackId};
 use crate::track::{Origin, Track};
 use rand::RngExt;
@@ -169,7 +169,11 @@ impl Shard {
             return;
         };
         // Nobody gets what they cannot decode.
-        if self.tracks.get(key).is_none_or(|track| track.codec != plan.codec) {
+        if self
+            .tracks
+            .get(key)
+            .is_none_or(|track| Packaging::of(track.codec, &plan).is_none())
+        {
             return;
         }
         // Nobody gets their own, whatever the control side believes.

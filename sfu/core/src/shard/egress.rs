@@ -6,6 +6,8 @@ use crate::command::MediaEvent;
 use crate::connection::{Connection, FEEDBACK_SSRC, Wire};
 use crate::down_track::{DownTrack, OVERHEAD_MAX, Packet};
 use crate::ids::{DownTrackId, Layer};
+use crate::red::{Earlier, REDUNDANT_MAX};
+use crate::ring::{PacketRing, RingPosition, Slot};
 use crate::rtcp;
 use crate::track::{Origin, structure_of, translate};
 use std::time::Instant;
@@ -76,7 +78,10 @@ impl Shard {
                         return;
                     };
                     let layers = &track.layers;
-                    let room = slot.payload.len() + slot.extension.len() + OVERHEAD_MAX;
+                    let earlier =
+                        earlier_packets(&track.ring, position, &slot, down_track.packaging.earlier());
+                    let copies: usize = earlier.iter().flatten().map(|it| it.payload.len()).sum();
+                    let room = slot.payload.len() + slot.extension.len() + copies + OVERHEAD_MAX;
                     let forwarded = self.arena.push(*address, room, |out| {
                         let translate =
                             |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
@@ -84,6 +89,7 @@ impl Shard {
                             position,
                             slot,
                             structure: structure_of(layers, slot.facts),
+                            earlier,
                         };
                         let len = down_track.forward(
                             now,
@@ -226,4 +232,39 @@ impl Shard {
             }
         }
     }
+}
+
+/// How far back in order of arrival the packet before one may lie.
+const LOOK_BACK: RingPosition = 8;
+
+/// The `count` packets of sound that were sent just before one, oldest first, as far as they have arrived.
+fn earlier_packets<'a>(
+    ring: &'a PacketRing,
+    position: RingPosition,
+    slot: &Slot<'_>,
+    count: usize,
+) -> [Option<Earlier<'a>>; REDUNDANT_MAX] {
+    let mut earlier = [None; REDUNDANT_MAX];
+    if count == 0 {
+        return earlier;
+    }
+    for age in 1..=LOOK_BACK {
+        let Some(other) = ring.read(position.wrapping_sub(age)) else {
+            break;
+        };
+        let back = slot.facts.sequence.wrapping_sub(other.facts.sequence);
+        let offset = slot.facts.timestamp.wrapping_sub(other.facts.timestamp);
+        let place = usize::try_from(back)
+            .ok()
+            .and_then(|back| REDUNDANT_MAX.checked_sub(back));
+        if (1..=count as u64).contains(&back)
+            && let Some(place) = place.and_then(|place| earlier.get_mut(place))
+        {
+            *place = Some(Earlier {
+                offset,
+                payload: other.payload,
+            });
+        }
+    }
+    earlier
 }

@@ -193,7 +193,7 @@ impl Client {
             rtx_ssrc: video.then(|| self.random.random_range(2..u32::MAX)),
             payload_type,
             rtx_payload_type: video.then_some(payload_type + 1),
-            primary_payload_type: None,
+            primary_payload_type: (codec == Codec::Red).then(|| payload_type - 100),
             mid: Mid::from(&self.new_mid()).unwrap(),
             extensions: self.extensions,
             cname: format!("cname-{}", track.0),

@@ -112,6 +112,8 @@ pub struct Sink {
     buffer: BTreeMap<u64, Held>,
     gaps: BTreeMap<u64, Gap>,
     taken: BTreeSet<u64>,
+    /// Copies of earlier sound that came in RED: how far back, and what.
+    pub copies: Vec<(u32, Vec<u8>)>,
     /// Packets of a scalable codec.
     pub scaled: BTreeMap<u64, Scaled>,
     /// Packets without payload.
@@ -148,6 +150,7 @@ impl Sink {
             buffer: BTreeMap::new(),
             gaps: BTreeMap::new(),
             taken: BTreeSet::new(),
+            copies: Vec::new(),
             scaled: BTreeMap::new(),
             fillers: BTreeSet::new(),
             next: None,
@@ -201,6 +204,9 @@ impl Sink {
         }
         self.repaired += u64::from(repair);
         self.note_number(now, sequence);
+        if self.codec == Codec::Red {
+            payload = self.unwrap(payload);
+        }
         if matches!(self.codec, Codec::Vp9 | Codec::Av1) {
             let packet = Scaled {
                 marker: header.marker,
@@ -239,6 +245,25 @@ impl Sink {
         });
         self.waits_since.get_or_insert(now);
         self.release(now);
+    }
+
+    /// The primary block of RED (RFC 2198); the copies in front of it are kept.
+    fn unwrap<'a>(&mut self, payload: &'a [u8]) -> &'a [u8] {
+        let own = self.plan.primary_payload_type;
+        let (mut at, mut copies) = (0, Vec::new());
+        while payload[at] & 0x80 != 0 {
+            assert_eq!(Some(payload[at] & 0x7f), own, "the receiver's payload type");
+            let fields = u32::from_be_bytes([0, payload[at + 1], payload[at + 2], payload[at + 3]]);
+            copies.push((fields >> 10, (fields & 0x3ff) as usize));
+            at += 4;
+        }
+        assert_eq!(Some(payload[at]), own, "the receiver's payload type");
+        at += 1;
+        for (offset, len) in copies {
+            self.copies.push((offset, payload[at..at + len].to_vec()));
+            at += len;
+        }
+        &payload[at..]
     }
 
     fn note_number(&mut self, now: Instant, sequence: u64) {

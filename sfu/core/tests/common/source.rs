@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Between two pictures.
 pub const FRAME: Duration = Duration::from_millis(50);
 
+/// Payload type of the Opus inside a device's RED.
+pub const PRIMARY: u8 = 63;
+
 /// Between two packets of sound.
 pub const SOUND: Duration = Duration::from_millis(20);
 
@@ -151,7 +154,7 @@ impl Source {
             codec: self.codec,
             payload_type: self.payload_type,
             rtx_payload_type: video.then_some(self.rtx_payload_type),
-            primary_payload_type: None,
+            primary_payload_type: (self.codec == Codec::Red).then_some(PRIMARY),
             layering: if video && self.streams.len() == 1 {
                 Layering::InStream
             } else {
@@ -235,6 +238,10 @@ impl Source {
             }
             let content = content.write(len);
             payload.extend(units::head(self.codec, key, start, content.len()));
+            if self.codec == Codec::Red {
+                // One copy from 20 ms before (RFC 2198): 960 << 10 | 3.
+                payload.extend([0x80 | PRIMARY, 0x0f, 0x00, 0x03, PRIMARY, b'o', b'l', b'd']);
+            }
             payload.extend(content);
             let mut extensions = Vec::new();
             if !stream.known {

@@ -5,7 +5,7 @@ use super::link::Link;
 use super::sink::Sink;
 use super::source::Source;
 use super::{ms, up_to};
-use hanse_sfu_core::command::{Codec, IceCredentials, MediaCommand, MediaEvent, Peer, Want};
+use hanse_sfu_core::command::{Codec, IceCredentials, MediaCommand, MediaEvent, Peer, SendPlan, Want};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, ShardId, TrackId};
 use hanse_sfu_core::placement::{Placement, PlacementOutput};
 use hanse_sfu_core::shard::{NeighbourMessage, Shard, ShardConfig, ShardCounters};
@@ -200,7 +200,25 @@ impl World {
             .unwrap();
         let client = self.client(person);
         let plan = client.add_sink(down_track, track, codec);
-        let connection = client.connection;
+        self.subscribe_with(person, track, down_track, plan, want)
+    }
+
+    /// Subscribes to sound in a codec that may differ from the publisher's.
+    pub fn subscribe_as(&mut self, person: Person, track: TrackId, codec: Codec) -> DownTrackId {
+        let down_track = DownTrackId(self.new_id());
+        let plan = self.client(person).add_sink(down_track, track, codec);
+        self.subscribe_with(person, track, down_track, plan, up_to(0))
+    }
+
+    fn subscribe_with(
+        &mut self,
+        person: Person,
+        track: TrackId,
+        down_track: DownTrackId,
+        plan: SendPlan,
+        want: Want,
+    ) -> DownTrackId {
+        let connection = self.client(person).connection;
         self.command(MediaCommand::Subscribe {
             connection,
             track,
