@@ -221,7 +221,9 @@ impl Answer<'_> {
             lines.push(format_args!("a=msid:{} {}", track.stream_id, track.track_sid));
         }
         lines.push(format_args!("a=rtcp-mux"));
-        lines.push(format_args!("a=rtcp-rsize"));
+        if section.reduced_size {
+            lines.push(format_args!("a=rtcp-rsize"));
+        }
         for format in formats {
             self.write_format(lines, section, format, parameters);
         }

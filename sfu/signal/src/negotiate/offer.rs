@@ -86,6 +86,8 @@ pub(crate) struct Section {
     pub formats: Arc<[Format]>,
     /// Its packets may mix one-byte and two-byte header extensions.
     pub allows_mixed_extensions: bool,
+    /// RTCP packets may come alone (RFC 5506).
+    pub reduced_size: bool,
     /// Header extensions that we know, in the offer's numbering.
     pub extensions: Vec<Extmap>,
     pub msid: Option<Msid>,
@@ -241,6 +243,7 @@ impl Section {
             receives: !media.has_attribute("sendonly") && !media.has_attribute("inactive"),
             formats: Arc::default(),
             allows_mixed_extensions: media.has_attribute(EXTMAP_ALLOW_MIXED),
+            reduced_size: media.has_attribute("rtcp-rsize"),
             extensions: Vec::new(),
             msid: None,
             rids: Vec::new(),

@@ -21,7 +21,7 @@ use livekit_protocol::{
     AddTrackRequest, LeaveRequest, ParticipantPermission, SessionDescription, SignalRequest, TrackInfo,
     TrackSource, TrackType,
 };
-use media::Media;
+pub use media::Media;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

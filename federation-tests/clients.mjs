@@ -1,0 +1,191 @@
+// What works with which client, by the tests that show it: the source of docs/clients.md.
+//
+//   node clients.mjs            writes the page
+//   node clients.mjs --check    fails when the page is another one
+//
+// A proof is the title of a test or of a step; the file must have it, so that a claim cannot outlive its test.
+import { readFile, writeFile } from "node:fs/promises";
+
+/** The columns. Each client is what `package.json` or `requirements.txt` pins, in a browser that Debian brings. */
+const CLIENTS = {
+  chromium: "livekit-client, Chromium",
+  firefox: "livekit-client, Firefox ESR",
+  python: "Python SDK",
+  node: "SDK for Node.js",
+};
+
+const CALL = "tests/call.test.mjs";
+const FIREFOX = "tests/firefox.test.mjs";
+const LAYERS = "tests/layers.test.mjs";
+const NODE = "tests/rtc-node.test.mjs";
+const PERMISSIONS = "tests/permissions.test.mjs";
+const PYTHON = "tests/python.test.mjs";
+const REFUSALS = "tests/refusals.test.mjs";
+
+const PYTHON_BOTH_WAYS = "people with the Python SDK and with browsers see and hear each other, ${encryption}";
+const NODE_BOTH_WAYS = "people with the Node SDK, with Python and with Chromium see and hear each other, ${encryption}";
+const FIREFOX_BOTH_WAYS = "people with Firefox, Chromium and Python see and hear each other, and nobody themselves, ${encryption}";
+
+/** The rows: what a client does, and which test of which file shows it, by client. */
+const FEATURES = [
+  {
+    what: "Camera and microphone, both ways",
+    proofs: {
+      chromium: [CALL, "three people see and hear each other, and nobody receives their own media, ${encryption}"],
+      firefox: [FIREFOX, FIREFOX_BOTH_WAYS],
+      python: [PYTHON, PYTHON_BOTH_WAYS],
+      node: [NODE, NODE_BOTH_WAYS],
+    },
+  },
+  {
+    what: "The same with frame encryption, with a key that everybody has",
+    proofs: {
+      chromium: [CALL, "three people see and hear each other, and nobody receives their own media, ${encryption}"],
+      firefox: [FIREFOX, FIREFOX_BOTH_WAYS],
+      python: [PYTHON, PYTHON_BOTH_WAYS],
+      node: [NODE, NODE_BOTH_WAYS],
+    },
+  },
+  {
+    what: "Being told whether a track is encrypted",
+    proofs: {
+      chromium: [CALL, "everybody is told truthfully whether tracks are encrypted"],
+      firefox: [FIREFOX, "everybody is told truthfully whether tracks are encrypted"],
+      python: [PYTHON, "a browser sees and hears Python, and Python sees and hears the browser"],
+      node: [NODE, "Chromium and Python come, and everybody sees and hears everybody who publishes"],
+    },
+  },
+  {
+    what: "Showing a screen beside the camera, and ending it",
+    proofs: {
+      chromium: [CALL, "an unpublished screen goes, the camera stays"],
+      firefox: [FIREFOX, "an unpublished screen goes, the camera stays"],
+    },
+  },
+  {
+    what: "Seeing the screen of somebody else beside their camera",
+    proofs: {
+      chromium: [CALL, "a screen arrives beside the camera"],
+      firefox: [FIREFOX, "a screen from Firefox arrives beside the camera"],
+      python: [FIREFOX, "a screen from Firefox arrives beside the camera"],
+    },
+  },
+  {
+    what: "Muting a microphone, and making it heard again",
+    proofs: {
+      chromium: [CALL, "a muted microphone falls silent for the others, who are told; the rest is heard on"],
+      firefox: [FIREFOX, "a microphone that is muted in Firefox falls silent, and is heard again"],
+    },
+  },
+  {
+    what: "Coming and going often: the newcomer and the others see and hear each other every time",
+    proofs: {
+      chromium: [FIREFOX, "whoever comes into a room with Firefox is seen and heard by everybody, and sees and hears them, ${encryption}"],
+      firefox: [FIREFOX, "whoever comes into a room with Firefox is seen and heard by everybody, and sees and hears them, ${encryption}"],
+    },
+  },
+  {
+    what: "Leaving: the others are told and go on",
+    proofs: {
+      chromium: [CALL, "one who leaves is gone for the others at once, and they go on"],
+      firefox: [FIREFOX, "one who leaves is gone for the others, and may come back"],
+      python: [PYTHON, "one who leaves is gone for the others"],
+      node: [NODE, "one who leaves is gone for the others, who go on"],
+    },
+  },
+  {
+    what: "Publishing a camera in layers (simulcast), of which unwatched ones rest",
+    proofs: {
+      chromium: [LAYERS, "each subscriber gets the layer that fits their tile, and unwatched layers rest, ${encryption}"],
+      firefox: [FIREFOX, "who watches a simulcast from Firefox gets the layer that fits, also after Firefox was told to rest the others"],
+    },
+  },
+  {
+    what: "Getting the layer that fits the tile",
+    proofs: {
+      chromium: [LAYERS, "each subscriber gets the layer that fits their tile, and unwatched layers rest, ${encryption}"],
+      firefox: [FIREFOX, "a large tile gets the high layer and a small one the low layer, at the same time"],
+    },
+  },
+  {
+    what: "Being told who speaks",
+    proofs: { chromium: [CALL, "those who make sound are said to speak"] },
+  },
+  {
+    what: "Being replaced by a newer session of the same person",
+    proofs: { chromium: [CALL, "somebody who joins again under the same identity replaces their old session, ${encryption}"] },
+  },
+  {
+    what: "Being held to the rights in the token",
+    proofs: { chromium: [PERMISSIONS, "whoever may publish a microphone only is refused a camera, and is heard"] },
+  },
+  {
+    what: "Understanding why a join is refused",
+    proofs: { chromium: [REFUSALS, "a token that is expired, forged or without the right grant is not allowed in, and a good one is"] },
+  },
+];
+
+const PAGE = new URL("../docs/clients.md", import.meta.url);
+const read = (name) => readFile(new URL(name, import.meta.url), "utf8");
+
+const row = (cells) => `| ${cells.join(" | ")} |`;
+const cell = (proof) => (proof ? `[yes](../federation-tests/${proof[0]})` : "not tested");
+
+async function page() {
+  const files = new Map();
+  for (const { what, proofs } of FEATURES) {
+    for (const [file, title] of Object.values(proofs)) {
+      if (!files.has(file)) files.set(file, await read(file));
+      const isThere = ["`", '"'].some((quote) => files.get(file).includes(`${quote}${title}${quote}`));
+      if (!isThere) throw new Error(`clients.mjs: "${what}" is proved by a test that ${file} has not: ${title}`);
+    }
+  }
+  const { devDependencies: packages } = JSON.parse(await read("package.json"));
+  const python = /^livekit==(.*)$/m.exec(await read("requirements.txt"))[1];
+  const columns = Object.keys(CLIENTS);
+  return `<!-- Written by federation-tests/clients.mjs: change it there, then run \`npm run clients\` in that folder. -->
+# What works with which client
+
+Hanse's SFU speaks LiveKit's protocol, so every client of LiveKit should work with it unmodified. This page says what is shown rather
+than what should be: each *yes* leads to a test that runs the real client against the real server, and judges by what people see and hear.
+A cell without one is not known to fail; nobody has shown that it works. The tests run with every change (\`cargo xtask test\`), and
+fail when this page says something else than they do.
+
+| Client | Version |
+|---|---|
+${row(["livekit-client, in Debian's Chromium and Firefox ESR", packages["livekit-client"]])}
+${row(["LiveKit's SDK for Python", python])}
+${row(["LiveKit's SDK for Node.js (`@livekit/rtc-node`)", packages["@livekit/rtc-node"]])}
+
+${row(["", ...columns.map((each) => CLIENTS[each])])}
+|---${"|---".repeat(columns.length)}|
+${FEATURES.map(({ what, proofs }) => row([what, ...columns.map((each) => cell(proofs[each]))])).join("\n")}
+
+Element Call is livekit-client in a page of its own. Its calls between two organisations are tests, too
+([organisations](../federation-tests/organisations/organisations.test.mjs)).
+
+## How Firefox differs
+
+- It offers only once it has joined, and its offers restrict header extensions to one direction. It is answered so.
+- It pairs no loopback address with another one: a server that can be reached under a loopback address only is out of its reach,
+  which matters for tests alone.
+- It cannot switch a layer of its camera off. livekit-client makes an unwatched layer tiny instead, and nobody is given it.
+
+## Recorded offers
+
+How each client's offers are answered is tested without the client, too, from offers that were recorded on the wire
+([which](../sfu/signal/tests/offers/README.md)): every answer keeps the rules of offer and answer, and each two of the clients get
+everything of each other. A client of which there is a recording alone is not on this page.
+
+## Not tested
+
+Safari, and LiveKit's SDKs for Swift, Android, Flutter, React Native, Unity and Go.
+`;
+}
+
+const text = await page();
+if (!process.argv.includes("--check")) await writeFile(PAGE, text);
+else if ((await readFile(PAGE, "utf8").catch(() => "")) !== text) {
+  console.error("docs/clients.md is not what federation-tests/clients.mjs makes of the tests: run `npm run clients` in federation-tests");
+  process.exit(1);
+}
