@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
@@ -40,8 +41,16 @@ const STANDINGS: [&str; 6] = [
     "not_pushed",
 ];
 
+/// How many things this process does at a time.
+const TASKS: Metric = Metric {
+    name: "hanse_runtime_tasks",
+    kind: Kind::Gauge,
+    about: "Tasks of the asynchronous runtime that have not ended: a few, and some for each connection.",
+    labels: &[],
+};
+
 /// What is counted in this crate.
-static METRICS: [Metric; 1] = [HOMESERVERS];
+static METRICS: [Metric; 2] = [HOMESERVERS, TASKS];
 
 /// Everything that this executable counts.
 fn all() -> impl Iterator<Item = &'static Metric> {
@@ -133,6 +142,7 @@ impl MetricsServer {
                 {
                     tracing::warn!("metrics are read whose gauges are of before");
                 }
+                TASKS.set(Handle::current().metrics().num_alive_tasks(), []);
                 ([(CONTENT_TYPE, TEXT_FORMAT)], metrics.text()).into_response()
             }
         };

@@ -6,6 +6,9 @@ use crate::process::{self, build};
 use anyhow::Result;
 use std::process::Command;
 
+/// Those of `sfu/bench` that run the executable.
+const AGAINST_A_SERVER: [&str; 3] = ["joins", "idle", "churn"];
+
 /// Runs one benchmark. Its figures go to standard output, and nothing else does.
 pub fn run(place: &Place, arguments: &[String]) -> Result<()> {
     let mut bench = match arguments.split_first() {
@@ -13,6 +16,12 @@ pub fn run(place: &Place, arguments: &[String]) -> Result<()> {
             let programs = install::postgresql()?;
             let mut bench = Command::new(build(place, "hanse-focus-bench", &["--release"])?);
             bench.arg("--postgresql").arg(programs).args(options);
+            bench
+        }
+        Some((name, options)) if AGAINST_A_SERVER.contains(&name.as_str()) => {
+            let hanse = build(place, "hanse", &["--release"])?;
+            let mut bench = Command::new(build(place, "hanse-bench", &["--release"])?);
+            bench.arg(name).arg("--hanse").arg(hanse).args(options);
             bench
         }
         _ => {

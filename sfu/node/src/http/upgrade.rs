@@ -11,6 +11,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+/// Bytes that one read of a socket may take. The crate keeps a buffer of this size for each socket, and its default of 128 KiB
+/// would be most of what a silent participant costs; a longer message takes more only while it is read.
+const READ_BUFFER: usize = 4 * 1024;
+
 /// A request that may become a WebSocket.
 pub(super) struct Upgrade {
     accept: HeaderValue,
@@ -44,6 +48,7 @@ impl Upgrade {
         tokio::spawn(async move {
             let Ok(upgraded) = on_upgrade.await else { return };
             let config = WebSocketConfig::default()
+                .read_buffer_size(READ_BUFFER)
                 .max_message_size(Some(MESSAGE_BYTES_MAX))
                 .max_frame_size(Some(MESSAGE_BYTES_MAX));
             let stream =
