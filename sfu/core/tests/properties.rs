@@ -134,6 +134,42 @@ fn vp8_payloads_of_any_bytes_are_rewritten_without_a_change_but_of_their_numbers
 }
 
 #[test]
+fn vp9_payloads_of_any_bytes_are_rewritten_without_a_change_but_of_their_numbers() {
+    let examples: [&[u8]; 5] = [
+        // A key picture's smallest layer with the structure of three spatial layers, as a browser sends it.
+        &[
+            24, 0xaa, 0x92, 0x34, 0, 7, 0x58, 1, 0x40, 0, 0xb4, 2, 0x80, 1, 0x68, 5, 0, 2, 0xd0, 1, 4, 0, 1,
+            0, 0,
+        ],
+        &[5, 0xec, 0x92, 0x35, 0x22, 7, 5, 0xec, 0x92, 0x36, 0x44, 7],
+        // Flexible mode with two references, and seven bits of PictureID.
+        &[6, 0xd8, 0x12, 3, 5, 0, 0, 6, 0xf8, 0x7f, 0x20, 3, 2, 0],
+        &[2, 0x80, 0x7f, 2, 0x80, 0],
+        &[1, 0x08],
+    ];
+    let examples: Vec<Vec<u8>> = examples.into_iter().map(<[u8]>::to_vec).collect();
+    examine(CASES, &examples, fuzz::parse_vp9);
+}
+
+#[test]
+fn dependency_descriptors_of_any_bytes_are_read_by_a_whole_structure_or_not_at_all() {
+    // Three spatial and three temporal layers; then frames by the templates, with a mask and without.
+    let key = "c1017280081485214eafffaaaa863cf0430c10c302afc0aaa0063c00430010c002a000a80006000040001d954926e082b04a\
+0941b820ac1282503157f974000ca864330e222222eca8655304224230eca877530077004200ef008601df010d";
+    let stream: Vec<u8> = [key, "86017340fc", "c20174", "4301750000", "c101761fffffff00ff"]
+        .iter()
+        .flat_map(|hex| {
+            let bytes = hex.as_bytes().chunks_exact(2);
+            let bytes: Vec<u8> = bytes
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                .collect();
+            [vec![bytes.len() as u8], bytes].concat()
+        })
+        .collect();
+    examine(CASES / 2, &[stream], fuzz::parse_dependency_descriptor);
+}
+
+#[test]
 fn decoding_begins_at_a_key_frame_whatever_the_bytes_of_a_nal_unit() {
     let examples: [&[u8]; 6] = [
         // H.264: SPS, PPS and IDR apart; aggregated; in fragments.

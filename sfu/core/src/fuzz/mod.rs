@@ -7,6 +7,7 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a fuzz target says what it finds by panicking, and needs one instant to start from"
 )]
@@ -16,6 +17,7 @@ mod hostile;
 pub use hostile::{Script, examine};
 
 use crate::command::{Codec, ExtensionIds, IceCredentials};
+use crate::dependency::{self, Parsed, TARGETS_MAX};
 use crate::ice::Check;
 use crate::ids::Mid;
 use crate::nack::{MISSING_MAX, NackTracker};
@@ -28,6 +30,7 @@ use crate::sequence::{SequenceExtender, TimestampExtender};
 use crate::srtp::{SrtpSession, TAG};
 use crate::twcc::TwccRecorder;
 use crate::vp8::{self, DESCRIPTOR_LEN_MAX, Vp8Rewriter};
+use crate::vp9::{self, Vp9Descriptor, Vp9Rewriter};
 use arrayvec::ArrayVec;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -189,6 +192,93 @@ pub fn parse_nal(payloads: &[u8]) {
             number += 1 + u64::from(len / 128);
             let begins = finder.begins(number, number / 3, units);
             assert!(!begins || units.sequence_start || units.key);
+        }
+    }
+}
+
+/// The VP9 payloads of a stream, as above: a rewritten descriptor reads back as the one that was rewritten, but for its
+/// running numbers.
+pub fn parse_vp9(payloads: &[u8]) {
+    let mut script = Script::new(payloads);
+    let mut rewriter = Vp9Rewriter::default();
+    let mut sequence = 0;
+    while let Some(len) = script.byte() {
+        let payload = script.bytes(usize::from(len));
+        let Some(descriptor) = vp9::parse(payload) else {
+            continue;
+        };
+        assert!((1..=payload.len()).contains(&descriptor.len));
+        if !descriptor.inter_predicted && len % 4 == 0 {
+            rewriter.switch(&descriptor);
+        }
+        sequence += 1;
+        let numbers = rewriter.rewrite(sequence, &descriptor);
+        let mut out = vec![0; descriptor.len];
+        assert_eq!(
+            vp9::write(payload, &descriptor, numbers, &mut out),
+            Some(descriptor.len)
+        );
+        let back = vp9::parse(&out).unwrap();
+        assert_eq!(back.picture_id.map(|id| id.value), numbers.picture_id);
+        assert_eq!(back.tl0_pic_idx, numbers.tl0);
+        let as_before = Vp9Descriptor {
+            picture_id: descriptor.picture_id,
+            tl0_pic_idx: descriptor.tl0_pic_idx,
+            ..back
+        };
+        assert_eq!(as_before, descriptor);
+    }
+}
+
+/// The dependency descriptors of a stream, each with its length in front: what is malformed changes no structure, and
+/// a rewritten one reads back as it was, but for its number and its mask.
+pub fn parse_dependency_descriptor(extensions: &[u8]) {
+    let mut script = Script::new(extensions);
+    let mut structure = None;
+    while let Some(len) = script.byte() {
+        let extension = script.bytes(usize::from(len));
+        let before = structure.clone();
+        let Some(parsed) = dependency::parse(extension, &mut structure) else {
+            assert_eq!(structure, before);
+            continue;
+        };
+        let Parsed::Frame(frame) = parsed else {
+            continue;
+        };
+        let known = structure.as_ref().expect("a frame is read by a structure");
+        assert!((1..=TARGETS_MAX).contains(&known.targets().len()));
+        let (number, mask) = (frame.number ^ 0x5555, frame.all_targets() & 0x2aaa_aaab);
+        for active in [None, Some(mask)] {
+            let mut out = [0; dependency::LEN_MAX + dependency::GROWTH_MAX];
+            let len = dependency::write(extension, &frame, number, active, &mut out).expect("there is room");
+            assert!(len <= extension.len() + dependency::GROWTH_MAX);
+            if len > dependency::LEN_MAX {
+                continue;
+            }
+            let Some(Parsed::Frame(back)) = dependency::parse(&out[..len], &mut structure.clone()) else {
+                panic!("what was written is not read");
+            };
+            assert_eq!((back.number, back.active), (number, active.or(frame.active)));
+            assert_eq!(
+                (
+                    back.start,
+                    back.end,
+                    back.spatial,
+                    back.temporal,
+                    back.has_structure
+                ),
+                (
+                    frame.start,
+                    frame.end,
+                    frame.spatial,
+                    frame.temporal,
+                    frame.has_structure
+                )
+            );
+            for target in 0..TARGETS_MAX as u8 {
+                assert_eq!(back.indication(target), frame.indication(target));
+                assert_eq!(back.chain_difference(target), frame.chain_difference(target));
+            }
         }
     }
 }
