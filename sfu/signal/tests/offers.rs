@@ -1,5 +1,5 @@
-//! Offers that real clients made (`tests/offers`): each is answered by the rules of offer and answer, and each two of
-//! their clients hold a call.
+//! Offers of real clients (`tests/offers`, where it says which are recorded): each is answered by the rules of offer and
+//! answer, and each two of the clients hold a call.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,7 +31,7 @@ struct Recording {
     has_screen: bool,
 }
 
-const RECORDINGS: [Recording; 4] = [
+const RECORDINGS: [Recording; 5] = [
     Recording {
         name: "chromium",
         join: include_str!("offers/chromium-join.sdp"),
@@ -58,6 +58,13 @@ const RECORDINGS: [Recording; 4] = [
         join: include_str!("offers/node-join.sdp"),
         call: include_str!("offers/node-call.sdp"),
         layers: 1,
+        has_screen: false,
+    },
+    Recording {
+        name: "safari",
+        join: include_str!("offers/safari-join.sdp"),
+        call: include_str!("offers/safari-call.sdp"),
+        layers: 3,
         has_screen: false,
     },
 ];
