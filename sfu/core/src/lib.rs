@@ -5,8 +5,8 @@
 //! ([`shard::Shard::poll_batch`]), events ([`command::MediaEvent`]), messages for other shards, and the next deadline.
 //!
 //! It never opens a socket, reads a clock or asks the system for randomness, so a whole call with loss and reordering
-//! runs in virtual time from a seed (`tests/`). It never looks into a payload behind the codec's descriptor: that part
-//! is sealed by the sender's device.
+//! runs in virtual time from a seed (`tests/`). It never looks into a payload behind the codec's descriptor and the types
+//! of NAL units: that part is sealed by the sender's device. Only sound that is not may change its packaging (RED).
 //!
 //! Where to look next: [`shard`] is the whole in small (`ingress`, `egress`, `feedback`, `tick`), [`track`] what is
 //! published, [`down_track`] what one subscriber receives of it, [`placement`] who lives on which shard.

@@ -267,6 +267,73 @@ fn what_is_lost_or_late_on_either_side_is_repaired_and_every_picture_can_be_deco
 }
 
 #[test]
+fn what_overtakes_the_structure_by_which_it_is_read_waits_for_it() {
+    for (codec, scalable) in STREAMS {
+        let (mut world, alice, [bob, carol], track) =
+            call(55, codec, scalable, true, [want(0, 2), want(2, 2)]);
+        world.run(ms(2_000));
+        // From here on by hand: the first packet of a key picture comes last.
+        world.source(alice, track).muted = true;
+        world.run(ms(100));
+        world.source(alice, track).streams[0].key_wanted = true;
+        let packets = world.capture(alice, track);
+        let frame = *world.source(alice, track).streams[0].sent.keys().last().unwrap();
+        for packet in packets.values().skip(1).chain(packets.values().take(1)) {
+            world.hand_in(alice, packet.clone());
+        }
+        // A picture to tell where the key picture ends.
+        world.run(ms(100));
+        for packet in world.capture(alice, track).into_values() {
+            world.hand_in(alice, packet);
+        }
+        world.run(ms(100));
+        for (person, top) in [(bob, 0), (carol, 2)] {
+            let shown = shown(&world, alice, person, track);
+            let last = shown.last().unwrap();
+            assert!(
+                (last.frame, last.key, last.top) == (frame, true, top),
+                "{codec:?} {scalable:?}: {last:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn layers_are_chosen_on_another_shard_too() {
+    for (codec, scalable) in STREAMS {
+        let mut world = World::with_shards(56, 2);
+        let alice = world.join_on("Alice", 0);
+        let [bob, carol] = ["Bob", "Carol"].map(|name| world.join_on(name, 1));
+        for person in [alice, bob, carol] {
+            world.client(person).extensions.dependency_descriptor = scalable.dependency.then_some(DEPENDENCY);
+        }
+        world.connect();
+        let track = world.publish_as(alice, codec, |source| source.in_one_stream(scalable));
+        for (person, want) in [(bob, want(0, 1)), (carol, want(2, 2))] {
+            world.subscribe(person, track, want);
+        }
+        world.client(alice).up.link = Link::BAD;
+        world.run(ms(4_000));
+        world.client(alice).up.link = Link::CLEAN;
+        world.run(ms(2_000));
+        let what = format!("{codec:?} {scalable:?}");
+        let bobs = shown(&world, alice, bob, track);
+        assert!(bobs.len() > 30, "{what}: {}", bobs.len());
+        assert!(
+            bobs.iter()
+                .all(|picture| picture.top == 0 && picture.temporal <= 1),
+            "{what}"
+        );
+        let carols = shown(&world, alice, carol, track);
+        assert!(
+            carols.len() > 60 && carols.last().unwrap().top == 2,
+            "{what}: {}",
+            carols.len()
+        );
+    }
+}
+
+#[test]
 fn a_hidden_tile_gets_nothing_and_comes_back_with_a_key_picture() {
     for (codec, scalable) in STREAMS {
         let (mut world, alice, [bob, _], track) = call(54, codec, scalable, true, [want(1, 2), want(2, 2)]);

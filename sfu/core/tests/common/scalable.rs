@@ -30,6 +30,8 @@ pub struct Numbers {
     place: u32,
     /// The latest frame of each chain.
     chains: [u16; 3],
+    /// Each key picture brings a structure with templates of its own, so that nobody can read it by the one before.
+    first_template: u8,
 }
 
 pub const fn temporal(place: u32) -> u8 {
@@ -98,11 +100,9 @@ fn targets(spatials: u8) -> Vec<(u8, u8)> {
         .collect()
 }
 
-const FIRST_TEMPLATE: u8 = 61;
-
-fn structure(bits: &mut Bits, spatials: u8, key_only: bool) {
+fn structure(bits: &mut Bits, first_template: u8, spatials: u8, key_only: bool) {
     let (templates, targets) = (templates(spatials), targets(spatials));
-    bits.put(FIRST_TEMPLATE.into(), 6);
+    bits.put(first_template.into(), 6);
     bits.put(targets.len() as u64 - 1, 5);
     for pair in templates.windows(2) {
         let (before, after) = (pair[0], pair[1]);
@@ -163,6 +163,10 @@ impl Source {
         let stream = &mut self.streams[at];
         let key = std::mem::take(&mut stream.key_wanted);
         stream.numbers.place = if key { 0 } else { stream.numbers.place + 1 };
+        if key {
+            stream.numbers.first_template = (stream.numbers.first_template + 4 * spatials) % 64;
+        }
+        let first_template = stream.numbers.first_template;
         let tid = temporal(stream.numbers.place);
         stream.picture_id = (stream.picture_id + 1) & 0x7fff;
         stream.tl0 = stream.tl0.wrapping_add(u8::from(tid == 0));
@@ -227,12 +231,12 @@ impl Source {
                     let mut bits = Bits::default();
                     bits.put(start.into(), 1);
                     bits.put(end.into(), 1);
-                    bits.put(u64::from((FIRST_TEMPLATE + template) % 64), 6);
+                    bits.put(u64::from((first_template + template) % 64), 6);
                     bits.put(number.into(), 16);
                     let begins = key && spatial == 0 && start;
                     bits.put(u64::from(begins) << 4 | 1, 5);
                     if begins {
-                        structure(&mut bits, spatials, key_only);
+                        structure(&mut bits, first_template, spatials, key_only);
                     }
                     for difference in &differences {
                         bits.put((*difference).into(), 8);
