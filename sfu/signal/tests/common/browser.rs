@@ -73,6 +73,10 @@ pub struct Browser {
     /// Ids of the offers and of the answers of somebody wild, each as often as it came.
     pub offered: Vec<u32>,
     pub answered_ids: Vec<u32>,
+    /// Codecs that it does not offer, as `a=rtpmap` names them.
+    pub lacks: Vec<&'static str>,
+    /// What it says it is, and runs on.
+    pub name: (&'static str, &'static str),
 }
 
 impl Browser {
@@ -109,6 +113,8 @@ impl Browser {
             is_wild: false,
             offered: vec![1],
             answered_ids: Vec::new(),
+            lacks: Vec::new(),
+            name: ("Chrome", "Linux"),
         };
         for kind in [TrackType::Audio, TrackType::Video] {
             browser.add_slots(kind, 3);
@@ -196,6 +202,8 @@ impl Browser {
         JoinRequest {
             client_info: Some(ClientInfo {
                 protocol: self.protocol,
+                browser: self.name.0.into(),
+                os: self.name.1.into(),
                 ..Default::default()
             }),
             connection_settings: Some(self.settings),
@@ -246,11 +254,10 @@ impl Browser {
                 (TrackType::Video, true, false) => blocks[8],
                 (TrackType::Data, ..) => blocks[9],
             };
-            let block = if self.lacks_vp8 {
-                block.replace("VP8/", "VPx/")
-            } else {
-                block.to_owned()
-            };
+            let mut block = block.to_owned();
+            for name in self.lacks.iter().chain(self.lacks_vp8.then_some(&"VP8")) {
+                block = block.replace(&format!(" {name}/"), " unknown/");
+            }
             for (number, line) in block.lines().enumerate() {
                 text += &self.line(
                     place,
