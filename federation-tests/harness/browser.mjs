@@ -52,6 +52,19 @@ export async function openBrowser() {
         close: () => page.close(),
       };
     },
+    /** A page for people who come and go (page/newcomer.ts). */
+    async newcomer() {
+      const page = await context.newPage();
+      await page.goto(`${site.url}newcomer`);
+      return {
+        /** When it began, in ms since 1970. */
+        come: (seat) => page.evaluate((seated) => window.newcomer.come(seated), seat),
+        /** @returns {Promise<import("./arrivals.mjs").First[]>} */
+        firsts: () => page.evaluate(() => window.newcomer.firsts()),
+        go: () => page.evaluate(() => window.newcomer.go()),
+        close: () => page.close(),
+      };
+    },
     async close() {
       await context.close();
       site.close();

@@ -6,6 +6,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** Scripts of pages: a person of a test, and somebody who comes and goes. */
+const PAGES = ["page", "newcomer"];
+
 /** What a person on a page can be asked. `call` calls a function of `window.hanse` (page/page.ts) by name. */
 export function pagePerson(call) {
   return {
@@ -24,11 +27,15 @@ export function pagePerson(call) {
   };
 }
 
+const html = (name) =>
+  `<!doctype html><meta charset=utf-8><title>hanse</title><body><script type=module src=${name}.js></script>`;
+
 /** Bundles the test page and serves it, with LiveKit's own encryption worker beside it. */
 export async function servePage() {
   const here = fileURLToPath(new URL("../page", import.meta.url));
   const bundle = await build({
-    entryPoints: [join(here, "page.ts")],
+    entryPoints: PAGES.map((name) => join(here, `${name}.ts`)),
+    outdir: here,
     bundle: true,
     write: false,
     format: "esm",
@@ -38,8 +45,11 @@ export async function servePage() {
   const livekit = dirname(createRequire(import.meta.url).resolve("livekit-client"));
   const worker = "livekit-client.e2ee.worker.mjs";
   const files = {
-    "/": ["text/html", "<!doctype html><meta charset=utf-8><title>hanse</title><script type=module src=page.js></script>"],
-    "/page.js": ["text/javascript", bundle.outputFiles[0].text],
+    "/": ["text/html", html("page")],
+    "/newcomer": ["text/html", html("newcomer")],
+    ...Object.fromEntries(
+      PAGES.map((name, index) => [`/${name}.js`, ["text/javascript", bundle.outputFiles[index].text]]),
+    ),
     [`/${worker}`]: ["text/javascript", await readFile(join(livekit, worker))],
   };
   const server = createServer((request, response) => {

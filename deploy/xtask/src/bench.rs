@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the benchmarks of `sfu/bench` and `focus/bench`, built in release mode.
+//! `cargo xtask bench`: the benchmarks of `sfu/bench`, `focus/bench` and `federation-tests/bench`, built in release mode.
 
 use crate::install;
 use crate::place::Place;
@@ -16,6 +16,22 @@ pub fn run(place: &Place, arguments: &[String]) -> Result<()> {
             let programs = install::postgresql()?;
             let mut bench = Command::new(build(place, "hanse-focus-bench", &["--release"])?);
             bench.arg("--postgresql").arg(programs).args(options);
+            bench
+        }
+        Some((name, options)) if name == "clients" => {
+            let folder = place.root.join("federation-tests");
+            install::node_packages(place, &folder)?;
+            let mut bench = Command::new(install::node()?);
+            bench
+                .current_dir(&folder)
+                .arg("bench/clients.mjs")
+                .args(options)
+                .env("CHROMIUM", install::chromium()?)
+                .env(
+                    "HANSE_PYTHON",
+                    install::python(place, &folder.join("requirements.txt"))?,
+                )
+                .env("HANSE_BIN", build(place, "hanse", &["--release"])?);
             bench
         }
         Some((name, options)) if AGAINST_A_SERVER.contains(&name.as_str()) => {

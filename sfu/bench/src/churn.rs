@@ -18,9 +18,10 @@ use anyhow::ensure;
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// People who come in a second.
 const RATE: u32 = 20;
@@ -84,11 +85,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let begun = server.holdings()?;
     eprintln!("people come and go for a minute …");
     local.block_on(&runtime, churn(&mut server, &world, arguments.form, WARM_UP))?;
-    let base = emptied(&local, &runtime, &mut server, &begun)?;
+    let base = emptied(&mut server, &begun)?;
     let time = Duration::from_secs(arguments.minutes * 60);
     eprintln!("people come and go for {} minutes …", arguments.minutes);
     let readings = local.block_on(&runtime, churn(&mut server, &world, arguments.form, time))?;
-    let end = emptied(&local, &runtime, &mut server, &base)?;
+    let end = emptied(&mut server, &base)?;
     server.stop()?;
 
     let mut figures = Figures::default();
@@ -154,18 +155,13 @@ async fn churn(
 }
 
 /// What the server holds once the last has gone.
-fn emptied(
-    local: &LocalSet,
-    runtime: &tokio::runtime::Runtime,
-    server: &mut Server,
-    base: &Holdings,
-) -> anyhow::Result<Holdings> {
+fn emptied(server: &mut Server, base: &Holdings) -> anyhow::Result<Holdings> {
     let begun = Instant::now();
     let mut holdings = server.holdings()?;
     while begun.elapsed() < EMPTYING
         || holdings.descriptors > base.descriptors && begun.elapsed() < 2 * EMPTYING
     {
-        local.block_on(runtime, sleep(Duration::from_secs(1)));
+        thread::sleep(Duration::from_secs(1));
         server.check()?;
         server.log();
         holdings = server.holdings()?;

@@ -1,0 +1,104 @@
+// One person who comes, is seen and heard, sees and hears, and goes: driven from outside through `window.newcomer`. It
+// notes the moment of every first, on the clock of this machine, so that moments of several clients can be compared.
+
+import { RemoteTrack, Room, RoomEvent, Track, VideoPreset } from "livekit-client";
+import { audio, pictureTrack, toneTrack } from "./publish.ts";
+
+/** A camera that costs little. */
+const PICTURE = { width: 320, height: 180, fps: 10 };
+const ENCODING = new VideoPreset(PICTURE.width, PICTURE.height, 150_000, PICTURE.fps).encoding;
+/** Between two looks for the first sound. */
+const LOOK_MS = 20;
+/** Samples of a look, a bit more than lies between two; and the amplitude from which on they are no silence. */
+const LOOK_SAMPLES = 1024;
+const AMPLITUDE_MIN = 0.01;
+
+export interface Seat {
+  url: string;
+  token: string;
+  /** `single`: one peer connection. */
+  form: "single" | "dual";
+  mark: number;
+  hertz: number;
+}
+
+/** Somebody was seen or heard for the first time. */
+export interface First {
+  identity: string;
+  kind: "seen" | "heard";
+  at: number;
+}
+
+let room: Room | undefined;
+let firsts: First[] = [];
+
+const now = () => performance.timeOrigin + performance.now();
+
+/** Joins and publishes both tracks. The moment at which it began. */
+async function come({ url, token, form, mark, hertz }: Seat): Promise<number> {
+  await audio().resume();
+  const tracks = [pictureTrack({ mark, ...PICTURE }), toneTrack(hertz)] as const;
+  const next = new Room({ singlePeerConnection: form === "single", adaptiveStream: false, dynacast: false });
+  firsts = [];
+  room = next;
+  next.on(RoomEvent.TrackSubscribed, (track, _, who) => notice(next, track, who.identity));
+  const begun = now();
+  await next.connect(url, token);
+  const [camera, microphone] = tracks;
+  await Promise.all([
+    next.localParticipant.publishTrack(camera, {
+      source: Track.Source.Camera,
+      name: "camera",
+      videoCodec: "vp8",
+      simulcast: false,
+      videoEncoding: ENCODING,
+    }),
+    next.localParticipant.publishTrack(microphone, { source: Track.Source.Microphone, name: "microphone" }),
+  ]);
+  return begun;
+}
+
+/** Waits for the first picture or sound of a track, as long as it is there. */
+function notice(here: Room, track: RemoteTrack, identity: string): void {
+  const element = track.attach();
+  element.muted = true;
+  document.body.append(element);
+  let stop = () => element.remove();
+  here.on(RoomEvent.TrackUnsubscribed, (gone) => gone === track && stop());
+  if (element instanceof HTMLVideoElement) {
+    element.requestVideoFrameCallback(() => firsts.push({ identity, kind: "seen", at: now() }));
+    return;
+  }
+  const source = new MediaStreamAudioSourceNode(audio(), { mediaStream: new MediaStream([track.mediaStreamTrack]) });
+  const analyser = new AnalyserNode(audio(), { fftSize: LOOK_SAMPLES });
+  source.connect(analyser);
+  const samples = new Float32Array(LOOK_SAMPLES);
+  const timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    if (!samples.some((sample) => Math.abs(sample) > AMPLITUDE_MIN)) return;
+    clearInterval(timer);
+    firsts.push({ identity, kind: "heard", at: now() });
+  }, LOOK_MS);
+  stop = () => {
+    clearInterval(timer);
+    source.disconnect();
+    element.remove();
+  };
+}
+
+async function go(): Promise<void> {
+  const last = room;
+  room = undefined;
+  await last?.disconnect();
+  document.body.replaceChildren();
+}
+
+const newcomer = { come, go, firsts: () => firsts };
+
+declare global {
+  interface Window {
+    newcomer: typeof newcomer;
+  }
+}
+
+window.newcomer = newcomer;
