@@ -10,7 +10,9 @@ import {
   RemoteTrackPublication,
   Room,
   RoomEvent,
+  type ScalabilityMode,
   Track,
+  type VideoCodec,
   VideoPreset,
 } from "livekit-client";
 import { decodeOpus, decodeVp8 } from "./decode.ts";
@@ -115,8 +117,20 @@ function listen(next: Room): void {
   });
 }
 
-/** Publishes a test picture, by default as one layer; more `layers` (widths) make it simulcast. */
-async function publishPicture(source: "camera" | "screen", picture: PictureSource, layers: number[] = []): Promise<string> {
+/** How a picture is encoded. */
+export interface Encoding {
+  codec?: VideoCodec;
+  /** Of VP9 and AV1: how many layers one stream has. */
+  scalabilityMode?: ScalabilityMode;
+}
+
+/** Publishes a test picture, by default as one layer of VP8; more `layers` (widths) make it simulcast. */
+async function publishPicture(
+  source: "camera" | "screen",
+  picture: PictureSource,
+  layers: number[] = [],
+  { codec = "vp8", scalabilityMode }: Encoding = {},
+): Promise<string> {
   // Little, because the picture is flat: all layers fit into what a browser's bandwidth estimate begins with.
   const encoding = (width: number) => ({ maxBitrate: Math.max(60_000, width * 300), maxFramerate: picture.fps });
   const presets = layers.map((width) => {
@@ -126,7 +140,9 @@ async function publishPicture(source: "camera" | "screen", picture: PictureSourc
   const publication = await here().localParticipant.publishTrack(pictureTrack(picture), {
     source: SOURCE[source],
     name: source,
-    videoCodec: "vp8",
+    videoCodec: codec,
+    backupCodec: false,
+    ...(scalabilityMode && { scalabilityMode }),
     simulcast: layers.length > 0,
     videoEncoding: encoding(picture.width),
     screenShareEncoding: encoding(picture.width),

@@ -20,6 +20,8 @@ export interface Received {
   tone?: number | null;
   packets: number;
   lost: number;
+  /** As the receiver names it: "video/VP8". */
+  codec: string;
 }
 
 /** Watches one subscribed track until `stop`. */
@@ -42,7 +44,7 @@ function watchVideo(track: RemoteTrack): Watch {
   return {
     element: video,
     async look() {
-      const stats = await statistics(track);
+      const { stats, codec } = await statistics(track);
       return {
         width: video.videoWidth,
         height: video.videoHeight,
@@ -51,6 +53,7 @@ function watchVideo(track: RemoteTrack): Watch {
         keyFramesDecoded: stats["keyFramesDecoded"] ?? 0,
         packets: stats["packetsReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
+        codec,
       };
     },
     stop() {
@@ -71,7 +74,7 @@ function watchAudio(track: RemoteTrack): Watch {
   return {
     element,
     async look() {
-      const stats = await statistics(track);
+      const { stats, codec } = await statistics(track);
       analyser.getFloatFrequencyData(spectrum);
       const loudest = spectrum.reduce((best, level, bin) => (level > (spectrum[best] ?? 0) ? bin : best), 0);
       const tone = (loudest * audio().sampleRate) / FFT_SIZE;
@@ -79,6 +82,7 @@ function watchAudio(track: RemoteTrack): Watch {
         tone: (spectrum[loudest] ?? -Infinity) > SILENCE_DB ? Math.round(tone) : null,
         packets: stats["packetsReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
+        codec,
       };
     },
     stop() {
@@ -88,8 +92,10 @@ function watchAudio(track: RemoteTrack): Watch {
   };
 }
 
-async function statistics(track: RemoteTrack): Promise<Record<string, number>> {
+async function statistics(track: RemoteTrack): Promise<{ stats: Record<string, number>; codec: string }> {
   const report = await track.receiver?.getStats();
-  for (const entry of report?.values() ?? []) if (entry.type === "inbound-rtp") return entry;
-  return {};
+  for (const entry of report?.values() ?? []) {
+    if (entry.type === "inbound-rtp") return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "" };
+  }
+  return { stats: {}, codec: "" };
 }
