@@ -37,6 +37,8 @@ export interface Join {
   key?: string;
   adaptive?: boolean;
   dynacast?: boolean;
+  /** Speaks the older form: a peer connection to publish, and one to receive. */
+  dual?: boolean;
 }
 
 export interface TrackView extends Partial<Received> {
@@ -67,7 +69,7 @@ let room: Room | undefined;
 let happened: Happening[] = [];
 const watches = new Map<string, Watch>();
 
-async function join({ url, token, key, adaptive = false, dynacast = false }: Join): Promise<string> {
+async function join({ url, token, key, adaptive = false, dynacast = false, dual = false }: Join): Promise<string> {
   await audio().resume();
   happened = [];
   let encryption;
@@ -76,7 +78,7 @@ async function join({ url, token, key, adaptive = false, dynacast = false }: Joi
     await keyProvider.setKey(key);
     encryption = { keyProvider, worker: new Worker("livekit-client.e2ee.worker.mjs", { type: "module" }) };
   }
-  const next = new Room({ adaptiveStream: adaptive, dynacast, ...(encryption && { encryption }) });
+  const next = new Room({ adaptiveStream: adaptive, dynacast, singlePeerConnection: !dual, ...(encryption && { encryption }) });
   room = next;
   listen(next);
   if (encryption) await next.setE2EEEnabled(true);

@@ -145,7 +145,7 @@ async def main(options: argparse.Namespace) -> None:
             gone.task.cancel()
 
     room.on("track_unsubscribed", forget)
-    settings = rtc.RoomOptions(auto_subscribe=True)
+    settings = rtc.RoomOptions(auto_subscribe=True, single_peer_connection=options.dual != "true")
     if options.passphrase:
         keys = rtc.KeyProviderOptions(shared_key=options.passphrase.encode())
         settings.encryption = rtc.E2EEOptions(key_provider_options=keys)
@@ -175,6 +175,7 @@ if __name__ == "__main__":
     parser.add_argument("url")
     parser.add_argument("token")
     parser.add_argument("--passphrase", help="of frame encryption")
+    parser.add_argument("--dual", default="false", help="true: with a peer connection to publish and one to receive")
     parser.add_argument("--mark", type=int, help="publish this test picture")
     parser.add_argument("--hertz", type=float, help="publish this tone")
     asyncio.run(main(parser.parse_args()))

@@ -3,6 +3,7 @@
 use crate::choose::{Choice, choose};
 use crate::context::Context;
 use crate::dynacast::Wanted;
+use crate::negotiate::codec::Format;
 use crate::negotiate::offer::SectionKind;
 use crate::negotiate::slots::Slot;
 use crate::participant::Participant;
@@ -38,7 +39,8 @@ impl Room {
         let Some(bound) = subscription.bound.as_mut() else {
             return;
         };
-        if std::mem::replace(&mut bound.want, want) != want {
+        let goes_out = known.subscribers.contains(&session);
+        if std::mem::replace(&mut bound.want, want) != want && goes_out {
             cx.media(MediaCommand::SetWant {
                 down_track: bound.down_track,
                 want,
@@ -94,9 +96,17 @@ impl Room {
                 let Some(mid) = free.peek().copied() else {
                     break;
                 };
-                match self.bind(cx, session, track, mid) {
+                let section = self
+                    .participants
+                    .get(&session)
+                    .and_then(|participant| participant.negotiation.section(&mid));
+                let formats = section.map(|section| section.formats.clone()).unwrap_or_default();
+                match self.bind(cx, session, track, mid, &formats) {
                     Binding::Done => {
                         free.next();
+                        if let Some(participant) = self.participants.get_mut(&session) {
+                            participant.negotiation.slots.insert(mid, Slot::Busy(track));
+                        }
                         bound.push(track);
                     }
                     Binding::Awaits => self.update_dynacast(cx, track),
@@ -110,20 +120,25 @@ impl Room {
         bound
     }
 
-    fn bind(&mut self, cx: &mut Context, session: SessionId, track: TrackId, mid: Mid) -> Binding {
+    /// Gives a section to a subscription that can go out in one of these formats.
+    pub fn bind(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        track: TrackId,
+        mid: Mid,
+        formats: &[Format],
+    ) -> Binding {
         let (Some(known), Some(participant)) = (self.tracks.get(&track), self.participants.get_mut(&session))
         else {
             return Binding::Impossible;
         };
         let mut taken = participant.ssrcs();
         let is_adaptive = participant.adaptive_stream;
-        let (Some(section), Some(subscription)) = (
-            participant.negotiation.section(&mid),
-            participant.subscriptions.get_mut(&track),
-        ) else {
+        let Some(subscription) = participant.subscriptions.get_mut(&track) else {
             return Binding::Impossible;
         };
-        let (source, format) = match choose(known, &section.formats) {
+        let (source, format) = match choose(known, formats) {
             Choice::Send(source, format) => (source, format),
             Choice::Await(codec) => {
                 subscription.awaits = Some(codec);
@@ -146,8 +161,32 @@ impl Room {
             format: format.clone(),
             want: subscription.want(known, source, is_adaptive),
         });
-        participant.negotiation.slots.insert(mid, Slot::Busy(track));
         Binding::Done
+    }
+
+    /// The client has answered what was offered with these formats: the subscription goes out in one of them. False: it
+    /// cannot.
+    pub fn settle_format(&mut self, session: SessionId, track: TrackId, formats: &[Format]) -> bool {
+        let (Some(known), Some(participant)) = (self.tracks.get(&track), self.participants.get_mut(&session))
+        else {
+            return false;
+        };
+        let is_adaptive = participant.adaptive_stream;
+        let Some(subscription) = participant.subscriptions.get_mut(&track) else {
+            return false;
+        };
+        let Choice::Send(source, format) = choose(known, formats) else {
+            return false;
+        };
+        let want = subscription.want(known, source, is_adaptive);
+        let Some(bound) = &mut subscription.bound else {
+            return false;
+        };
+        bound.source = source.id;
+        bound.format = format.clone();
+        bound.rtx_ssrc = bound.rtx_ssrc.filter(|_| format.rtx_payload_type.is_some());
+        bound.want = want;
+        true
     }
 
     /// A track has got another codec: whoever waited for one tries again.
@@ -164,7 +203,7 @@ impl Room {
         }
     }
 
-    /// The answer that maps a track is out: media may follow.
+    /// The client knows or is told where a track goes out: media may follow.
     pub fn start_forwarding(&mut self, cx: &mut Context, session: SessionId, track: TrackId) {
         let Some(known) = self.tracks.get(&track) else {
             return;
@@ -181,8 +220,12 @@ impl Room {
         else {
             return;
         };
-        let Some(section) = participant.negotiation.section(&bound.mid) else {
-            return;
+        let extensions = match &participant.subscriber {
+            Some(subscriber) => subscriber.extensions(known.is_video()),
+            None => match participant.negotiation.section(&bound.mid) {
+                Some(section) => participant.send_extensions(section),
+                None => return,
+            },
         };
         let plan = SendPlan {
             codec: bound.format.codec,
@@ -192,12 +235,12 @@ impl Room {
             rtx_payload_type: bound.format.rtx_payload_type,
             primary_payload_type: bound.format.primary_payload_type,
             mid: bound.mid,
-            extensions: participant.send_extensions(section),
+            extensions,
             cname,
             may_pause: participant.allows_pause,
         };
         let source = bound.source;
-        let (connection, down_track, want) = (participant.connection(), bound.down_track, bound.want);
+        let (connection, down_track, want) = (participant.downstream(), bound.down_track, bound.want);
         let is_hidden = participant.is_hidden();
         cx.media(MediaCommand::Subscribe {
             connection,
@@ -237,16 +280,24 @@ impl Room {
         else {
             return;
         };
-        if let Some(slot) = participant.negotiation.slots.get_mut(&bound.mid) {
-            *slot = Slot::Draining;
+        match &mut participant.subscriber {
+            Some(subscriber) => subscriber.drain(&bound.mid),
+            None => {
+                if let Some(slot) = participant.negotiation.slots.get_mut(&bound.mid) {
+                    *slot = Slot::Draining;
+                }
+            }
+        }
+        let Some(known) = self.tracks.get_mut(&track) else {
+            return;
+        };
+        // One that was offered, but not answered yet, has not gone out.
+        if !known.subscribers.remove(&session) {
+            return;
         }
         cx.media(MediaCommand::Unsubscribe {
             down_track: bound.down_track,
         });
-        let Some(known) = self.tracks.get_mut(&track) else {
-            return;
-        };
-        known.subscribers.remove(&session);
         let publisher = known.publisher;
         self.update_dynacast(cx, track);
         if !self.publishers_of(session).contains(&publisher) {
@@ -382,7 +433,7 @@ impl Room {
 }
 
 /// What became of an attempt to give a subscription a slot.
-enum Binding {
+pub(crate) enum Binding {
     Done,
     /// The publisher has to send another codec first.
     Awaits,

@@ -10,7 +10,8 @@
 //! It never reads a clock or the system's randomness, never opens a socket, never sees a packet, and never looks into
 //! anything that is encrypted. Whatever a client sends, it neither panics nor grows beyond [`limits`].
 //!
-//! Spoken is LiveKit's protocol 17 on `/rtc/v1` (the client offers, one peer connection). Resuming a
+//! Spoken is LiveKit's protocol 17, in both its forms: one peer connection, on which the client offers (`/rtc/v1`), and
+//! two, of which we offer on one (`/rtc`). Resuming a
 //! session is answered with a full reconnect.
 //!
 //! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`

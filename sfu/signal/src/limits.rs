@@ -106,6 +106,23 @@ pub const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 /// round trip, and its own offer may cross ours.
 pub const REQUIREMENT_WAIT: Duration = Duration::from_secs(5);
 
+/// Media sections of an offer of ours, besides that of the data channels. Beyond: further subscriptions wait until one of
+/// them is free.
+pub const OFFERED_SECTIONS_MAX: usize = MEDIA_SECTIONS_MAX - 1;
+
+/// How long an offer of ours is held back, so that what changes together goes out together (LiveKit's server: the same).
+/// Longer: newcomers are heard later. Shorter: large rooms negotiate all the time.
+pub const OFFER_DELAY: Duration = Duration::from_millis(150);
+
+/// The same, when nothing was offered for [`OFFER_QUIET`].
+pub const OFFER_DELAY_IDLE: Duration = Duration::from_millis(10);
+
+/// See [`OFFER_DELAY_IDLE`].
+pub const OFFER_QUIET: Duration = Duration::from_millis(150);
+
+/// How long an offer of ours may stay unanswered. Then an active participant is asked to reconnect (`STATE_MISMATCH`).
+pub const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
 /// Between two `refresh_token` messages.
 pub const TOKEN_REFRESH_INTERVAL: Duration = Duration::from_secs(300);
 

@@ -88,6 +88,11 @@ impl Names {
         self.rng.random_range(1..=u32::MAX)
     }
 
+    /// Of a first offer, with room to count up: from 1 to 255, as LiveKit's server does.
+    pub fn offer_id(&mut self) -> u32 {
+        self.rng.random_range(1..=255)
+    }
+
     fn count(&mut self) -> u64 {
         self.counted += 1;
         self.counted

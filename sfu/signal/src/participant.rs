@@ -3,12 +3,13 @@
 use crate::client::Abilities;
 use crate::context::Context;
 use crate::data::ParticipantData;
-use crate::join::{Admission, JoinAttempt};
+use crate::join::{Admission, JoinAttempt, PeerConnections};
 use crate::life::Stage;
 use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::negotiate::Negotiation;
 use crate::negotiate::extension::Extension;
 use crate::negotiate::offer::{Section, SectionKind};
+use crate::negotiate::subscriber::Subscriber;
 use crate::quality::Quality;
 use crate::signalling::SessionId;
 use crate::simulate::Tested;
@@ -23,6 +24,9 @@ use livekit_protocol::participant_info::Kind;
 use livekit_protocol::{AddTrackRequest, ParticipantInfo, ParticipantPermission, TrackSource};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
+
+/// Clients up to this protocol version wait for their publishing connection, whatever we say.
+const PROTOCOL_WITHOUT_SUBSCRIBER_PRIMARY: i32 = 2;
 
 pub(crate) struct Participant {
     pub session: SessionId,
@@ -70,7 +74,10 @@ pub(crate) struct Participant {
     pub downlink_bps: Option<u64>,
     pub tested: Tested,
 
+    /// Of the connection on which the client offers.
     pub negotiation: Negotiation,
+    /// Of the one on which we offer, if there are two.
+    pub subscriber: Option<Box<Subscriber>>,
 }
 
 impl Participant {
@@ -95,11 +102,17 @@ impl Participant {
         }
         let client = request.client_info.clone().unwrap_or_default();
         let settings = request.connection_settings.unwrap_or_default();
+        let permission = claims.video.permission();
+        let subscriber = (attempt.peer_connections == PeerConnections::Two).then(|| {
+            let is_primary =
+                permission.can_subscribe && client.protocol > PROTOCOL_WITHOUT_SUBSCRIBER_PRIMARY;
+            Box::new(Subscriber::new(&mut cx.names, &client, is_primary))
+        });
         Participant {
             session: SessionId(cx.names.session()),
             sid: cx.names.participant_sid(),
             identity: admission.identity.clone(),
-            permission: claims.video.permission(),
+            permission,
             claims,
             stage: Stage::Absent,
             is_publisher: false,
@@ -130,17 +143,19 @@ impl Participant {
             downlink_bps: None,
             tested: Tested::default(),
             negotiation: Negotiation::new(&mut cx.names),
+            subscriber,
         }
     }
 
-    /// Its transport; a session has one over its whole life.
+    /// Where what it publishes comes in. A session keeps its transports over its whole life.
     pub fn connection(&self) -> ConnectionId {
         transport::connection(self.session, Side::Publisher)
     }
 
-    /// The transport on which it is sent data: the one on which it receives media.
+    /// The transport on which it is sent data: the one that its client waits for. There, whoever offers has opened the
+    /// channels.
     pub fn data_connection(&self) -> ConnectionId {
-        self.connection()
+        transport::connection(self.session, self.primary())
     }
 
     /// Nobody is told about it.

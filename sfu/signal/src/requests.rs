@@ -17,6 +17,7 @@ impl Room {
     pub fn handle_request(&mut self, cx: &mut Context, session: SessionId, request: Ask) {
         match request {
             Ask::Offer(offer) => self.handle_offer(cx, session, &offer),
+            Ask::Answer(answer) => self.handle_answer(cx, session, &answer),
             Ask::AddTrack(request) => self.handle_add_track(cx, session, request),
             Ask::Mute(request) => self.handle_mute(cx, session, request),
             Ask::UpdateAudioTrack(request) => self.handle_update_audio(cx, session, request),
@@ -55,7 +56,7 @@ impl Room {
             Ask::Trickle(_) => {}
             // The socket task has answered these.
             Ask::Ping(_) | Ask::PingReq(_) => {}
-            // Answers belong to two peer connections, sync states to resuming, layers
+            // Sync states belong to resuming, layers
             // to clients of long ago.
             _ => {}
         }

@@ -15,7 +15,7 @@ use crate::speakers::ToldSpeakers;
 use crate::timers::{RoomKey, Timer};
 use crate::token::{self, Claims};
 use crate::track::Track;
-use crate::transport::{self, Side};
+use crate::transport::Side;
 use hanse_sfu_core::command::MediaCommand;
 use hanse_sfu_core::ids::TrackId;
 use livekit_protocol::server_info::Edition;
@@ -226,6 +226,12 @@ impl Room {
             self.offer_track(cx, session, track);
         }
         self.take_along(cx, session, admission.request);
+        let is_awaited = |participant: &Participant| participant.primary() == Side::Subscriber;
+        if self.participants.get(&session).is_some_and(is_awaited) {
+            self.send_offer(cx, session);
+        } else {
+            self.plan_offer(cx, session);
+        }
         session
     }
 
@@ -249,6 +255,7 @@ impl Room {
 
     fn join_response(&self, cx: &Context, session: SessionId) -> JoinResponse {
         let visible = |participant: &&Participant| participant.session != session && !participant.is_hidden();
+        let primary = self.participants.get(&session).map(Participant::primary);
         let abilities = self
             .participants
             .get(&session)
@@ -278,8 +285,7 @@ impl Room {
             sif_trailer: self.trailer.clone(),
             enabled_publish_codecs: abilities.publish_codecs(),
             client_configuration: abilities.configuration(),
-            // One peer connection, on which the client offers.
-            subscriber_primary: false,
+            subscriber_primary: primary == Some(Side::Subscriber),
             fast_publish: true,
             ..JoinResponse::default()
         }
@@ -311,6 +317,14 @@ impl Room {
             for other in self.others(session) {
                 self.send(cx, other, Message::Update(update.clone()));
             }
+        }
+    }
+
+    /// One of its transports is connected. The one that its client waits for counts.
+    pub fn handle_connected(&mut self, cx: &mut Context, session: SessionId, side: Side) {
+        let is_awaited = |participant: &Participant| participant.primary() == side;
+        if self.participants.get(&session).is_some_and(is_awaited) {
+            self.live(cx, session, Cause::MediaConnected);
         }
     }
 
@@ -398,12 +412,23 @@ impl Room {
             Timer::UnknownTracks,
             Timer::Requirement,
             Timer::Settings,
+            Timer::Offer,
+            Timer::Answer,
         ] {
             cx.timers.cancel(timer(self.key, session));
         }
         if participant.negotiation.has_begun() {
             cx.media(MediaCommand::CloseConnection {
                 connection: participant.connection(),
+            });
+        }
+        if participant
+            .subscriber
+            .as_ref()
+            .is_some_and(|subscriber| subscriber.has_begun())
+        {
+            cx.media(MediaCommand::CloseConnection {
+                connection: participant.downstream(),
             });
         }
         cx.end(session, step);
@@ -446,7 +471,7 @@ impl Room {
         if let Some(participant) = self.participants.get(&session) {
             let limits = [participant.downlink_bps, participant.tested.downlink_bps];
             cx.media(MediaCommand::LimitDownlink {
-                connection: transport::connection(session, Side::Publisher),
+                connection: participant.downstream(),
                 bits_per_second: limits.into_iter().flatten().min(),
             });
         }

@@ -215,9 +215,9 @@ impl Signalling {
         self.cx.now = now;
         match event {
             MediaEvent::Connected { connection } => {
-                let (session, _) = transport::session_of(connection);
+                let (session, side) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
-                    room.live(&mut self.cx, session, Cause::MediaConnected);
+                    room.handle_connected(&mut self.cx, session, side);
                 }
             }
             MediaEvent::Ended { connection, end } => {
@@ -498,6 +498,16 @@ impl Signalling {
             Timer::Settings(key, session) => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.apply_settings(cx, session);
+                }
+            }
+            Timer::Offer(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.send_offer(cx, session);
+                }
+            }
+            Timer::Answer(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.handle_answer_timeout(cx, session);
                 }
             }
             Timer::Dynacast(key, track) => {

@@ -30,6 +30,10 @@ pub(crate) enum Timer {
     Requirement(RoomKey, SessionId),
     /// A participant's changed track settings take effect.
     Settings(RoomKey, SessionId),
+    /// Offer to a participant what is new for it.
+    Offer(RoomKey, SessionId),
+    /// An offer of ours has been out for too long.
+    Answer(RoomKey, SessionId),
     /// A track's wanted quality may go down, or be told for the first time.
     Dynacast(RoomKey, TrackId),
 }

@@ -6,7 +6,7 @@
 )]
 
 use super::forwarded::TrustedProxies;
-use super::{signal, twirp_json};
+use super::{query, twirp_json};
 use axum::extract::Query;
 use http::{HeaderMap, HeaderValue, Uri};
 use livekit_protocol::{
@@ -64,15 +64,17 @@ pub fn parse_twirp_json(body: &[u8]) {
 }
 
 /// The query of a join.
-pub fn parse_query(query: &[u8]) {
-    let Ok(uri) = Uri::try_from([&b"/rtc/v1?"[..], query].concat()) else {
+pub fn parse_query(text: &[u8]) {
+    let Ok(uri) = Uri::try_from([&b"/rtc/v1?"[..], text].concat()) else {
         return;
     };
-    let Ok(Query(parameters)) = Query::<signal::Parameters>::try_from_uri(&uri) else {
+    let Ok(Query(parameters)) = Query::<query::Parameters>::try_from_uri(&uri) else {
         return;
     };
+    let attributes = parameters.attributes().unwrap_or_default();
+    parameters.older_request(attributes);
     for value in parameters.values() {
-        assert!(value.len() <= query.len(), "decoding makes nothing longer");
+        assert!(value.len() <= text.len(), "decoding makes nothing longer");
     }
 }
 

@@ -6,6 +6,7 @@ mod forwarded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod places;
+mod query;
 mod server;
 mod signal;
 mod socket;
@@ -54,9 +55,9 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/", get(health))
-        .route("/rtc", get(signal::join_or_old))
+        .route("/rtc", get(signal::join_older))
         .route("/rtc/v1", get(signal::join))
-        .route("/rtc/validate", get(signal::validate))
+        .route("/rtc/validate", get(signal::validate_older))
         .route("/rtc/v1/validate", get(signal::validate))
         .route("/twirp/{service}/{method}", any(twirp::call))
         .fallback(not_found)

@@ -1,6 +1,7 @@
-//! `GET /rtc/v1` and its kin: everything about a join that can be refused is refused before the socket opens, as an
-//! HTTP status with a text that clients show or act on.
+//! `GET /rtc/v1`, `GET /rtc` and their kin: everything about a join that can be refused is refused before the socket
+//! opens, as an HTTP status with a text that clients show or act on.
 
+use super::query::Parameters;
 use super::upgrade::Upgrade;
 use super::{Api, access, socket};
 use crate::control::{Input, SOCKET_MESSAGES_MAX, SocketLink, Waiting};
@@ -14,26 +15,15 @@ use hanse_sfu_signal::{
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
-use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
-/// The query, as far as it is ours.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Parameters {
-    access_token: Option<String>,
-    join_request: Option<String>,
-    publish: Option<String>,
-}
-
-#[cfg(any(test, feature = "fuzzing"))]
-impl Parameters {
-    /// All that are there.
-    pub(super) fn values(&self) -> impl Iterator<Item = &String> {
-        [&self.access_token, &self.join_request, &self.publish]
-            .into_iter()
-            .flatten()
-    }
+/// What an address stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// `/rtc`: two peer connections. A client that brings a `join_request` speaks the newer form all the same.
+    Older,
+    /// `/rtc/v1`: one peer connection.
+    Newer,
 }
 
 /// Why there is no socket.
@@ -63,6 +53,15 @@ impl IntoResponse for Refusal {
 
 /// `GET /rtc/v1`
 pub(super) async fn join(State(api): State<Api>, request: Request<Body>) -> Response {
+    answer_join(&api, request, Place::Newer).await
+}
+
+/// `GET /rtc`
+pub(super) async fn join_older(State(api): State<Api>, request: Request<Body>) -> Response {
+    answer_join(&api, request, Place::Older).await
+}
+
+async fn answer_join(api: &Api, request: Request<Body>, place: Place) -> Response {
     let (mut parts, _) = request.into_parts();
     let Some(upgrade) = Upgrade::of(&mut parts) else {
         return Refusal(
@@ -71,31 +70,25 @@ pub(super) async fn join(State(api): State<Api>, request: Request<Body>) -> Resp
         )
         .into_response();
     };
-    open(&api, &mut parts, upgrade)
+    open(api, &mut parts, upgrade, place)
         .await
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-/// `GET /rtc`: clients of the older form, with two peer connections, ask here. One that brings a `join_request` speaks
-/// the newer form all the same.
-pub(super) async fn join_or_old(state: State<Api>, request: Request<Body>) -> Response {
-    let (mut parts, body) = request.into_parts();
-    if parameters(&mut parts)
-        .await
-        .is_ok_and(|parameters| parameters.join_request.is_some())
-    {
-        return join(state, Request::from_parts(parts, body)).await;
-    }
-    let sentence =
-        "this server speaks the single peer connection form of LiveKit's protocol only: connect to /rtc/v1";
-    Refusal(StatusCode::NOT_FOUND, sentence.to_owned()).into_response()
+/// `GET /rtc/v1/validate`: the same checks without a socket, for clients that want to know why theirs was refused
+/// (browsers do not tell them).
+pub(super) async fn validate(State(api): State<Api>, request: Request<Body>) -> Response {
+    answer_validation(&api, request, Place::Newer).await
 }
 
-/// `GET /rtc/v1/validate` and `/rtc/validate`: the same checks without a socket, for clients that want to know why
-/// theirs was refused (browsers do not tell them).
-pub(super) async fn validate(State(api): State<Api>, request: Request<Body>) -> Response {
+/// `GET /rtc/validate`
+pub(super) async fn validate_older(State(api): State<Api>, request: Request<Body>) -> Response {
+    answer_validation(&api, request, Place::Older).await
+}
+
+async fn answer_validation(api: &Api, request: Request<Body>, place: Place) -> Response {
     let (mut parts, _) = request.into_parts();
-    let answer = match check(&api, &mut parts).await {
+    let answer = match check(api, &mut parts, place).await {
         Ok(()) => (StatusCode::OK, "success").into_response(),
         Err(refusal) => refusal.into_response(),
     };
@@ -104,8 +97,8 @@ pub(super) async fn validate(State(api): State<Api>, request: Request<Body>) -> 
     (headers, answer).into_response()
 }
 
-async fn check(api: &Api, parts: &mut Parts) -> Result<(), Refusal> {
-    let attempt = Box::new(attempt(api, parts).await?);
+async fn check(api: &Api, parts: &mut Parts, place: Place) -> Result<(), Refusal> {
+    let attempt = Box::new(attempt(api, parts, place, true).await?);
     let (answer, result) = oneshot::channel();
     api.inputs
         .send(Input::CheckJoin { attempt, answer })
@@ -114,13 +107,14 @@ async fn check(api: &Api, parts: &mut Parts) -> Result<(), Refusal> {
     Ok(result.await.map_err(|_| Refusal::unavailable())??)
 }
 
-async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response, Refusal> {
-    let attempt = Box::new(attempt(api, parts).await?);
+async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade, place: Place) -> Result<Response, Refusal> {
+    let attempt = Box::new(attempt(api, parts, place, false).await?);
     if attempt.request.is_none() {
         return Err(JoinRefusal::RequestMissing.into());
     }
     let person = Redacted(attempt.claims.identity.clone());
     let room = Redacted(attempt.claims.video.room.clone());
+    let peer_connections = attempt.peer_connections;
     let (messages, outbound) = mpsc::channel(SOCKET_MESSAGES_MAX);
     let (kill, killed) = oneshot::channel();
     let (answer, result) = oneshot::channel();
@@ -145,20 +139,37 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade) -> Result<Response
             return Err(refusal.into());
         }
     };
-    tracing::info!(session = session.0, %person, %room, "joined");
+    tracing::info!(session = session.0, %person, %room, ?peer_connections, "joined");
     let seat = socket::Seat::new(session, api.inputs.clone(), api.sockets.clone());
     Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, waiting, killed)))
 }
 
-async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {
+/// Reads a join. `is_strict`: attributes that cannot be read are a reason to refuse; otherwise there are none (LiveKit's
+/// server, too, tells only who asks).
+async fn attempt(
+    api: &Api,
+    parts: &mut Parts,
+    place: Place,
+    is_strict: bool,
+) -> Result<JoinAttempt, Refusal> {
     let parameters = parameters(parts).await?;
     let claims = access::claims(api, &parts.headers, parameters.access_token.as_deref())
         .map_err(|sentence| Refusal(StatusCode::UNAUTHORIZED, sentence))?;
-    let mut request = parameters
-        .join_request
-        .as_deref()
-        .map(decode_join_request)
-        .transpose()?;
+    let (peer_connections, mut request) = if place == Place::Older && !parameters.has_request() {
+        let attributes = match parameters.attributes() {
+            None if is_strict => {
+                return Err(Refusal(
+                    StatusCode::BAD_REQUEST,
+                    "cannot decode attributes".to_owned(),
+                ));
+            }
+            attributes => attributes.unwrap_or_default(),
+        };
+        (PeerConnections::Two, Some(parameters.older_request(attributes)))
+    } else {
+        let request = parameters.join_request.as_deref().map(decode_join_request);
+        (PeerConnections::One, request.transpose()?)
+    };
     let user_agent = parts
         .headers
         .get(USER_AGENT)
@@ -168,7 +179,7 @@ async fn attempt(api: &Api, parts: &mut Parts) -> Result<JoinAttempt, Refusal> {
     }
     Ok(JoinAttempt {
         claims,
-        peer_connections: PeerConnections::One,
+        peer_connections,
         request,
         publish: parameters.publish,
     })

@@ -1,5 +1,6 @@
 //! One participant's WebSocket: frames in and out, keepalive, and closing so that the last message arrives.
 
+use super::twirp_json;
 use crate::control::{Input, Inputs, SocketMessage, Waiting};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -187,7 +188,7 @@ impl Socket {
             }
             Some(Ok(Message::Text(frame))) => {
                 self.form = Form::Json;
-                serde_json::from_str(&frame).ok()
+                twirp_json::read(frame.as_bytes()).ok()
             }
             // The crate answers pings and closes by itself.
             Some(Ok(_)) => return Ok(()),

@@ -177,7 +177,7 @@ const DATA_TRACK_SCHEMA_ID: Fields = &[("name", Text), ("encoding", Message(DATA
 /// Of frames and of schemas.
 const DATA_TRACK_ENCODING: Fields = &[("well_known", OneOf), ("custom", OneOf)];
 
-/// Reads a request.
+/// Reads a request: of the server API, or a client's in a text frame.
 ///
 /// # Errors
 ///

@@ -77,7 +77,7 @@ pub(crate) fn candidate_lines(candidates: &[SocketAddr]) -> Vec<String> {
 
 impl Answer<'_> {
     pub fn write(&self) -> String {
-        let mut lines = Lines(String::new());
+        let mut lines = Lines::default();
         lines.push(format_args!("v=0"));
         lines.push(format_args!(
             "o=- {} {} IN IP4 127.0.0.1",
@@ -127,7 +127,7 @@ impl Answer<'_> {
                 lines.push(format_args!("a=end-of-candidates"));
             }
         }
-        lines.0
+        lines.into_text()
     }
 
     fn parameters(&self) -> Parameters<'_> {
@@ -153,14 +153,9 @@ impl Answer<'_> {
     }
 
     fn write_data(&self, lines: &mut Lines, section: &Section) {
-        lines.push(format_args!(
-            "m=application 9 {} webrtc-datachannel",
-            section.protocol
-        ));
-        lines.push(format_args!("c=IN IP4 0.0.0.0"));
-        self.write_transport(lines, section);
-        lines.push(format_args!("a=sctp-port:5000"));
-        lines.push(format_args!("a=max-message-size:{DATA_MESSAGE_BYTES_MAX}"));
+        write_data_section(lines, &section.protocol, |lines| {
+            self.write_transport(lines, section)
+        });
     }
 
     fn write_media(
@@ -235,17 +230,7 @@ impl Answer<'_> {
             lines.push(format_args!("a=simulcast:recv {}", rids.join(";")));
         }
         if let Some(track) = sends {
-            let cname = &track.stream_id;
-            if let Some(rtx) = track.rtx_ssrc {
-                lines.push(format_args!("a=ssrc-group:FID {} {rtx}", track.ssrc));
-            }
-            for ssrc in [Some(track.ssrc), track.rtx_ssrc].into_iter().flatten() {
-                lines.push(format_args!("a=ssrc:{ssrc} cname:{cname}"));
-                lines.push(format_args!(
-                    "a=ssrc:{ssrc} msid:{} {}",
-                    track.stream_id, track.track_sid
-                ));
-            }
+            write_ssrcs(lines, track);
         }
     }
 
@@ -348,6 +333,34 @@ fn is_useful(extension: Extension, kind: SectionKind) -> bool {
     }
 }
 
+/// The section of the data channels (RFC 8841).
+pub(super) fn write_data_section(
+    lines: &mut Lines,
+    protocol: &str,
+    write_transport: impl FnOnce(&mut Lines),
+) {
+    lines.push(format_args!("m=application 9 {protocol} webrtc-datachannel"));
+    lines.push(format_args!("c=IN IP4 0.0.0.0"));
+    write_transport(lines);
+    lines.push(format_args!("a=sctp-port:5000"));
+    lines.push(format_args!("a=max-message-size:{DATA_MESSAGE_BYTES_MAX}"));
+}
+
+/// The streams of a track that goes out.
+pub(super) fn write_ssrcs(lines: &mut Lines, track: &OutgoingTrack) {
+    let cname = &track.stream_id;
+    if let Some(rtx) = track.rtx_ssrc {
+        lines.push(format_args!("a=ssrc-group:FID {} {rtx}", track.ssrc));
+    }
+    for ssrc in [Some(track.ssrc), track.rtx_ssrc].into_iter().flatten() {
+        lines.push(format_args!("a=ssrc:{ssrc} cname:{cname}"));
+        lines.push(format_args!(
+            "a=ssrc:{ssrc} msid:{} {}",
+            track.stream_id, track.track_sid
+        ));
+    }
+}
+
 fn write_refused(lines: &mut Lines, section: &Section) {
     lines.push(format_args!(
         "m={} 0 {} {}",
@@ -358,10 +371,16 @@ fn write_refused(lines: &mut Lines, section: &Section) {
     lines.push(format_args!("a=inactive"));
 }
 
-struct Lines(String);
+/// The lines of a session description.
+#[derive(Default)]
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn push(&mut self, line: std::fmt::Arguments<'_>) {
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
+    pub fn push(&mut self, line: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "{line}\r\n");
     }

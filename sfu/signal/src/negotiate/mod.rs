@@ -1,14 +1,19 @@
-//! Negotiation of the single peer connection: the client always offers, we only answer, and exactly once per offer.
+//! Negotiation of the connection on which the client offers: we only answer, and exactly once per offer. What two peer
+//! connections have besides is in [`subscriber`].
 //!
 //! Sections on which the client sends carry what it publishes. Sections on which it receives are slots for what it
 //! subscribes to ([`slots`]). Reading an offer is in [`offer`], writing an answer in [`answer`], what there is to know of
 //! codecs in [`codec`]; all of these are pure.
 
 pub(crate) mod answer;
+mod client_answer;
 pub(crate) mod codec;
 pub(crate) mod extension;
 pub(crate) mod offer;
+mod payload;
+mod server_offer;
 pub(crate) mod slots;
+pub(crate) mod subscriber;
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +35,7 @@ use livekit_protocol::signal_response::Message;
 use livekit_protocol::{AudioTrackFeature, SessionDescription, SignalTarget, TrickleRequest};
 use offer::{Offer, OfferError, Section};
 use slots::{Requirement, Slot};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// What comes in on a section.
@@ -96,6 +101,13 @@ impl Negotiation {
 
     pub fn section(&self, mid: &Mid) -> Option<&Section> {
         self.sections.iter().find(|section| section.mid == *mid)
+    }
+
+    /// The section that speaks for the transport: its place, its mid, and our ufrag.
+    fn transport_section(&self) -> Option<(usize, &str, &str)> {
+        let mut sections = self.sections.iter().enumerate();
+        let (place, section) = sections.find(|(_, section)| !section.is_refused)?;
+        Some((place, section.mid.as_str(), &self.local.ufrag))
     }
 
     /// What comes in, as of now.
@@ -182,6 +194,7 @@ impl Room {
             return Ok(());
         };
         let connection = participant.connection();
+        let has_slots = participant.subscriber.is_none();
         let negotiation = &mut participant.negotiation;
         negotiation.admit_offer(cx.now, description.sdp.len())?;
         let offer = Offer::parse(&description.sdp, &participant.abilities.subscribe)?;
@@ -210,11 +223,16 @@ impl Room {
             participant.negotiation.answer_unmatched(publish);
         }
         self.send_receive_plan(cx, session, is_first);
-        self.update_slots(cx, session);
-        let bound = self.bind_waiting(cx, session);
+        // With two peer connections nothing goes out on this one.
+        let bound = if has_slots {
+            self.update_slots(cx, session);
+            self.bind_waiting(cx, session)
+        } else {
+            Vec::new()
+        };
         self.send_answer(cx, session, &offer, description.id);
         if is_first {
-            self.send_candidates(cx, session);
+            self.send_candidates(cx, session, SignalTarget::Publisher);
         }
         for track in bound {
             self.start_forwarding(cx, session, track);
@@ -243,7 +261,8 @@ impl Room {
             return;
         };
         let negotiation = &participant.negotiation;
-        let mut mid_to_track_id = HashMap::new();
+        // livekit-client keeps one map for both peer connections and takes the latest.
+        let mut mid_to_track_id = self.offered_tracks(session);
         let mut sections = Vec::new();
         for section in &offer.sections {
             let mut answer = SectionAnswer {
@@ -286,7 +305,7 @@ impl Room {
     }
 
     /// How a section announces a track that goes out on it.
-    fn outgoing(&self, session: SessionId, track: TrackId) -> Option<OutgoingTrack> {
+    pub(super) fn outgoing(&self, session: SessionId, track: TrackId) -> Option<OutgoingTrack> {
         let bound = self
             .participants
             .get(&session)?
@@ -304,7 +323,7 @@ impl Room {
         })
     }
 
-    fn opus_parameters(&self, session: SessionId) -> OpusParameters {
+    pub(super) fn opus_parameters(&self, session: SessionId) -> OpusParameters {
         let has = |track: &TrackId, feature: AudioTrackFeature| {
             self.tracks
                 .get(track)
@@ -337,17 +356,15 @@ impl Room {
 
     /// Our candidates once more as messages, for clients that wait for the last one to be `final`. Some read `sdpMid`
     /// and `sdpMLineIndex` without asking whether they are there.
-    fn send_candidates(&mut self, cx: &mut Context, session: SessionId) {
+    fn send_candidates(&mut self, cx: &mut Context, session: SessionId, target: SignalTarget) {
         let Some(participant) = self.participants.get(&session) else {
             return;
         };
-        let negotiation = &participant.negotiation;
-        let Some((place, section)) = negotiation
-            .sections
-            .iter()
-            .enumerate()
-            .find(|(_, section)| !section.is_refused)
-        else {
+        let place = match (target, &participant.subscriber) {
+            (SignalTarget::Subscriber, Some(subscriber)) => subscriber.transport_section(),
+            _ => participant.negotiation.transport_section(),
+        };
+        let Some((place, mid, ufrag)) = place else {
             return;
         };
         let candidates = answer::candidate_lines(&cx.config.candidates);
@@ -358,13 +375,13 @@ impl Room {
             .map(|(candidate, number)| {
                 let candidate = serde_json::json!({
                     "candidate": candidate,
-                    "sdpMid": section.mid.as_str(),
+                    "sdpMid": mid,
                     "sdpMLineIndex": place,
-                    "usernameFragment": negotiation.local.ufrag,
+                    "usernameFragment": ufrag,
                 });
                 Message::Trickle(TrickleRequest {
                     candidate_init: candidate.to_string(),
-                    target: SignalTarget::Publisher.into(),
+                    target: target.into(),
                     r#final: number == last,
                 })
             })

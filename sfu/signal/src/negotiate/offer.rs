@@ -18,16 +18,16 @@ const EXTMAP_ALLOW_MIXED: &str = "extmap-allow-mixed";
 /// SSRCs that are remembered of one section; libwebrtc sends 6 for legacy simulcast with retransmissions.
 const SSRCS_PER_SECTION_MAX: usize = 16;
 
-/// Why an offer is not answered.
+/// Why an offer is not answered, or an answer is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OfferError {
-    #[error("the offer is longer than {OFFER_BYTES_MAX} bytes or {OFFER_LINES_MAX} lines")]
+    #[error("the description is longer than {OFFER_BYTES_MAX} bytes or {OFFER_LINES_MAX} lines")]
     TooLong,
-    #[error("the offer has more than {MEDIA_SECTIONS_MAX} media sections")]
+    #[error("the description has more than {MEDIA_SECTIONS_MAX} media sections")]
     TooManySections,
-    #[error("the offer is no session description")]
+    #[error("it is no session description")]
     Syntax,
-    #[error("the offer has no media section that we can answer")]
+    #[error("the description has no media section that we can use")]
     Nothing,
     #[error("a media section has no mid, or one that is not a token of at most 16 characters")]
     Mid,
@@ -35,14 +35,16 @@ pub(crate) enum OfferError {
     MidTwice,
     #[error("a simulcast layer has a rid that is not a token of at most 16 characters")]
     Rid,
-    #[error("the offer has no valid ICE credentials")]
+    #[error("the description has no valid ICE credentials")]
     Ice,
-    #[error("the offer has no sha-256 certificate fingerprint")]
+    #[error("the description has no sha-256 certificate fingerprint")]
     Fingerprint,
-    #[error("the offer wants us to be the DTLS client")]
+    #[error("the description wants us to be the DTLS client")]
     Setup,
-    #[error("the offer changes its transport, which needs a new session")]
+    #[error("the description changes its transport, which needs a new session")]
     TransportChanged,
+    #[error("the answer does not have the sections of our offer")]
+    Sections,
     #[error("too many offers in a short time")]
     TooMany,
 }
@@ -127,23 +129,8 @@ pub(crate) struct Msid {
 impl Offer {
     /// Reads an offer. Codecs that are not `enabled` are as good as unknown.
     pub fn parse(sdp: &str, enabled: &[Codec]) -> Result<Self, OfferError> {
-        if sdp.len() > OFFER_BYTES_MAX || sdp.bytes().filter(|byte| *byte == b'\n').count() > OFFER_LINES_MAX
-        {
-            return Err(OfferError::TooLong);
-        }
-        if sdp.lines().filter(|line| line.starts_with("m=")).count() > MEDIA_SECTIONS_MAX {
-            return Err(OfferError::TooManySections);
-        }
-        let description = SessionDescription::unmarshal(&mut std::io::Cursor::new(sdp.as_bytes()))
-            .map_err(|_| OfferError::Syntax)?;
-        let bundle: HashSet<&str> = description
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.key == "group")
-            .filter_map(|attribute| attribute.value.as_deref()?.strip_prefix("BUNDLE "))
-            .take(1)
-            .flat_map(str::split_whitespace)
-            .collect();
+        let description = read_description(sdp)?;
+        let bundle = bundled(&description);
         let mut mids = HashSet::new();
         let mut space = ExtensionSpace::default();
         space.allows_mixed = description
@@ -168,6 +155,62 @@ impl Offer {
             .media_descriptions
             .get(place)
             .ok_or(OfferError::Nothing)?;
+        let transport = Transport::read(&description, tagged, &["actpass", "active"])?;
+        Ok(Offer {
+            ice: transport.ice,
+            fingerprint: transport.fingerprint,
+            allows_mixed_extensions: space.allows_mixed,
+            extensions: space.ids(),
+            sections,
+        })
+    }
+}
+
+/// A session description, if it is not too large to be looked at.
+pub(super) fn read_description(sdp: &str) -> Result<SessionDescription, OfferError> {
+    if sdp.len() > OFFER_BYTES_MAX || sdp.bytes().filter(|byte| *byte == b'\n').count() > OFFER_LINES_MAX {
+        return Err(OfferError::TooLong);
+    }
+    if sdp.lines().filter(|line| line.starts_with("m=")).count() > MEDIA_SECTIONS_MAX {
+        return Err(OfferError::TooManySections);
+    }
+    SessionDescription::unmarshal(&mut std::io::Cursor::new(sdp.as_bytes())).map_err(|_| OfferError::Syntax)
+}
+
+/// The mids of the first BUNDLE group.
+pub(super) fn bundled(description: &SessionDescription) -> HashSet<&str> {
+    description
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.key == "group")
+        .filter_map(|attribute| attribute.value.as_deref()?.strip_prefix("BUNDLE "))
+        .take(1)
+        .flat_map(str::split_whitespace)
+        .collect()
+}
+
+/// Whether header extensions of both forms may be mixed, in all sections (RFC 8285, section 6).
+pub(super) fn allows_mixed(description: &SessionDescription) -> bool {
+    description
+        .attributes
+        .iter()
+        .any(|attribute| attribute.key == EXTMAP_ALLOW_MIXED)
+}
+
+/// The other end of a transport, as a session description has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Transport {
+    pub ice: IceCredentials,
+    pub fingerprint: Fingerprint,
+}
+
+impl Transport {
+    /// Reads it from a section and, where that says nothing, from the head. `setups`: which roles in DTLS it may take.
+    pub fn read(
+        description: &SessionDescription,
+        tagged: &MediaDescription,
+        setups: &[&str],
+    ) -> Result<Self, OfferError> {
         let transport = |key: &'static str| {
             attribute(tagged, key).or_else(|| {
                 let own = description
@@ -177,7 +220,7 @@ impl Offer {
                 own.and_then(|attribute| attribute.value.as_deref())
             })
         };
-        if !matches!(transport("setup"), None | Some("actpass" | "active")) {
+        if transport("setup").is_some_and(|setup| !setups.contains(&setup)) {
             return Err(OfferError::Setup);
         }
         let ice = IceCredentials {
@@ -194,13 +237,7 @@ impl Offer {
             .filter(|attribute| attribute.key == "fingerprint")
             .find_map(|attribute| parse_fingerprint(attribute.value.as_deref()?))
             .ok_or(OfferError::Fingerprint)?;
-        Ok(Offer {
-            ice,
-            fingerprint,
-            allows_mixed_extensions: space.allows_mixed,
-            extensions: space.ids(),
-            sections,
-        })
+        Ok(Transport { ice, fingerprint })
     }
 }
 
@@ -399,7 +436,7 @@ impl Msid {
     }
 }
 
-fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
+pub(super) fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
     media.attribute(key).flatten()
 }
 

@@ -119,8 +119,16 @@ impl Room {
         }
     }
 
-    /// Asks the client for an offer, if one would help and none is on its way.
+    /// Sees to it that what is new for a participant gets negotiated: offers it, or asks the client for an offer, if one
+    /// would help and none is on its way.
     pub fn require_sections(&mut self, cx: &mut Context, session: SessionId) {
+        if self
+            .participants
+            .get(&session)
+            .is_some_and(|participant| participant.subscriber.is_some())
+        {
+            return self.plan_offer(cx, session);
+        }
         let waiting =
             [SectionKind::Audio, SectionKind::Video].map(|kind| (kind, self.waiting(session, kind).len()));
         let Some(participant) = self.participants.get_mut(&session) else {

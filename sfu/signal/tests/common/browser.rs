@@ -1,6 +1,7 @@
 //! One browser with one peer connection, whose offers are cut from a real one of Chromium 156
 //! (`tests/offers/chromium-publish.sdp`: 3 audio and 3 video slots, a microphone, a camera with three layers, a screen).
 
+use super::second::Second;
 use hanse_sfu_signal::SessionId;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Ask;
@@ -50,6 +51,8 @@ pub struct Browser {
     pub ufrag: String,
     pub settings: ConnectionSettings,
     pub protocol: i32,
+    /// What else its client says of itself.
+    pub client: ClientInfo,
     /// Announcements that go with the join.
     pub brings: Vec<AddTrackRequest>,
     /// It offers in its join request.
@@ -77,6 +80,8 @@ pub struct Browser {
     pub lacks: Vec<&'static str>,
     /// What it says it is, and runs on.
     pub name: (&'static str, &'static str),
+    /// Of the older form: the peer connection on which it receives.
+    pub second: Option<Second>,
 }
 
 impl Browser {
@@ -97,6 +102,7 @@ impl Browser {
                 ..Default::default()
             },
             protocol: 17,
+            client: ClientInfo::default(),
             brings: Vec::new(),
             offers_at_join: true,
             list: Vec::new(),
@@ -115,12 +121,34 @@ impl Browser {
             answered_ids: Vec::new(),
             lacks: Vec::new(),
             name: ("Chrome", "Linux"),
+            second: None,
         };
         for kind in [TrackType::Audio, TrackType::Video] {
             browser.add_slots(kind, 3);
         }
         browser.add(TrackType::Data, Use::Data, false);
         browser
+    }
+
+    /// One that speaks the older form, with a peer connection for each way.
+    pub fn dual(identity: &str) -> Self {
+        let mut browser = Browser::new(identity);
+        browser.list.clear();
+        browser.add(TrackType::Data, Use::Data, false);
+        browser.offers_at_join = false;
+        browser.second = Some(Second::default());
+        browser
+    }
+
+    pub fn second(&mut self) -> &mut Second {
+        self.second.as_mut().expect("it has one peer connection")
+    }
+
+    /// Answers the latest offer.
+    pub fn answer(&mut self) {
+        let ufrag = format!("{}2", self.ufrag);
+        let answer = self.second().answer(&ufrag);
+        self.outbox.push(Ask::Answer(answer));
     }
 
     fn add(&mut self, kind: TrackType, used: Use, is_simulcast: bool) {
@@ -204,7 +232,7 @@ impl Browser {
                 protocol: self.protocol,
                 browser: self.name.0.into(),
                 os: self.name.1.into(),
-                ..Default::default()
+                ..self.client.clone()
             }),
             connection_settings: Some(self.settings),
             add_track_requests: self.brings.clone(),
@@ -305,10 +333,14 @@ impl Browser {
 
     /// What slots carry, by the last answer.
     pub fn heard(&self) -> Vec<Heard> {
-        self.list
+        let own = self
+            .list
             .iter()
-            .filter_map(|section| {
-                let (publisher_sid, track_sid) = section.msid.clone()?;
+            .map(|section| (&section.mid, &section.msid, section.ssrc));
+        let second = self.second.iter().flat_map(|second| &second.sections);
+        own.chain(second.map(|section| (&section.mid, &section.msid, section.ssrc)))
+            .filter_map(|(mid, msid, ssrc)| {
+                let (publisher_sid, track_sid) = msid.clone()?;
                 let source = self
                     .known
                     .get(&publisher_sid)?
@@ -316,12 +348,11 @@ impl Browser {
                     .iter()
                     .find(|track| track.sid == track_sid)?
                     .source();
-                let (mid, ssrc) = (section.mid.clone(), section.ssrc);
                 Some(Heard {
                     publisher_sid,
                     track_sid,
                     source,
-                    mid,
+                    mid: mid.clone(),
                     ssrc,
                 })
             })
@@ -341,6 +372,9 @@ impl Browser {
                 for info in join.other_participants.iter().chain([&own]) {
                     self.known.insert(info.sid.clone(), info.clone());
                 }
+                if self.second.is_some() && (join.fast_publish || !join.subscriber_primary) {
+                    self.offer();
+                }
             }
             Message::Update(update) => update.participants.iter().for_each(|info| self.learn(info)),
             Message::TrackPublished(published) => {
@@ -351,12 +385,22 @@ impl Browser {
             _ if self.is_wild => {}
             Message::MediaSectionsRequirement(requirement) if self.is_obedient => {
                 assert!(!self.answered.is_empty(), "no requirement during the join");
+                assert!(self.second.is_none(), "no requirement where the server offers");
                 self.add_slots(TrackType::Audio, requirement.num_audios as usize);
                 self.add_slots(TrackType::Video, requirement.num_videos as usize);
                 self.offer();
             }
             Message::Answer(answer) => self.apply(answer),
-            Message::Offer(_) => panic!("the server never offers"),
+            Message::Offer(offer) => {
+                let second = self
+                    .second
+                    .as_mut()
+                    .expect("the server never offers to one peer connection");
+                second.take(offer, &self.known);
+                if !second.is_slow {
+                    self.answer();
+                }
+            }
             _ => assert!(
                 !self.inbox.is_empty() || matches!(message, Message::Leave(_)),
                 "join comes first"
@@ -446,6 +490,10 @@ impl Browser {
             section.msid = msid;
         }
         assert!(blocks.len() <= self.list.len(), "no section is added");
+        if self.second.is_some() {
+            assert!(mapped.is_empty(), "nothing comes in where it publishes");
+            return;
+        }
         assert_eq!(
             answer
                 .mid_to_track_id

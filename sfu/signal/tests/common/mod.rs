@@ -5,6 +5,7 @@
 
 mod browser;
 mod media;
+mod second;
 pub mod wild;
 
 pub use browser::Browser;
@@ -94,7 +95,11 @@ pub fn claims(identity: &str) -> Claims {
 pub fn attempt(claims: Claims, browser: &mut Browser) -> JoinAttempt {
     JoinAttempt {
         claims,
-        peer_connections: PeerConnections::One,
+        peer_connections: if browser.second.is_some() {
+            PeerConnections::Two
+        } else {
+            PeerConnections::One
+        },
         request: Some(browser.join_request()),
         publish: None,
     }
@@ -248,6 +253,12 @@ impl Town {
         ConnectionId(self.session(name).0)
     }
 
+    /// Where what a person receives goes out.
+    pub fn downstream(&self, name: &str) -> ConnectionId {
+        let ConnectionId(own) = self.connection(name);
+        ConnectionId(own | u64::from(self.people[name].second.is_some()) << 63)
+    }
+
     pub fn ask(&mut self, name: &str, ask: Ask) {
         self.browser(name).outbox.push(ask);
         self.settle();
@@ -311,7 +322,7 @@ impl Town {
         let is_mapped = heard
             .iter()
             .any(|heard| heard.publisher_sid == *sid && heard.source == source);
-        let connection = self.connection(name);
+        let connection = self.downstream(name);
         let flows = heard
             .iter()
             .filter(|heard| heard.publisher_sid == *sid && heard.source == source)
