@@ -24,6 +24,12 @@ export function pagePerson(call) {
     happened: () => call("happened"),
     decodeVp8: (...values) => call("decodeVp8", ...values),
     decodeOpus: (...values) => call("decodeOpus", ...values),
+    heard: () => call("heard"),
+    say: (...values) => call("say", ...values),
+    tell: (...values) => call("tell", ...values),
+    ask: (...values) => call("ask", ...values),
+    publishDataTrack: (name) => call("publishDataTrack", name),
+    push: (...values) => call("push", ...values),
   };
 }
 

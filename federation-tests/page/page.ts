@@ -15,6 +15,7 @@ import {
   type VideoCodec,
   VideoPreset,
 } from "livekit-client";
+import { data, listenToData } from "./data.ts";
 import { decodeOpus, decodeVp8 } from "./decode.ts";
 import { audio, pictureTrack, type PictureSource, toneTrack } from "./publish.ts";
 import { type Received, type Watch, watch } from "./receive.ts";
@@ -81,6 +82,7 @@ async function join({ url, token, key, adaptive = false, dynacast = false, dual 
   const next = new Room({ adaptiveStream: adaptive, dynacast, singlePeerConnection: !dual, ...(encryption && { encryption }) });
   room = next;
   listen(next);
+  listenToData(next);
   if (encryption) await next.setE2EEEnabled(true);
   try {
     await next.connect(url, token);
@@ -252,6 +254,7 @@ const hanse = {
   happened: () => happened,
   decodeVp8,
   decodeOpus,
+  ...data,
 };
 
 export type Hanse = typeof hanse;

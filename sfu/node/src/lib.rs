@@ -29,7 +29,9 @@ pub mod webhooks;
 
 pub use config::{HttpConfig, SfuConfig};
 pub use handle::{Heard, SfuEvents, SfuHandle};
-pub use hanse_sfu_signal::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use hanse_sfu_signal::{
+    DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
+};
 pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
 pub use livekit_protocol::{DisconnectReason, Room};
 pub use node::{Node, StartError};

@@ -10,13 +10,16 @@ mod common;
 
 use common::{PATIENCE, Sfu, admin_token, join_path, refused, start, token};
 use hanse_sfu::{Heard, SfuEvents, SfuHandle};
-use hanse_sfu_signal::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use hanse_sfu_signal::{
+    DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
+};
 use livekit_protocol::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, DisconnectReason, LeaveRequest,
     ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
     MuteRoomTrackRequest, MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission,
-    RemoveParticipantResponse, Room, RoomParticipantIdentity, SubscriptionError, UpdateParticipantRequest,
-    UpdateRoomMetadataRequest, UpdateSubscriptionsRequest, UpdateSubscriptionsResponse, signal_response,
+    RemoveParticipantResponse, Room, RoomParticipantIdentity, SendDataRequest, SendDataResponse,
+    SubscriptionError, UpdateParticipantRequest, UpdateRoomMetadataRequest, UpdateSubscriptionsRequest,
+    UpdateSubscriptionsResponse, signal_response,
 };
 use prost::Message;
 use serde::Serialize;
@@ -192,6 +195,21 @@ impl Port for Twirp {
                     .call::<ParticipantInfo>("UpdateParticipant", &room, &request)
                     .await?;
                 Ok(SfuReply::Participant(participant))
+            }
+            SfuCommand::SendData { room, message } => {
+                #[expect(deprecated, reason = "callers of long ago say it")]
+                let request = SendDataRequest {
+                    room: room.clone(),
+                    data: message.payload,
+                    kind: i32::from(message.is_lossy),
+                    destination_sids: message.destination_sids,
+                    destination_identities: message.destination_identities,
+                    topic: message.topic,
+                    nonce: message.nonce,
+                };
+                self.call::<SendDataResponse>("SendData", &room, &request)
+                    .await
+                    .map(|_| SfuReply::Done)
             }
             SfuCommand::LimitDownlink { .. } => panic!("the server API has no word for it"),
             SfuCommand::Mute {
@@ -452,6 +470,27 @@ async fn sit(sfu: &Sfu, port: &impl Port) {
         SfuReply::Participant(found) => assert_eq!(found, after),
         other => panic!("{other:?}"),
     }
+
+    // Data: done, whoever is there to get it.
+    let send = |room: &str, nonce: &[u8]| SfuCommand::SendData {
+        room: room.to_owned(),
+        message: DataMessage {
+            payload: b"news".to_vec(),
+            is_lossy: true,
+            destination_identities: vec!["nobody".to_owned()],
+            nonce: nonce.to_vec(),
+            ..DataMessage::default()
+        },
+    };
+    assert_eq!(port.command(send("one", &[1; 16])).await, Ok(SfuReply::Done));
+    assert_eq!(
+        port.command(send("nowhere", &[])).await,
+        Err(SfuRefusal::RoomNotFound)
+    );
+    assert!(matches!(
+        port.command(send("one", &[1; 3])).await,
+        Err(SfuRefusal::Invalid(_))
+    ));
 
     // A room's metadata: everybody in it is told.
     let describe = |room: &str, metadata: &str| SfuCommand::ChangeRoomMetadata {

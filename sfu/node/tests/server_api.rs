@@ -240,6 +240,25 @@ async fn participants_are_written_with_all_fields_and_read_in_both_spellings() {
         .await;
     assert_eq!(refused, "x".repeat(65));
 
+    let data = [
+        json!({
+            "room": "room", "data": "aGk=", "kind": "LOSSY", "destination_identities": ["alice"], "topic": null
+        }),
+        json!({
+            "room": "room", "data": "aGk=", "kind": 0, "destinationIdentities": null,
+            "nonce": "AAAAAAAAAAAAAAAAAAAAAA=="
+        }),
+    ];
+    assert_eq!(api.both("SendData", data).await, [json!({}), json!({})]);
+    let refusal = api
+        .refusal(
+            "SendData",
+            &admin_token("room"),
+            r#"{"room":"room","nonce":"AAAA"}"#,
+        )
+        .await;
+    assert_eq!(refusal, (400, "invalid_argument".to_owned()));
+
     for mute in [
         r#"{"room":"room","identity":"alice","trackSid":"TR_x","muted":true}"#,
         r#"{"room":"room","identity":"alice","track_sid":"TR_x","muted":true,"a":null}"#,
@@ -269,19 +288,19 @@ async fn participants_are_written_with_all_fields_and_read_in_both_spellings() {
     api.sfu.node.stop().await;
 }
 
-const ADMINISTRATION: [&str; 7] = [
+const ADMINISTRATION: [&str; 8] = [
     "GetParticipant",
     "ListParticipants",
     "MutePublishedTrack",
     "RemoveParticipant",
+    "SendData",
     "UpdateParticipant",
     "UpdateRoomMetadata",
     "UpdateSubscriptions",
 ];
 
 /// What this server does not do, and whether it would need a room to go to.
-const UNIMPLEMENTED: [(&str, bool); 4] = [
-    ("SendData", false),
+const UNIMPLEMENTED: [(&str, bool); 3] = [
     ("PerformRpc", false),
     ("ForwardParticipant", true),
     ("MoveParticipant", true),

@@ -83,6 +83,14 @@ pub enum SfuCommand {
         /// Kilobits per second; `None` is no limit.
         kbps: Option<u32>,
     },
+    /// Sends a message to people in a room, in nobody's name. One whose nonce the room has seen is dropped. Answer:
+    /// [`SfuReply::Done`], whether anybody is there to get it or not.
+    SendData {
+        /// The room's name.
+        room: String,
+        /// What, and to whom.
+        message: DataMessage,
+    },
     /// The participant's client is told to mute a track of its own, and everybody sees it muted. There is no opposite:
     /// only the one whose camera or microphone it is switches it on again. Answer: [`SfuReply::Track`].
     Mute {
@@ -109,6 +117,23 @@ pub struct RoomSettings {
     pub max_participants: u32,
     /// Free text.
     pub metadata: String,
+}
+
+/// A message of whoever controls the SFU.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataMessage {
+    /// As a packet at most [`hanse_sfu_core::DATA_MESSAGE_BYTES_MAX`]; what a packet adds depends on the other fields.
+    pub payload: Vec<u8>,
+    /// Dropped rather than queued for whoever does not keep up.
+    pub is_lossy: bool,
+    /// For whom; empty here and in `destination_sids`: for everybody.
+    pub destination_identities: Vec<String>,
+    /// For whom, by `PA_…`.
+    pub destination_sids: Vec<String>,
+    /// What it is about.
+    pub topic: Option<String>,
+    /// 16 bytes that a request which is repeated repeats, or none.
+    pub nonce: Vec<u8>,
 }
 
 /// What is to be different about a participant.

@@ -47,7 +47,7 @@ pub mod token;
 mod track;
 mod transport;
 
-pub use api::{ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use api::{DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 pub use budget::RequestBudget;
 pub use client::complete_client_info;
 pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};

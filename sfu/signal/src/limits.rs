@@ -158,3 +158,9 @@ pub const TESTED_RESUME_WAIT: Duration = Duration::from_secs(5);
 /// How long changes of a subscriber's track settings are gathered, because clients send one for every pixel while a tile
 /// is resized. Only showing what was hidden does not wait.
 pub const SETTING_DELAY: Duration = Duration::from_millis(100);
+
+/// Data tracks that one participant publishes at a time. Beyond: `LIMIT_EXCEEDED`.
+pub const DATA_TRACKS_MAX: usize = 50;
+
+/// Data tracks that one participant wants at a time, whether they exist or not. Further wishes are ignored.
+pub const DATA_SUBSCRIPTIONS_MAX: usize = 1_000;

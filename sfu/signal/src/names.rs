@@ -65,6 +65,10 @@ impl Names {
         format!("TR_{kind}{source}{}", self.letters(ID_CHARACTERS))
     }
 
+    pub fn data_track_sid(&mut self) -> String {
+        format!("DTR_{}", self.letters(ID_CHARACTERS))
+    }
+
     pub fn ice_credentials(&mut self) -> IceCredentials {
         IceCredentials {
             ufrag: self.letters(UFRAG_CHARACTERS),

@@ -139,7 +139,7 @@ impl Participant {
             unknown_tracks: BTreeMap::new(),
             owes_quality: false,
             quality: Quality::default(),
-            data: ParticipantData::default(),
+            data: ParticipantData::new(settings.auto_subscribe_data_track.unwrap_or(false)),
             downlink_bps: None,
             tested: Tested::default(),
             negotiation: Negotiation::new(&mut cx.names),
@@ -231,6 +231,7 @@ impl Participant {
                 .filter(|track| track.publisher == self.session)
                 .map(|track| track.info.clone())
                 .collect(),
+            data_tracks: self.data.track_infos(),
             metadata: self.claims.metadata.clone(),
             joined_at: joined / 1000,
             joined_at_ms: joined,

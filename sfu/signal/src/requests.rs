@@ -28,28 +28,9 @@ impl Room {
             Ask::UpdateMetadata(update) => self.handle_metadata(cx, session, update),
             Ask::Leave(_) => self.live(cx, session, Cause::Leave),
             Ask::Simulate(request) => self.handle_simulate(cx, session, request.scenario),
-            Ask::PublishDataTrackRequest(request) => {
-                let text = "data tracks are not supported";
-                self.respond(
-                    cx,
-                    session,
-                    0,
-                    Reason::NotAllowed,
-                    text,
-                    Request::PublishDataTrack(request),
-                );
-            }
-            Ask::UnpublishDataTrackRequest(request) => {
-                let text = "the data track does not exist";
-                self.respond(
-                    cx,
-                    session,
-                    0,
-                    Reason::NotFound,
-                    text,
-                    Request::UnpublishDataTrack(request),
-                );
-            }
+            Ask::PublishDataTrackRequest(request) => self.handle_publish_data_track(cx, session, request),
+            Ask::UnpublishDataTrackRequest(request) => self.handle_unpublish_data_track(cx, session, request),
+            Ask::UpdateDataSubscription(update) => self.handle_data_subscription(cx, session, update),
             Ask::StoreDataBlobRequest(request) => self.refuse_blob(cx, session, request.request_id),
             Ask::GetDataBlobRequest(request) => self.refuse_blob(cx, session, request.request_id),
             // We are ICE-lite: a client's address is learned from its checks.

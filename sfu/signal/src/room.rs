@@ -225,6 +225,7 @@ impl Room {
         for track in tracks {
             self.offer_track(cx, session, track);
         }
+        self.offer_data_tracks(cx, session);
         self.take_along(cx, session, admission.request);
         let is_awaited = |participant: &Participant| participant.primary() == Side::Subscriber;
         if self.participants.get(&session).is_some_and(is_awaited) {
@@ -387,6 +388,7 @@ impl Room {
 
     /// Ends a session and everything it published and received.
     fn end(&mut self, cx: &mut Context, session: SessionId, step: &Step) {
+        self.end_data_of(cx, session);
         let tracks = self.tracks_of(session);
         let mut affected = BTreeSet::new();
         for track in tracks {
@@ -563,11 +565,14 @@ impl Room {
             participant.permission = permission;
             let wishes: Vec<TrackId> = participant.subscriptions.keys().copied().collect();
             self.end_forbidden_tracks(cx, session);
+            self.end_forbidden_data_tracks(cx, session);
             for track in wishes {
                 self.refresh_permission(cx, session, track);
             }
         }
         self.broadcast_change(cx, session);
+        self.review_data_tracks(cx, session);
+        self.review_all_data_tracks(cx, session);
         self.send_token(cx, session);
         self.require_sections(cx, session);
         Ok(())

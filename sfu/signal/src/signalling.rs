@@ -369,6 +369,12 @@ impl Signalling {
                 }
                 Ok(SfuReply::Done)
             }
+            SfuCommand::SendData { room, message } => {
+                let key = self.names.get(&room).ok_or(SfuRefusal::RoomNotFound)?;
+                let room = self.rooms.get_mut(key).ok_or(SfuRefusal::RoomNotFound)?;
+                room.send_data(&mut self.cx, message)?;
+                Ok(SfuReply::Done)
+            }
             SfuCommand::Mute {
                 room,
                 identity,

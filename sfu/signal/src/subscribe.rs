@@ -80,7 +80,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    fn admits(&self, sid: &str, identity: &str, track_sid: &str) -> bool {
+    pub fn admits(&self, sid: &str, identity: &str, track_sid: &str) -> bool {
         match self {
             Audience::Everybody => true,
             Audience::Only(permissions) => permissions.iter().any(|permission| {
@@ -334,6 +334,7 @@ impl Room {
             }
             self.require_sections(cx, other);
         }
+        self.review_all_data_tracks(cx, session);
     }
 
     /// `track_setting`: how large, or whether at all, tracks are shown.

@@ -453,3 +453,339 @@ fn a_reader_that_takes_nothing_is_asked_to_come_again_and_the_others_stay() {
     send(&mut town, "alice", DataChannel::Reliable, &user(b"x"));
     assert_eq!(receivers(&mut town), ["carol"]);
 }
+
+mod tracks {
+    use super::*;
+    use livekit_protocol::data_track_frame_encoding::Value as FrameEncoding;
+    use livekit_protocol::encryption;
+    use livekit_protocol::request_response::{Reason, Request};
+    use livekit_protocol::signal_request::Message as Ask;
+    use livekit_protocol::update_data_subscription::Update;
+    use livekit_protocol::{
+        DataTrackFrameEncoding, DataTrackInfo, PublishDataTrackRequest, SubscriptionPermission,
+        TrackPermission, UnpublishDataTrackRequest, UpdateDataSubscription,
+    };
+
+    fn request(pub_handle: u32, name: &str) -> PublishDataTrackRequest {
+        PublishDataTrackRequest {
+            pub_handle,
+            name: name.into(),
+            encryption: encryption::Type::Gcm.into(),
+            ..PublishDataTrackRequest::default()
+        }
+    }
+
+    fn publish(town: &mut Town, name: &str, handle: u32, track: &str) -> DataTrackInfo {
+        town.ask(name, Ask::PublishDataTrackRequest(request(handle, track)));
+        let info = last!(town, name, PublishDataTrackResponse).unwrap().info.unwrap();
+        assert_eq!((info.pub_handle, &*info.name), (handle, track));
+        info
+    }
+
+    fn subscribe(town: &mut Town, name: &str, sid: &str, subscribe: bool) {
+        let updates = vec![Update {
+            track_sid: sid.into(),
+            subscribe,
+            ..Update::default()
+        }];
+        town.ask(
+            name,
+            Ask::UpdateDataSubscription(UpdateDataSubscription { updates }),
+        );
+    }
+
+    /// The handle by which a person is to get a track.
+    fn handle_of(town: &Town, name: &str, sid: &str) -> Option<u16> {
+        let handles = last!(town, name, DataTrackSubscriberHandles)?.sub_handles;
+        let (handle, _) = handles.into_iter().find(|(_, track)| track.track_sid == sid)?;
+        Some(u16::try_from(handle).unwrap())
+    }
+
+    fn track_packet(handle: u16, content: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x18, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 3];
+        packet[2..4].copy_from_slice(&handle.to_be_bytes());
+        packet.extend(content);
+        packet
+    }
+
+    fn reason(town: &Town, name: &str) -> Reason {
+        last!(town, name, RequestResponse).unwrap().reason()
+    }
+
+    #[test]
+    fn subscribers_get_the_packets_under_the_handle_that_they_were_told_and_nobody_else_does() {
+        let mut town = town(&["alice", "bob", "carol", "dave"]);
+        let first = publish(&mut town, "alice", 7, "position");
+        let second = publish(&mut town, "bob", 7, "position");
+        assert_ne!(first.sid, second.sid);
+        for name in ["bob", "carol"] {
+            let alice = town.people["alice"].sid.clone();
+            assert_eq!(
+                town.people[name].known[&alice].data_tracks,
+                std::slice::from_ref(&first),
+                "everybody is told of it"
+            );
+        }
+        subscribe(&mut town, "carol", &first.sid, true);
+        subscribe(&mut town, "carol", &second.sid, true);
+        subscribe(&mut town, "dave", &second.sid, true);
+        let handles = last!(town, "carol", DataTrackSubscriberHandles)
+            .unwrap()
+            .sub_handles;
+        assert_eq!(handles.len(), 2, "two tracks never share a handle");
+        let mine = handle_of(&town, "carol", &first.sid).unwrap();
+        let told = &handles[&mine.into()];
+        assert_eq!(
+            (&*told.publisher_identity, &told.publisher_sid),
+            ("alice", &town.people["alice"].sid)
+        );
+        send_raw(
+            &mut town,
+            "alice",
+            DataChannel::DataTrack,
+            track_packet(7, b"here"),
+        );
+        let received_by = received(&mut town);
+        assert_eq!(received_by.keys().collect::<Vec<_>>(), ["carol"]);
+        assert_eq!(
+            received_by["carol"],
+            [(DataChannel::DataTrack, track_packet(mine, b"here").into())]
+        );
+        send_raw(
+            &mut town,
+            "bob",
+            DataChannel::DataTrack,
+            track_packet(7, b"there"),
+        );
+        assert_eq!(receivers(&mut town), ["carol", "dave"]);
+        // A handle of nobody's track, somebody else's channel, and garbage.
+        send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(8, b"x"));
+        send_raw(&mut town, "dave", DataChannel::DataTrack, track_packet(7, b"x"));
+        send_raw(
+            &mut town,
+            "alice",
+            DataChannel::DataTrack,
+            track_packet(7, b"")[..11].to_vec(),
+        );
+        assert!(receivers(&mut town).is_empty());
+        subscribe(&mut town, "carol", &first.sid, false);
+        assert_eq!(handle_of(&town, "carol", &first.sid), None);
+        send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(7, b"x"));
+        assert!(receivers(&mut town).is_empty());
+    }
+
+    #[test]
+    fn a_request_that_is_wrong_is_answered_with_what_is_wrong() {
+        let mut town = town(&["alice"]);
+        publish(&mut town, "alice", 1, "one");
+        let custom = |name: &str| PublishDataTrackRequest {
+            frame_encoding: Some(DataTrackFrameEncoding {
+                value: Some(FrameEncoding::Custom(name.into())),
+            }),
+            ..request(2, "two")
+        };
+        for (wrong, expected) in [
+            (request(0, "two"), Reason::InvalidHandle),
+            (request(65_536, "two"), Reason::InvalidHandle),
+            (request(2, ""), Reason::InvalidName),
+            (request(2, &"n".repeat(257)), Reason::InvalidName),
+            (request(1, "two"), Reason::DuplicateHandle),
+            (request(2, "one"), Reason::DuplicateName),
+            (custom(""), Reason::InvalidRequest),
+            (custom(&"e".repeat(33)), Reason::InvalidRequest),
+        ] {
+            town.ask("alice", Ask::PublishDataTrackRequest(wrong.clone()));
+            let response = last!(town, "alice", RequestResponse).unwrap();
+            assert_eq!(response.reason(), expected);
+            assert_eq!(response.request, Some(Request::PublishDataTrack(wrong)));
+        }
+        for handle in [2, 0, 70_000] {
+            let unpublish = UnpublishDataTrackRequest { pub_handle: handle };
+            town.ask("alice", Ask::UnpublishDataTrackRequest(unpublish));
+            assert_eq!(reason(&town, "alice"), Reason::NotFound);
+        }
+        for number in 2..=50 {
+            publish(&mut town, "alice", number, &number.to_string());
+        }
+        town.ask("alice", Ask::PublishDataTrackRequest(request(51, "51")));
+        assert_eq!(reason(&town, "alice"), Reason::LimitExceeded);
+        join_with_claims(&mut town, "bob", |claims| {
+            claims.video.can_publish_data = Some(false)
+        });
+        town.ask("bob", Ask::PublishDataTrackRequest(request(1, "one")));
+        assert_eq!(reason(&town, "bob"), Reason::NotAllowed);
+    }
+
+    #[test]
+    fn a_track_ends_with_its_publishers_wish_right_or_presence_and_its_handle_with_it() {
+        let mut town = town(&["alice", "bob"]);
+        for end in ["unpublish", "rights", "leave"] {
+            let info = publish(&mut town, "alice", 3, "track");
+            subscribe(&mut town, "bob", &info.sid, true);
+            assert!(handle_of(&town, "bob", &info.sid).is_some());
+            let alice = town.people["alice"].sid.clone();
+            match end {
+                "unpublish" => {
+                    let unpublish = UnpublishDataTrackRequest { pub_handle: 3 };
+                    town.ask("alice", Ask::UnpublishDataTrackRequest(unpublish));
+                }
+                "rights" => {
+                    let mut rights = town.people["alice"].known[&alice].permission.clone().unwrap();
+                    rights.can_publish_data = false;
+                    town.command(change_rights("alice", rights.clone())).unwrap();
+                    rights.can_publish_data = true;
+                    town.command(change_rights("alice", rights)).unwrap();
+                }
+                _ => town.leave("alice"),
+            }
+            if end != "leave" {
+                let told = last!(town, "alice", UnpublishDataTrackResponse).unwrap();
+                assert_eq!(told.info, Some(info.clone()));
+                assert!(town.people["bob"].known[&alice].data_tracks.is_empty());
+                send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(3, b"x"));
+                assert!(receivers(&mut town).is_empty());
+            }
+            assert_eq!(handle_of(&town, "bob", &info.sid), None);
+        }
+    }
+
+    #[test]
+    fn who_subscribes_to_everything_gets_what_is_there_and_what_comes_and_others_only_what_they_ask_for() {
+        let mut town = town(&["alice"]);
+        let before = publish(&mut town, "alice", 1, "before");
+        let mut browser = Browser::new("bob");
+        browser.settings.auto_subscribe_data_track = Some(true);
+        town.join_as("bob", claims("bob"), browser).unwrap();
+        town.join("carol");
+        let after = publish(&mut town, "alice", 2, "after");
+        for info in [&before, &after] {
+            assert!(handle_of(&town, "bob", &info.sid).is_some());
+            assert!(handle_of(&town, "carol", &info.sid).is_none());
+        }
+        // Without the channel nothing is sent.
+        send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(1, b"x"));
+        assert!(receivers(&mut town).is_empty());
+        open_all(&mut town, "bob");
+        send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(1, b"x"));
+        assert_eq!(receivers(&mut town), ["bob"]);
+    }
+
+    #[test]
+    fn a_publisher_and_an_operator_decide_who_may_subscribe_and_wishes_outlive_it() {
+        let mut town = town(&["alice", "bob", "carol"]);
+        let info = publish(&mut town, "alice", 1, "track");
+        for name in ["bob", "carol"] {
+            subscribe(&mut town, name, &info.sid, true);
+        }
+        let only_carol = SubscriptionPermission {
+            all_participants: false,
+            track_permissions: vec![TrackPermission {
+                participant_identity: "carol".into(),
+                all_tracks: true,
+                ..TrackPermission::default()
+            }],
+        };
+        town.ask("alice", Ask::SubscriptionPermission(only_carol));
+        send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(1, b"x"));
+        assert_eq!(receivers(&mut town), ["carol"]);
+        assert_eq!(handle_of(&town, "bob", &info.sid), None);
+        let everybody = SubscriptionPermission {
+            all_participants: true,
+            ..SubscriptionPermission::default()
+        };
+        town.ask("alice", Ask::SubscriptionPermission(everybody));
+        let carol = town.people["carol"].sid.clone();
+        let mut rights = town.people["carol"].known[&carol].permission.clone().unwrap();
+        rights.can_subscribe = false;
+        town.command(change_rights("carol", rights)).unwrap();
+        send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(1, b"x"));
+        assert_eq!(receivers(&mut town), ["bob"]);
+    }
+
+    #[test]
+    fn a_wish_for_a_track_that_nobody_has_costs_little_and_its_own_publisher_never_gets_it() {
+        let mut town = town(&["alice", "bob"]);
+        for number in 0..2000 {
+            subscribe(&mut town, "bob", &format!("DTR_{number}"), true);
+        }
+        let info = publish(&mut town, "alice", 1, "track");
+        subscribe(&mut town, "alice", &info.sid, true);
+        assert_eq!(handle_of(&town, "alice", &info.sid), None);
+        subscribe(&mut town, "bob", &info.sid, true);
+        assert_eq!(
+            handle_of(&town, "bob", &info.sid),
+            None,
+            "it has asked for too much"
+        );
+        subscribe(&mut town, "bob", "DTR_1", false);
+        subscribe(&mut town, "bob", &info.sid, true);
+        assert!(handle_of(&town, "bob", &info.sid).is_some());
+    }
+}
+
+mod server {
+    use super::*;
+    use hanse_sfu_signal::{DataMessage, SfuCommand, SfuRefusal, SfuReply};
+
+    fn message(change: impl FnOnce(&mut DataMessage)) -> SfuCommand {
+        let mut message = DataMessage {
+            payload: b"from above".to_vec(),
+            topic: Some("news".into()),
+            ..DataMessage::default()
+        };
+        change(&mut message);
+        SfuCommand::SendData {
+            room: "standup".into(),
+            message,
+        }
+    }
+
+    #[test]
+    fn the_server_sends_to_everybody_or_to_some_in_nobodys_name() {
+        let mut town = town(&["alice", "bob", "carol"]);
+        assert_eq!(town.command(message(|_| {})), Ok(SfuReply::Done));
+        let received_by = received(&mut town);
+        assert_eq!(received_by.keys().collect::<Vec<_>>(), ["alice", "bob", "carol"]);
+        let told = decoded(&received_by["bob"][0]);
+        assert_eq!((&*told.participant_identity, told.kind()), ("", Kind::Reliable));
+        let Some(Value::User(user)) = told.value else {
+            panic!()
+        };
+        assert_eq!(
+            (&*user.payload, user.topic.as_deref()),
+            (&b"from above"[..], Some("news"))
+        );
+        let some = message(|message| {
+            message.is_lossy = true;
+            message.destination_identities = vec!["bob".into(), "nobody".into()];
+        });
+        town.command(some).unwrap();
+        let received_by = received(&mut town);
+        assert_eq!(received_by.keys().collect::<Vec<_>>(), ["bob"]);
+        assert_eq!(received_by["bob"][0].0, DataChannel::Lossy);
+        let carol = town.people["carol"].sid.clone();
+        town.command(message(|message| message.destination_sids = vec![carol]))
+            .unwrap();
+        assert_eq!(receivers(&mut town), ["carol"]);
+    }
+
+    #[test]
+    fn a_repeated_request_sends_once_and_a_wrong_one_not_at_all() {
+        let mut town = town(&["alice"]);
+        for _ in 0..2 {
+            town.command(message(|message| message.nonce = vec![5; 16]))
+                .unwrap();
+        }
+        assert_eq!(received(&mut town)["alice"].len(), 1);
+        let short = town.command(message(|message| message.nonce = vec![5; 15]));
+        assert!(matches!(short, Err(SfuRefusal::Invalid(text)) if text.contains("15 bytes")));
+        let large = town.command(message(|message| message.payload = vec![0; 65_535]));
+        assert!(matches!(large, Err(SfuRefusal::Invalid(_))));
+        let nowhere = SfuCommand::SendData {
+            room: "nowhere".into(),
+            message: DataMessage::default(),
+        };
+        assert_eq!(town.command(nowhere), Err(SfuRefusal::RoomNotFound));
+        assert!(receivers(&mut town).is_empty());
+    }
+}

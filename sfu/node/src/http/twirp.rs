@@ -7,10 +7,11 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use hanse_sfu_signal::{
-    Claims, ParticipantChange, RoomSettings, SfuCommand, SfuRefusal, SfuReply, VideoGrant,
+    Claims, DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuRefusal, SfuReply, VideoGrant,
 };
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use livekit_protocol::data_packet::Kind;
 use livekit_protocol::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ForwardParticipantRequest,
     ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
@@ -228,7 +229,7 @@ impl Call<'_> {
             SfuReply::Participants(participants) => self.reply(&ListParticipantsResponse { participants }),
             SfuReply::Participant(participant) => self.reply(&participant),
             SfuReply::Track(track) => self.reply(&MuteRoomTrackResponse { track: Some(track) }),
-            // The answers of `DeleteRoom`, `RemoveParticipant` and `UpdateSubscriptions` are all empty.
+            // The answers of `DeleteRoom`, `RemoveParticipant`, `UpdateSubscriptions` and `SendData` are all empty.
             SfuReply::Done => self.reply(&DeleteRoomResponse {}),
         }
     }
@@ -323,7 +324,21 @@ impl Call<'_> {
             }
             "SendData" => {
                 let request: SendDataRequest = self.request()?;
-                return Err(self.unimplemented(&request.room, "this server does not send data itself"));
+                self.require_room(&request.room)?;
+                let is_lossy = request.kind() == Kind::Lossy;
+                #[expect(deprecated, reason = "callers of long ago say it")]
+                let destination_sids = request.destination_sids;
+                SfuCommand::SendData {
+                    room: request.room,
+                    message: DataMessage {
+                        payload: request.data,
+                        is_lossy,
+                        destination_identities: request.destination_identities,
+                        destination_sids,
+                        topic: request.topic,
+                        nonce: request.nonce,
+                    },
+                }
             }
             "PerformRpc" => {
                 let request: PerformRpcRequest = self.request()?;

@@ -1,12 +1,16 @@
 //! Data: what people send each other besides media. Packets are routed here and nowhere else; the media plane only knows
-//! channels.
+//! channels. `packet.rs` is LiveKit's packet, `tracks.rs` what data tracks add.
 
 mod nonces;
 mod packet;
+mod tracks;
 
+use crate::api::{DataMessage, SfuRefusal};
 use crate::context::Context;
 use crate::life::Cause;
 use crate::limits::WAITING_DATA_BYTES_MAX;
+#[cfg(doc)]
+use crate::limits::{DATA_SUBSCRIPTIONS_MAX, DATA_TRACKS_MAX};
 use crate::participant::Participant;
 use crate::room::Room;
 use crate::signalling::SessionId;
@@ -14,16 +18,22 @@ use bytes::Bytes;
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{DataChannel, MediaCommand};
 use hanse_sfu_core::ids::ConnectionId;
-use livekit_protocol::UserPacket;
 use livekit_protocol::participant_info::Kind;
+use livekit_protocol::{DataTrackInfo, UserPacket};
 use nonces::Nonces;
 use packet::{Packet, Sender};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use tracks::DataTrack;
 
 /// What a room remembers about data.
 #[derive(Default)]
 pub(crate) struct RoomData {
     nonces: Nonces,
+    /// Whose data track it is, by sid, and the publisher's handle of it.
+    tracks: BTreeMap<String, (SessionId, u16)>,
+    /// What packets of data tracks carry to subscribers; one for each track.
+    handles: BTreeSet<u16>,
+    last_handle: u16,
 }
 
 /// What a participant's data is like.
@@ -36,9 +46,27 @@ pub(crate) struct ParticipantData {
     waiting_bytes: usize,
     /// The number of its latest reliable packet; clients count from 1.
     last_sequence: u32,
+    /// Data tracks that it publishes, by its own handles; at most [`DATA_TRACKS_MAX`].
+    published: BTreeMap<u16, DataTrack>,
+    /// Data tracks that it wants, by sid, and whether it gets them; at most [`DATA_SUBSCRIPTIONS_MAX`].
+    wishes: BTreeMap<String, bool>,
+    /// It wants every data track.
+    auto_subscribes: bool,
 }
 
 impl ParticipantData {
+    pub fn new(auto_subscribes: bool) -> Self {
+        ParticipantData {
+            auto_subscribes,
+            ..ParticipantData::default()
+        }
+    }
+
+    /// What others are told of its data tracks.
+    pub fn track_infos(&self) -> Vec<DataTrackInfo> {
+        self.published.values().map(|track| track.info.clone()).collect()
+    }
+
     /// Keeps a reliable packet until there is a channel for it. What does not fit is dropped.
     fn wait(&mut self, payload: &Bytes) {
         let bytes = self.waiting_bytes + payload.len();
@@ -121,7 +149,7 @@ impl Room {
                 Some(packet) => (packet, channel),
                 None => return,
             },
-            DataChannel::DataTrack => return,
+            DataChannel::DataTrack => return self.forward_data_track(cx, session, &payload),
         };
         if channel == DataChannel::Reliable && packet.sequence() > 0 {
             // After a reconnection a client repeats what we may not have had.
@@ -131,6 +159,39 @@ impl Room {
             participant.data.last_sequence = packet.sequence();
         }
         self.send_packet(cx, Some(session), channel, &packet);
+    }
+
+    /// A message of whoever controls the SFU.
+    pub fn send_data(&mut self, cx: &mut Context, message: DataMessage) -> Result<(), SfuRefusal> {
+        if !matches!(message.nonce.len(), 0 | 16) {
+            let len = message.nonce.len();
+            let text = format!("nonce should be 16-bytes or not present, got: {len} bytes");
+            return Err(SfuRefusal::Invalid(text));
+        }
+        let channel = if message.is_lossy {
+            DataChannel::Lossy
+        } else {
+            DataChannel::Reliable
+        };
+        #[expect(deprecated, reason = "clients of long ago read it")]
+        let user = UserPacket {
+            payload: message.payload,
+            destination_sids: message.destination_sids,
+            topic: message.topic,
+            nonce: message.nonce,
+            ..UserPacket::default()
+        };
+        let packet = Packet::of(user, message.destination_identities);
+        let len = packet
+            .encode(Sender::default(), channel)
+            .map_or(0, |payload| payload.len());
+        if len > DATA_MESSAGE_BYTES_MAX {
+            let text =
+                format!("data size exceeds limits: max size {DATA_MESSAGE_BYTES_MAX}, as a packet {len}");
+            return Err(SfuRefusal::Invalid(text));
+        }
+        self.send_packet(cx, None, channel, &packet);
+        Ok(())
     }
 
     /// Sends a packet to whom it is for, but never to its sender. `None`: the server sends it.
