@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{
 };
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How often [`Metrics::tidy`] is to be called. Between two calls each observation of a time takes 8 bytes.
@@ -22,7 +23,7 @@ pub const SECONDS: &[f64] = &[
 ];
 
 /// What a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// Only grows.
     Counter,
@@ -30,6 +31,8 @@ pub enum Kind {
     Gauge,
     /// Times, counted in [`SECONDS`].
     Histogram,
+    /// Numbers of another unit, counted in buckets that end at these.
+    Distribution(&'static [f64]),
 }
 
 /// One metric.
@@ -63,6 +66,9 @@ impl Word {
     }
 }
 
+/// Of this process.
+static COUNTED: OnceLock<Metrics> = OnceLock::new();
+
 static HERE: Metadata<'_> = Metadata::new("hanse", Level::INFO, None);
 
 impl Metric {
@@ -88,6 +94,15 @@ impl Metric {
             recorder
                 .register_histogram(&self.key(words), &HERE)
                 .record(time.as_secs_f64());
+        });
+    }
+
+    /// Notes a number in a distribution.
+    pub fn record<const N: usize>(&self, number: f64, words: [Word; N]) {
+        metrics::with_recorder(|recorder| {
+            recorder
+                .register_histogram(&self.key(words), &HERE)
+                .record(number);
         });
     }
 
@@ -122,6 +137,22 @@ impl Metrics {
         self.handle.render()
     }
 
+    /// What was counted under names that begin like this.
+    pub fn text_of(&self, beginning: &str) -> String {
+        let text = self.handle.render();
+        let is_meant = |line: &&str| {
+            let name = line
+                .strip_prefix("# HELP ")
+                .or_else(|| line.strip_prefix("# TYPE "))
+                .unwrap_or(line);
+            name.starts_with(beginning)
+        };
+        text.lines()
+            .filter(is_meant)
+            .flat_map(|line| [line, "\n"])
+            .collect()
+    }
+
     /// Puts times into their buckets. To be called every [`TIDY_INTERVAL`]: without it they pile up until somebody reads.
     pub fn tidy(&self) {
         self.handle.run_upkeep();
@@ -136,7 +167,14 @@ impl Metrics {
 pub fn install<'a>(described: impl IntoIterator<Item = &'a Metric>) -> Result<Metrics, MetricsError> {
     let (recorder, counted) = recorder(described)?;
     metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Twice)?;
+    // Set once, like the recorder.
+    let _ = COUNTED.set(counted.clone());
     Ok(counted)
+}
+
+/// What [`install`] counts, if it was called.
+pub fn counted() -> Option<Metrics> {
+    COUNTED.get().cloned()
 }
 
 /// What counts, and what was counted; for tests, which count for their own thread only.
@@ -151,9 +189,12 @@ pub fn recorder<'a>(
     let described: Vec<&Metric> = described.into_iter().collect();
     let mut builder = PrometheusBuilder::new();
     for metric in &described {
-        if metric.kind == Kind::Histogram {
-            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), SECONDS)?;
-        }
+        let buckets = match metric.kind {
+            Kind::Histogram => SECONDS,
+            Kind::Distribution(buckets) => buckets,
+            Kind::Counter | Kind::Gauge => continue,
+        };
+        builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
     }
     let recorder = builder.build_recorder();
     for metric in described {
@@ -163,6 +204,7 @@ pub fn recorder<'a>(
             Kind::Counter => recorder.describe_counter(name, None, about),
             Kind::Gauge => recorder.describe_gauge(name, None, about),
             Kind::Histogram => recorder.describe_histogram(name, Some(Unit::Seconds), about),
+            Kind::Distribution(_) => recorder.describe_histogram(name, None, about),
         }
     }
     let handle = recorder.handle();
@@ -230,6 +272,12 @@ mod tests {
         about: "Doors that are open.",
         labels: &[],
     };
+    const WEIGHTS: Metric = Metric {
+        name: "market_weight_grams",
+        kind: Kind::Distribution(&[10.0, 100.0]),
+        about: "Of what was bought.",
+        labels: &[],
+    };
     const WAITS: Metric = Metric {
         name: "shop_wait_seconds",
         kind: Kind::Histogram,
@@ -259,6 +307,24 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
         }
         assert!(!text.contains("before"), "{text}");
+    }
+
+    #[test]
+    fn a_distribution_has_buckets_of_its_own_and_names_can_be_read_by_their_beginning() {
+        let (recorder, counted) = recorder([&WEIGHTS, &OPEN]).unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            WEIGHTS.record(50.0, []);
+            OPEN.set(3, []);
+        });
+        let text = counted.text_of("market_");
+        for line in [
+            "# TYPE market_weight_grams histogram",
+            "market_weight_grams_bucket{le=\"10\"} 0",
+            "market_weight_grams_bucket{le=\"100\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+        assert!(!text.contains("shop") && text.ends_with('\n'), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, Rid, TrackId};
 use bytes::Bytes;
+use std::time::Duration;
 
 /// Who is at the other end of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -355,13 +356,17 @@ pub enum ConnectionEnd {
     ClosedByPeer,
 }
 
-/// Loss as both ends of one transport see it, over the last reporting interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How one transport does as both of its ends see it, over the last reporting interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransportQuality {
     /// Packets of the peer's media that never reached us, in ‰; `None` when it sent nothing.
     pub loss_up_permille: Option<u16>,
     /// Packets of our media that never reached the peer (its receiver reports), in ‰; `None` without reports.
     pub loss_down_permille: Option<u16>,
+    /// The longest round trip to the peer, by its receiver reports (RFC 3550, section 6.4.1); `None` without one.
+    pub round_trip: Option<Duration>,
+    /// The largest interarrival jitter of the peer's streams (RFC 3550, section 6.4.1); `None` when it sent nothing.
+    pub jitter_up: Option<Duration>,
 }
 
 /// What a shard tells.

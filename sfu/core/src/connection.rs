@@ -13,7 +13,7 @@ use crate::track::RateMeter;
 use crate::twcc::TwccRecorder;
 use arrayvec::ArrayVec;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Our SSRC in feedback. It identifies nobody: one transport has one SFU at its other end.
 pub const FEEDBACK_SSRC: u32 = 1;
@@ -65,7 +65,7 @@ pub struct Stream {
     pub replay: ReplayWindow,
 }
 
-/// Loss over one quality interval.
+/// Loss and delay over one quality interval.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LossCounters {
     /// Packets that should have come.
@@ -74,6 +74,10 @@ pub struct LossCounters {
     pub received: u64,
     /// Sum of the fractions in the peer's reports (of 256), and how many there were.
     pub reported: (u32, u32),
+    /// The longest round trip.
+    pub round_trip: Option<Duration>,
+    /// The largest jitter of what came in.
+    pub jitter: Option<Duration>,
 }
 
 /// When a connection next does what.

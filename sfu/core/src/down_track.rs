@@ -536,6 +536,11 @@ impl DownTrack {
         self.report = Some(((ntp >> 16) as u32, now));
     }
 
+    /// The latest round trip to the subscriber.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.rtt
+    }
+
     /// Takes a receiver report about this stream: the subscriber knows the SSRC, and the round trip may follow
     /// (RFC 3550, section 6.4.1).
     pub fn on_receiver_report(&mut self, now: Instant, lsr: u32, dlsr: u32) {

@@ -178,6 +178,12 @@ fn transport_feedback_tells_publishers_what_arrived_and_quality_tells_the_contro
                     (10..100).contains(&up) && (10..100).contains(&down),
                     "seed {seed}: {up} and {down} permille"
                 );
+                // 15 to 27 ms each way.
+                let (round_trip, jitter) = (quality.round_trip.unwrap(), quality.jitter_up.unwrap());
+                assert!(
+                    (ms(30)..ms(70)).contains(&round_trip) && (ms(1)..ms(50)).contains(&jitter),
+                    "seed {seed}: {round_trip:?} and {jitter:?}"
+                );
             }
             assert_eq!(seen, 2, "every five seconds");
         }

@@ -70,6 +70,17 @@ fn what_is_lost_on_the_way_to_the_sfu_it_asks_for_and_subscribers_do_not_notice(
         // Bob's question and the repaired packet may cross; then he has it twice.
         let twice = world.counters().packets_repaired;
         assert!(twice == sink.duplicates && twice < 5, "seed {seed}: {twice}");
+        let counted = world.counters();
+        assert!(
+            counted.repairs_in <= sum && counted.repairs_in as f64 > sum as f64 * 0.8,
+            "seed {seed}: {} of {sum} on a way that loses some",
+            counted.repairs_in
+        );
+        assert!(
+            counted.nacks_out >= sum,
+            "each was asked for, some more than once"
+        );
+        assert!(counted.packets_in > 1_000 && counted.bytes_in > 100 * counted.packets_in);
         proof::in_order(sink, Duration::ZERO);
     }
 }
@@ -104,6 +115,24 @@ fn what_is_lost_on_the_way_to_a_subscriber_comes_on_the_retransmission_stream_an
         assert!(
             repaired >= sink.repaired && repaired < sink.repaired * 2,
             "seed {seed}: {repaired}"
+        );
+        let counted = world.counters();
+        let asked_in_all: usize = world
+            .source(alice, track)
+            .streams
+            .iter()
+            .map(|stream| stream.asked_us.len())
+            .sum();
+        assert!(
+            counted.plis_out >= asked_in_all as u64,
+            "every key frame that she was asked for"
+        );
+        assert!(counted.nacks_in >= repaired && counted.bytes_repaired > 100 * repaired);
+        assert!(counted.bytes_forwarded > 100 * counted.packets_forwarded);
+        assert_eq!(
+            (counted.nacks_out, counted.repairs_in),
+            (0, 0),
+            "nothing was lost on the way in"
         );
         assert_eq!(
             world.client(alice).asked_again,

@@ -1,6 +1,7 @@
 //! `[http]` and `[sfu]`: the settings of this service as written, and as meant.
 
 use crate::http::TrustedProxies;
+use crate::prometheus::PrometheusConfig;
 use crate::webhooks::WebhookConfig;
 use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
@@ -140,6 +141,8 @@ pub struct SfuConfig {
     pub short_secret: bool,
     /// Who is told what happens.
     pub webhooks: WebhookConfig,
+    /// Where LiveKit's metrics are to be read; `None`: nowhere.
+    pub prometheus: Option<PrometheusConfig>,
 }
 
 /// Characters that a secret should have: HS256 wants as many bits as its hash (RFC 7518, section 3.2).
@@ -247,11 +250,34 @@ impl Section for SfuConfig {
                         webhook_urls and it is missing; a relative path begins in the folder that hanse runs in. Empty: \
                         they are in memory only.",
             },
+            Key {
+                name: "prometheus_port",
+                default: "0",
+                about: "TCP port for numbers about calls under the names of LiveKit's server, at /metrics, for dashboards \
+                        that are made for it. They name nobody; docs/operation.md explains each. 0: none.",
+            },
+            Key {
+                name: "prometheus_bind_addresses",
+                default: "[\"127.0.0.1\"]",
+                about: "Local addresses for it.",
+            },
+            Key {
+                name: "prometheus_user",
+                default: "\"\"",
+                about: "Name that whoever reads them has to give with a password (HTTP Basic). Empty: let only your \
+                        monitoring reach the port.",
+            },
         ],
-        secrets: &[SecretKey {
-            variable: "LIVEKIT_KEYS",
-            about: "API keys in the same form; they replace the file.",
-        }],
+        secrets: &[
+            SecretKey {
+                variable: "LIVEKIT_KEYS",
+                about: "API keys in the same form; they replace the file.",
+            },
+            SecretKey {
+                variable: "PROMETHEUS_PASSWORD",
+                about: "The password for prometheus_user.",
+            },
+        ],
     };
 
     fn resolve(values: &Values<'_>) -> Result<Self, ConfigError> {
@@ -283,8 +309,10 @@ impl Section for SfuConfig {
         }
         let (keys, short_secret) = keys(values)?;
         let webhooks = WebhookConfig::resolve(values, &keys)?;
+        let prometheus = PrometheusConfig::resolve(values)?;
         Ok(SfuConfig {
             bind_addresses,
+            prometheus,
             udp_port: values.read("udp_port")?,
             addresses,
             shards,

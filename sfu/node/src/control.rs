@@ -7,6 +7,7 @@
 use crate::handle::{Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
 use crate::metrics::FIRST_PICTURE;
 use crate::shard::ShardLink;
+use crate::tally::Tally;
 use hanse_runtime::clock;
 use hanse_sfu_core::ids::ShardId;
 use hanse_sfu_core::placement::{Placement, PlacementOutput};
@@ -108,6 +109,7 @@ pub(crate) struct Control {
     inputs: mpsc::Receiver<Input>,
     shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
     shard_data: mpsc::Receiver<(ShardId, ShardEvent)>,
+    tally: Tally,
 }
 
 impl Control {
@@ -132,6 +134,7 @@ impl Control {
             inputs,
             shard_events,
             shard_data,
+            tally: Tally::default(),
         };
         (control, sender, handle)
     }
@@ -202,6 +205,7 @@ impl Control {
                 answer,
             } => {
                 let result = self.signalling.handle_join(now, *attempt);
+                self.tally.join(result.is_ok());
                 if let Ok(session) = result {
                     self.sockets.insert(session, socket);
                     if answer.send(result).is_err() {
@@ -211,7 +215,10 @@ impl Control {
                     let _ = answer.send(result);
                 }
             }
-            Input::Request { session, request } => self.signalling.handle_request(now, session, *request),
+            Input::Request { session, request } => {
+                self.tally.request(&request);
+                self.signalling.handle_request(now, session, *request);
+            }
             Input::SocketClosed { session } => self.forget(now, session),
             Input::Command(command) => {
                 let _ = command
@@ -241,9 +248,15 @@ impl Control {
                         self.send(now, session, SocketMessage::Close);
                         self.sockets.remove(&session);
                     }
-                    Output::Media(command) => self.placement.handle_command(now, command),
-                    // Nobody may have subscribed.
-                    Output::Event(event) => drop(self.events.send(Arc::new(event))),
+                    Output::Media(command) => {
+                        self.tally.command(&command);
+                        self.placement.handle_command(now, command);
+                    }
+                    Output::Event(event) => {
+                        self.tally.event(now, clock::unix_ms(), &event);
+                        // Nobody may have subscribed.
+                        drop(self.events.send(Arc::new(event)));
+                    }
                     Output::FirstPicture { session, after } => {
                         FIRST_PICTURE.observe(after, []);
                         let sfu_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
@@ -254,7 +267,10 @@ impl Control {
             while let Some(output) = self.placement.poll_output() {
                 quiet = false;
                 match output {
-                    PlacementOutput::Event(event) => self.signalling.handle_media(now, event),
+                    PlacementOutput::Event(event) => {
+                        self.tally.media(&event);
+                        self.signalling.handle_media(now, event);
+                    }
                     PlacementOutput::Shard(id, command) => {
                         let Some(shard) = self.shards.get(usize::from(id.0)) else {
                             continue;
@@ -289,6 +305,10 @@ impl Control {
             SocketMessage::Send(message) => socket.waiting.add(message),
             SocketMessage::Close => true,
         };
+        if let SocketMessage::Send(response) = &message {
+            let is_taken = has_room && socket.messages.capacity() > 0;
+            self.tally.response(response, is_taken);
+        }
         let sent = if has_room {
             socket.messages.try_send(message)
         } else {

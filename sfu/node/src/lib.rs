@@ -21,8 +21,10 @@ mod http;
 pub mod metrics;
 pub mod net;
 pub mod node;
+mod prometheus;
 pub mod secure;
 mod shard;
+mod tally;
 #[cfg(feature = "debug-tap")]
 mod tap;
 pub mod webhooks;
@@ -35,4 +37,5 @@ pub use hanse_sfu_signal::{
 pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
 pub use livekit_protocol::{DisconnectReason, Room};
 pub use node::{Node, StartError};
+pub use prometheus::PrometheusConfig;
 pub use webhooks::{WebhookConfig, Webhooks, WebhooksError};

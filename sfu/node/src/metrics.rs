@@ -1,4 +1,5 @@
-//! What the SFU counts. `docs/operation.md` explains it to administrators.
+//! What the SFU counts: its own, and what LiveKit's server counts under LiveKit's names (`pkg/telemetry/prometheus`), so
+//! that dashboards made for it show something. `docs/operation.md` explains it to administrators.
 
 use hanse_runtime::metrics::{Kind, Metric};
 
@@ -18,5 +19,215 @@ pub(crate) const WEBHOOKS: Metric = Metric {
     labels: &["outcome"],
 };
 
+/// LiveKit's.
+pub(crate) const ROOMS: Metric = Metric {
+    name: "livekit_room_total",
+    kind: Kind::Gauge,
+    about: "Rooms that exist.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const ROOM_DURATION: Metric = Metric {
+    name: "livekit_room_duration_seconds",
+    kind: Kind::Distribution(&[
+        5.0, 10.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 18_000.0, 36_000.0,
+    ]),
+    about: "How long rooms have existed that are gone.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const PARTICIPANTS: Metric = Metric {
+    name: "livekit_participant_total",
+    kind: Kind::Gauge,
+    about: "Participants, connected or connecting.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const JOINS: Metric = Metric {
+    name: "livekit_participant_join_total",
+    kind: Kind::Counter,
+    about: "Joins that have come so far: signal_connected or signal_failed, rtc_init, rtc_connected.",
+    labels: &["state"],
+};
+
+/// LiveKit's.
+pub(crate) const SESSION_START: Metric = Metric {
+    name: "livekit_session_start_time_ms",
+    kind: Kind::Distribution(&[
+        100.0, 139.0, 193.0, 268.0, 373.0, 518.0, 720.0, 1_000.0, 1_389.0, 1_931.0, 2_683.0, 3_728.0,
+        5_179.0, 7_197.0, 10_000.0,
+    ]),
+    about: "Time from a participant's join to the connection of its media.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const SESSION_DURATION: Metric = Metric {
+    name: "livekit_session_duration_ms",
+    kind: Kind::Distribution(&[
+        1_000.0,
+        10_000.0,
+        60_000.0,
+        300_000.0,
+        900_000.0,
+        1_800_000.0,
+        3_600_000.0,
+        7_200_000.0,
+        14_400_000.0,
+    ]),
+    about: "How long participants were there whose media was connected.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const PUBLISHED: Metric = Metric {
+    name: "livekit_track_published_total",
+    kind: Kind::Gauge,
+    about: "Tracks that are published.",
+    labels: &["kind", "source", "mimeType"],
+};
+
+/// LiveKit's.
+pub(crate) const PUBLISHES: Metric = Metric {
+    name: "livekit_track_publish_counter",
+    kind: Kind::Counter,
+    about: "Tracks that were announced (attempt) and published (success).",
+    labels: &["kind", "source", "state"],
+};
+
+/// LiveKit's.
+pub(crate) const SUBSCRIBED: Metric = Metric {
+    name: "livekit_track_subscribed_total",
+    kind: Kind::Gauge,
+    about: "Tracks as participants receive them.",
+    labels: &["kind", "mimeType"],
+};
+
+/// LiveKit's.
+pub(crate) const SUBSCRIBES: Metric = Metric {
+    name: "livekit_track_subscribe_counter",
+    kind: Kind::Counter,
+    about: "Tracks that participants began to receive (success), or asked for in vain (failure).",
+    labels: &["state", "error"],
+};
+
+/// LiveKit's.
+pub(crate) const PACKETS: Metric = Metric {
+    name: "livekit_packet_total",
+    kind: Kind::Counter,
+    about: "Media packets.",
+    labels: &["direction", "transmission"],
+};
+
+/// LiveKit's.
+pub(crate) const PACKET_BYTES: Metric = Metric {
+    name: "livekit_packet_bytes",
+    kind: Kind::Counter,
+    about: "Their bytes.",
+    labels: &["direction", "transmission"],
+};
+
+/// LiveKit's.
+pub(crate) const NACKS: Metric = Metric {
+    name: "livekit_nack_total",
+    kind: Kind::Counter,
+    about: "Packets that were asked for again: by subscribers (incoming) or by us (outgoing).",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const PLIS: Metric = Metric {
+    name: "livekit_pli_total",
+    kind: Kind::Counter,
+    about: "Key frames that were asked for by PLI: by subscribers (incoming) or by us (outgoing).",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const FIRS: Metric = Metric {
+    name: "livekit_fir_total",
+    kind: Kind::Counter,
+    about: "Key frames that subscribers have asked for by FIR.",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const LOSS: Metric = Metric {
+    name: "livekit_packet_loss_percent",
+    kind: Kind::Distribution(&[0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 5.0, 10.0, 40.0, 100.0]),
+    about: "Media that was lost on the way to us (incoming) or from us (outgoing), each participant's of five seconds.",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const JITTER: Metric = Metric {
+    name: "livekit_jitter_us",
+    kind: Kind::Distribution(&[
+        1_000.0,
+        10_000.0,
+        30_000.0,
+        50_000.0,
+        70_000.0,
+        100_000.0,
+        300_000.0,
+        600_000.0,
+        1_000_000.0,
+    ]),
+    about: "The largest jitter of what a participant sent, each one's of five seconds.",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const ROUND_TRIP: Metric = Metric {
+    name: "livekit_rtt_ms",
+    kind: Kind::Distribution(&[
+        50.0, 100.0, 150.0, 200.0, 250.0, 500.0, 750.0, 1_000.0, 5_000.0, 10_000.0,
+    ]),
+    about: "The longest round trip to a participant, each one's of five seconds.",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const MESSAGES: Metric = Metric {
+    name: "livekit_node_messages",
+    kind: Kind::Counter,
+    about: "Signalling messages: requests of clients, responses to them.",
+    labels: &["type", "status", "direction"],
+};
+
+/// LiveKit's.
+pub(crate) const TWIRP: Metric = Metric {
+    name: "livekit_node_twirp_request_status",
+    kind: Kind::Counter,
+    about: "Requests at the server API.",
+    labels: &["service", "method", "status", "code"],
+};
+
 /// All that is counted here.
-pub static METRICS: [Metric; 2] = [FIRST_PICTURE, WEBHOOKS];
+pub static METRICS: [Metric; 22] = [
+    FIRST_PICTURE,
+    WEBHOOKS,
+    ROOMS,
+    ROOM_DURATION,
+    PARTICIPANTS,
+    JOINS,
+    SESSION_START,
+    SESSION_DURATION,
+    PUBLISHED,
+    PUBLISHES,
+    SUBSCRIBED,
+    SUBSCRIBES,
+    PACKETS,
+    PACKET_BYTES,
+    NACKS,
+    PLIS,
+    FIRS,
+    LOSS,
+    JITTER,
+    ROUND_TRIP,
+    MESSAGES,
+    TWIRP,
+];

@@ -5,6 +5,7 @@ use crate::control::{Control, Input, Inputs};
 use crate::handle::SfuHandle;
 use crate::http::{Api, Server, SocketCount, bind, router};
 use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
+use crate::prometheus::Prometheus;
 use crate::secure::{DtlsTransports, Identity};
 use crate::shard::{DATA_MAX, EVENTS_MAX, Listeners, Shards, shard_count};
 use crate::webhooks::Webhooks;
@@ -60,6 +61,7 @@ pub struct Node {
     shards: Shards,
     gone: mpsc::Receiver<ShardId>,
     webhooks: Option<Webhooks>,
+    _prometheus: Option<Prometheus>,
 }
 
 impl Node {
@@ -90,6 +92,7 @@ impl Node {
         let sockets = media_sockets(sfu, shard_count)?;
         let bound: Vec<SocketAddr> = sockets.iter().take(1).flatten().map(MediaSocket::local).collect();
         let candidates = candidates(sfu, &bound)?;
+        let prometheus = sfu.prometheus.as_ref().map(Prometheus::start).transpose()?;
 
         let identity = Identity::generate().map_err(|error| system(&error))?;
         let seed = || identity.random_seed().map_err(io::Error::other);
@@ -177,6 +180,7 @@ impl Node {
             shards,
             gone,
             webhooks,
+            _prometheus: prometheus,
         })
     }
 

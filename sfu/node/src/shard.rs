@@ -9,11 +9,12 @@
 //! - messages to neighbours go out by a queue of [`NEIGHBOURS_MAX`] per shard; they carry packets and requests for
 //!   key frames, so what does not fit is dropped and counted, as on a network.
 
+use crate::metrics::{FIRS, NACKS, PACKET_BYTES, PACKETS, PLIS};
 use crate::net::{MediaSocket, Ready, Sender, Slab, Waiter, Waker};
 use crate::secure::DtlsTransports;
 use hanse_runtime::clock;
 use hanse_sfu_core::ids::ShardId;
-use hanse_sfu_core::shard::{NeighbourMessage, Shard, ShardCommand, ShardConfig, ShardEvent};
+use hanse_sfu_core::shard::{NeighbourMessage, Shard, ShardCommand, ShardConfig, ShardCounters, ShardEvent};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -49,6 +50,9 @@ const MESSAGES_PER_TURN: usize = 256;
 /// Peers whose address on our side is remembered, twice: when this many are known, the older half is forgotten. Each
 /// answers for itself again with its next STUN check, 2.5 s later at most.
 const ROUTES_MAX: usize = 16_384;
+
+/// How often a shard that works adds what it has counted to the metrics.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How the control side reaches one shard.
 pub struct ShardLink {
@@ -170,6 +174,8 @@ impl Shards {
                         held: None,
                         data_waits: false,
                         neighbours_dropped: 0,
+                        counted: ShardCounters::default(),
+                        counted_at: now,
                         #[cfg(feature = "debug-tap")]
                         tap: crate::tap::Tap::from_environment(),
                     };
@@ -243,6 +249,9 @@ struct Worker {
     /// There may be messages that did not fit into their queue.
     data_waits: bool,
     neighbours_dropped: u64,
+    /// What the metrics have of it.
+    counted: ShardCounters,
+    counted_at: Instant,
     #[cfg(feature = "debug-tap")]
     tap: Option<crate::tap::Tap>,
 }
@@ -258,6 +267,10 @@ impl Worker {
                 Some(at) => Some(at.saturating_duration_since(now)),
                 None => None,
             };
+            // Before a sleep without end, too: nobody would count the rest.
+            if timeout.is_none() || now.saturating_duration_since(self.counted_at) >= COUNT_INTERVAL {
+                self.count(now);
+            }
             let timeout = if self.held.is_some() || self.data_waits {
                 Some(timeout.map_or(EVENT_RETRY, |timeout| timeout.min(EVENT_RETRY)))
             } else {
@@ -280,6 +293,46 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Adds what has been counted since the last time to the metrics; nothing is shared while packets are carried.
+    fn count(&mut self, now: Instant) {
+        let counters = self.shard.counters();
+        let fresh = counters.combine(self.counted, u64::saturating_sub);
+        self.counted = counters;
+        self.counted_at = now;
+        for (direction, transmission, packets, bytes) in [
+            ("incoming", "initial", fresh.packets_in, fresh.bytes_in),
+            ("incoming", "retransmit", fresh.repairs_in, fresh.repair_bytes_in),
+            (
+                "outgoing",
+                "initial",
+                fresh.packets_forwarded,
+                fresh.bytes_forwarded,
+            ),
+            (
+                "outgoing",
+                "retransmit",
+                fresh.packets_repaired,
+                fresh.bytes_repaired,
+            ),
+        ] {
+            if packets > 0 {
+                PACKETS.add(packets, [direction.into(), transmission.into()]);
+                PACKET_BYTES.add(bytes, [direction.into(), transmission.into()]);
+            }
+        }
+        for (metric, direction, number) in [
+            (NACKS, "incoming", fresh.nacks_in),
+            (NACKS, "outgoing", fresh.nacks_out),
+            (PLIS, "incoming", fresh.plis_in),
+            (PLIS, "outgoing", fresh.plis_out),
+            (FIRS, "incoming", fresh.firs_in),
+        ] {
+            if number > 0 {
+                metric.add(number, [direction.into()]);
+            }
+        }
     }
 
     fn receive(&mut self, now: Instant, ready: Ready) {

@@ -1,5 +1,6 @@
-//! Connection quality: a score from loss, as LiveKit's server weighs it for video, told every [`QUALITY_INTERVAL`] to the
-//! participant and to those who receive it. `LOST` is never said: `livekit-client` answers it with a full reconnect.
+//! Connection quality: a score from loss, round trip and jitter, as LiveKit's server weighs them for video
+//! (`pkg/sfu/connectionquality/scorer.go`, a simplified E-model), told every [`QUALITY_INTERVAL`] to the participant and to
+//! those who receive it. `LOST` is never said: `livekit-client` answers it with a full reconnect.
 
 use crate::context::Context;
 use crate::limits::QUALITY_INTERVAL;
@@ -9,6 +10,7 @@ use crate::timers::Timer;
 use hanse_sfu_core::command::TransportQuality;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate};
+use std::time::Duration;
 
 const SCORE_BEST: f32 = 100.0;
 
@@ -35,13 +37,13 @@ impl Default for Quality {
 }
 
 impl Quality {
-    /// Takes a measurement: 2 % of loss are no longer excellent, 6 % are poor.
+    /// Takes a measurement: 2 % of loss are no longer excellent, 6 % are poor; 320 ms of delay cost as much as 2 %.
     pub fn measure(&mut self, quality: TransportQuality) {
         let loss = quality
             .loss_up_permille
             .max(quality.loss_down_permille)
             .unwrap_or(0);
-        let measured = (SCORE_BEST - f32::from(loss)).max(0.0);
+        let measured = (SCORE_BEST - delay_effect(quality) - f32::from(loss)).max(0.0);
         let factor = if measured < self.score {
             FALL_FACTOR
         } else {
@@ -64,6 +66,17 @@ impl Quality {
     fn mean_opinion(&self) -> f32 {
         let r = self.score;
         1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 0.000_007
+    }
+}
+
+/// Points that delay costs: one way, and what a jitter buffer adds to it. Up to 160 ms nobody minds much.
+fn delay_effect(quality: TransportQuality) -> f32 {
+    let ms = |time: Option<Duration>| time.unwrap_or_default().as_secs_f32() * 1_000.0;
+    let delay = ms(quality.round_trip) / 2.0 + ms(quality.jitter_up) * 2.0;
+    if delay > 160.0 {
+        (delay - 120.0) / 10.0
+    } else {
+        delay / 40.0
     }
 }
 
@@ -163,6 +176,7 @@ mod tests {
         TransportQuality {
             loss_up_permille: up,
             loss_down_permille: down,
+            ..TransportQuality::default()
         }
     }
 
@@ -177,6 +191,44 @@ mod tests {
         assert_eq!(settled(loss(Some(0), Some(0))), ConnectionQuality::Excellent);
         assert_eq!(settled(loss(Some(0), Some(30))), ConnectionQuality::Good);
         assert_eq!(settled(loss(Some(70), Some(0))), ConnectionQuality::Poor);
+    }
+
+    fn delayed(round_trip_ms: u64, jitter_ms: u64) -> TransportQuality {
+        TransportQuality {
+            round_trip: Some(Duration::from_millis(round_trip_ms)),
+            jitter_up: Some(Duration::from_millis(jitter_ms)),
+            ..loss(Some(0), Some(0))
+        }
+    }
+
+    #[test]
+    fn delay_counts_where_people_notice_it() {
+        let around_the_world = delayed(300, 5);
+        assert_eq!(settled(around_the_world), ConnectionQuality::Excellent);
+        assert_eq!(settled(delayed(800, 0)), ConnectionQuality::Good);
+        assert_eq!(settled(delayed(100, 150)), ConnectionQuality::Good);
+        assert_eq!(settled(delayed(1_000, 200)), ConnectionQuality::Poor);
+        assert_eq!(
+            settled(delayed(60_000, 60_000)),
+            ConnectionQuality::Poor,
+            "and never lost"
+        );
+        assert!(
+            (delay_effect(delayed(320, 0)) - 4.0).abs() < 0.01,
+            "no step at 160 ms"
+        );
+        assert!((delay_effect(delayed(320, 1)) - 4.2).abs() < 0.01);
+    }
+
+    #[test]
+    fn delay_and_loss_add_up() {
+        let both = TransportQuality {
+            round_trip: Some(Duration::from_millis(500)),
+            ..loss(Some(10), None)
+        };
+        assert_eq!(settled(both), ConnectionQuality::Good);
+        assert_eq!(settled(loss(Some(10), None)), ConnectionQuality::Excellent);
+        assert_eq!(settled(delayed(500, 0)), ConnectionQuality::Excellent);
     }
 
     #[test]

@@ -498,7 +498,7 @@ fn quality_is_told_when_connected_and_when_it_changes() {
     assert_eq!(of_alice(&town, "bob"), ConnectionQuality::Excellent);
     let quality = TransportQuality {
         loss_up_permille: Some(300),
-        loss_down_permille: None,
+        ..TransportQuality::default()
     };
     let connection = town.connection("alice");
     town.event(MediaEvent::Quality { connection, quality });

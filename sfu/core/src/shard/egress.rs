@@ -78,6 +78,7 @@ impl Shard {
                         return;
                     };
                     let layers = &track.layers;
+                    let mut bytes = 0;
                     let earlier =
                         earlier_packets(&track.ring, position, &slot, down_track.packaging.earlier());
                     let copies: usize = earlier.iter().flatten().map(|it| it.payload.len()).sum();
@@ -101,9 +102,11 @@ impl Shard {
                             out,
                         )?;
                         sent.add(len);
+                        bytes = len as u64;
                         Some(len)
                     });
                     self.counters.packets_forwarded += u64::from(forwarded);
+                    self.counters.bytes_forwarded += bytes;
                     #[cfg(feature = "debug-tap")]
                     if forwarded {
                         crate::tap::tap(
@@ -195,13 +198,16 @@ impl Shard {
         let Some(slot) = track.ring.read(repair.position) else {
             return;
         };
+        let mut bytes = 0;
         let room = slot.payload.len() + slot.extension.len() + OVERHEAD_MAX;
         let repaired = self.arena.push(address, room, |out| {
             let len = down_track.repair(repair, abs_send_time, session, slot, out)?;
             connection.sent.add(len);
+            bytes = len as u64;
             Some(len)
         });
         self.counters.packets_repaired += u64::from(repaired);
+        self.counters.bytes_repaired += bytes;
     }
 
     /// Sends the key-frame requests that are wanted and due: to the publisher by PLI, or to the shard that has it.
@@ -219,6 +225,7 @@ impl Shard {
                         return;
                     };
                     if connection.wire.is_ready() && state.seeker.poll(now) {
+                        self.counters.plis_out += 1;
                         rtcp::pli(FEEDBACK_SSRC, ssrc, &mut connection.wire.control);
                         connection.wire.flush(&mut self.arena);
                     }

@@ -31,12 +31,16 @@ impl Shard {
                 Feedback::Nack { media_ssrc, pair } => {
                     let down_track = self.connections.get(key).and_then(|it| it.down_track(media_ssrc));
                     for number in down_track.iter().flat_map(|_| pair.numbers()) {
+                        self.counters.nacks_in += 1;
                         down_track
                             .into_iter()
                             .for_each(|down_track| self.repair(now, down_track, number));
                     }
                 }
                 Feedback::Pli { media_ssrc } | Feedback::Fir { media_ssrc } => {
+                    let by_fir = matches!(fact, Feedback::Fir { .. });
+                    self.counters.firs_in += u64::from(by_fir);
+                    self.counters.plis_in += u64::from(!by_fir);
                     if !key_frames.contains(&media_ssrc) {
                         key_frames.try_push(media_ssrc).ok();
                     }
@@ -101,6 +105,10 @@ impl Shard {
         let down_tracks = self.tracks.get_mut(track).map(|track| &mut track.down_tracks);
         if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
             down_track.on_receiver_report(now, block.lsr, block.dlsr);
+            let round_trip = down_track.round_trip();
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.loss.round_trip = connection.loss.round_trip.max(round_trip);
+            }
         }
     }
 

@@ -205,6 +205,14 @@ impl Shard {
             self.counters.packets_replayed += 1;
             return Some(());
         }
+        let bytes = datagram.len() as u64;
+        if origin.rtx {
+            self.counters.repairs_in += 1;
+            self.counters.repair_bytes_in += bytes;
+        } else {
+            self.counters.packets_in += 1;
+            self.counters.bytes_in += bytes;
+        }
         let payload = without_padding(datagram.get(header.len..len)?, header.padding)?;
         let incoming = Incoming {
             layer: origin.layer,

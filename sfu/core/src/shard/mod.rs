@@ -67,6 +67,53 @@ pub struct ShardCounters {
     pub packets_forwarded: u64,
     /// Retransmissions that went out.
     pub packets_repaired: u64,
+    /// Bytes of the media that went out, without retransmissions, sealed.
+    pub bytes_forwarded: u64,
+    /// Bytes of the retransmissions that went out, sealed.
+    pub bytes_repaired: u64,
+    /// Authentic media that came in for the first time, without retransmissions.
+    pub packets_in: u64,
+    /// Its bytes, sealed.
+    pub bytes_in: u64,
+    /// Authentic retransmissions that came in.
+    pub repairs_in: u64,
+    /// Their bytes, sealed.
+    pub repair_bytes_in: u64,
+    /// Packets that subscribers have asked for again (RFC 4585 NACK).
+    pub nacks_in: u64,
+    /// Packets that publishers were asked for again.
+    pub nacks_out: u64,
+    /// Key frames that subscribers have asked for by PLI (RFC 4585).
+    pub plis_in: u64,
+    /// Key frames that publishers were asked for.
+    pub plis_out: u64,
+    /// Key frames that subscribers have asked for by FIR (RFC 5104).
+    pub firs_in: u64,
+}
+
+impl ShardCounters {
+    /// Each of ours with each of theirs, by a sum or a difference.
+    #[must_use]
+    pub fn combine(self, other: ShardCounters, each: fn(u64, u64) -> u64) -> ShardCounters {
+        ShardCounters {
+            datagrams_in: each(self.datagrams_in, other.datagrams_in),
+            datagrams_dropped: each(self.datagrams_dropped, other.datagrams_dropped),
+            packets_replayed: each(self.packets_replayed, other.packets_replayed),
+            packets_forwarded: each(self.packets_forwarded, other.packets_forwarded),
+            packets_repaired: each(self.packets_repaired, other.packets_repaired),
+            bytes_forwarded: each(self.bytes_forwarded, other.bytes_forwarded),
+            bytes_repaired: each(self.bytes_repaired, other.bytes_repaired),
+            packets_in: each(self.packets_in, other.packets_in),
+            bytes_in: each(self.bytes_in, other.bytes_in),
+            repairs_in: each(self.repairs_in, other.repairs_in),
+            repair_bytes_in: each(self.repair_bytes_in, other.repair_bytes_in),
+            nacks_in: each(self.nacks_in, other.nacks_in),
+            nacks_out: each(self.nacks_out, other.nacks_out),
+            plis_in: each(self.plis_in, other.plis_in),
+            plis_out: each(self.plis_out, other.plis_out),
+            firs_in: each(self.firs_in, other.firs_in),
+        }
+    }
 }
 
 /// How much a shard remembers. Nothing that a stranger sends may change it.

@@ -79,6 +79,7 @@ impl Shard {
             let mut numbers = ArrayVec::<u16, MISSING_MAX>::new();
             layer.nack.poll_nacks(now, RTT_DEFAULT, &mut numbers);
             if !numbers.is_empty() {
+                self.counters.nacks_out += numbers.len() as u64;
                 rtcp::nack(FEEDBACK_SSRC, ssrc, &numbers, &mut connection.wire.control);
             }
             if layer.nack.key_frame_needed() && track.codec.is_video() {
@@ -140,7 +141,13 @@ impl Shard {
             for layer in &mut track.layers {
                 let Some(ssrc) = layer.ssrc else { continue };
                 let stats = layer.nack.report();
-                connection.loss.expected += stats.expected.saturating_sub(layer.reported.0);
+                let fresh = stats.expected.saturating_sub(layer.reported.0);
+                if fresh > 0 {
+                    let seconds = f64::from(stats.jitter) / f64::from(track.codec.clock_rate_hz());
+                    let jitter = Duration::try_from_secs_f64(seconds).ok();
+                    connection.loss.jitter = connection.loss.jitter.max(jitter);
+                }
+                connection.loss.expected += fresh;
                 connection.loss.received += (stats.received).saturating_sub(layer.reported.1);
                 layer.reported = (stats.expected, stats.received);
                 let (lsr, dlsr) = layer.report.map_or((0, 0), |(ntp, _, at)| {
@@ -235,6 +242,8 @@ impl Shard {
             expected,
             received,
             reported: (sum, count),
+            round_trip,
+            jitter,
         } = std::mem::take(&mut connection.loss);
         let up = expected.saturating_sub(received) * 1000;
         let quality = TransportQuality {
@@ -242,6 +251,8 @@ impl Shard {
             loss_down_permille: (u64::from(sum) * 1000)
                 .checked_div(u64::from(count) * 256)
                 .map(|loss| loss as u16),
+            round_trip,
+            jitter_up: jitter,
         };
         let quality = MediaEvent::Quality {
             connection: connection.id,

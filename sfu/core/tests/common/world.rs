@@ -337,12 +337,8 @@ impl World {
         self.shards
             .iter()
             .map(Shard::counters)
-            .fold(ShardCounters::default(), |sum, one| ShardCounters {
-                datagrams_in: sum.datagrams_in + one.datagrams_in,
-                datagrams_dropped: sum.datagrams_dropped + one.datagrams_dropped,
-                packets_replayed: sum.packets_replayed + one.packets_replayed,
-                packets_forwarded: sum.packets_forwarded + one.packets_forwarded,
-                packets_repaired: sum.packets_repaired + one.packets_repaired,
+            .fold(ShardCounters::default(), |sum, one| {
+                sum.combine(one, u64::saturating_add)
             })
     }
 

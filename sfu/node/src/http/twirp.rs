@@ -3,6 +3,7 @@
 
 use super::twirp_json::{self, Reply};
 use super::{Api, access};
+use crate::metrics::TWIRP;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -101,7 +102,10 @@ impl IntoResponse for TwirpError {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "code": self.code.name(), "msg": self.message });
         let json = HeaderValue::from_static("application/json");
-        (self.code.status(), [(CONTENT_TYPE, json)], body.to_string()).into_response()
+        let status = self.code.status();
+        let mut response = (status, [(CONTENT_TYPE, json)], body.to_string()).into_response();
+        response.extensions_mut().insert(self.code);
+        response
     }
 }
 
@@ -162,7 +166,50 @@ pub(super) async fn call(
         .await
         .map_err(IntoResponse::into_response)
     };
-    answer.await.unwrap_or_else(|refused| refused)
+    let response = answer.await.unwrap_or_else(|refused| refused);
+    count(&service, &method, &response);
+    response
+}
+
+/// Methods that are called ours in the metrics; whatever else somebody asks for has no name there.
+const METHODS: [&str; 14] = [
+    "CreateRoom",
+    "DeleteRoom",
+    "ForwardParticipant",
+    "GetParticipant",
+    "ListParticipants",
+    "ListRooms",
+    "MoveParticipant",
+    "MutePublishedTrack",
+    "PerformRpc",
+    "RemoveParticipant",
+    "SendData",
+    "UpdateParticipant",
+    "UpdateRoomMetadata",
+    "UpdateSubscriptions",
+];
+
+/// Notes how a call ended, as LiveKit's server does: a family of errors, or the status.
+fn count(service: &str, method: &str, response: &Response) {
+    let status = match response.status().as_u16() {
+        200 => "200",
+        400..500 => "4xx",
+        500..600 => "5xx",
+        _ => "",
+    };
+    let code = response.extensions().get::<Code>().map_or("", |code| code.name());
+    let is_ours = service == "livekit.RoomService";
+    let service = if is_ours { "RoomService" } else { "" };
+    let method = METHODS.into_iter().find(|known| is_ours && *known == method);
+    TWIRP.add(
+        1,
+        [
+            service.into(),
+            method.unwrap_or_default().into(),
+            status.into(),
+            code.into(),
+        ],
+    );
 }
 
 fn bad_route(service: &str, method: &str) -> TwirpError {

@@ -166,6 +166,7 @@ fn act(town: &mut Town, name: &str, kind: usize, script: &mut Script, rights_cha
             let quality = TransportQuality {
                 loss_up_permille: loss(script),
                 loss_down_permille: loss(script),
+                ..TransportQuality::default()
             };
             let connection = ConnectionId(session.0);
             town.event(MediaEvent::Quality { connection, quality });
