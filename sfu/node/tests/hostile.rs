@@ -79,7 +79,7 @@ async fn a_flood_of_tracks_is_refused_beyond_its_limit_and_told_to_nobody() {
     let count = 10 * PENDING_TRACKS_MAX;
     for number in 0..count {
         let Ask::AddTrack(request) = announcement(TrackSource::Camera) else {
-            unreachable!()
+            panic!("an announcement is no other request")
         };
         let cid = format!("camera {number}");
         mallory

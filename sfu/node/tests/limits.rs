@@ -140,10 +140,10 @@ fn plain(name: &str, value: &str, comment: &str) -> String {
     };
     let number: u64 = factors.iter().product();
     let is_bytes = name.contains("BYTES") || comment.starts_with("Bytes");
-    if is_bytes && number % (1024 * 1024) == 0 {
+    if is_bytes && number.is_multiple_of(1024 * 1024) {
         return format!("{} MiB", number / 1024 / 1024);
     }
-    if is_bytes && number % 1024 == 0 {
+    if is_bytes && number.is_multiple_of(1024) {
         return format!("{} KiB", number / 1024);
     }
     let digits = number.to_string();

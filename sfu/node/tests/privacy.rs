@@ -44,7 +44,7 @@ async fn no_log_line_names_anybody() {
         .init();
 
     // Nobody answers there.
-    let sfu = start("webhook_urls = [\"http://127.0.0.1:9/private-path\"]").await;
+    let sfu = start("webhook_urls = [\"http://127.0.0.1:9/private-path\"]\nwebhook_folder = \"\"").await;
     let mut alice = Peer::join(&sfu, "@alice:org-a.example").await;
     let mut bob = Peer::join(&sfu, "@bob:org-b.example").await;
     let socket = UdpSocket::bind("127.0.0.77:0").await.unwrap();

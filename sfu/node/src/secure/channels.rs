@@ -285,10 +285,10 @@ impl DataChannels {
                         channels.retain(|(stream, _)| *stream != id);
                         readable.retain(|stream| *stream != id);
                     }
-                    Event::Stream(StreamEvent::Readable { id }) => {
-                        if is_open(now, association, id, channels, events) && !readable.contains(&id) {
-                            readable.push_back(id);
-                        }
+                    Event::Stream(StreamEvent::Readable { id })
+                        if is_open(now, association, id, channels, events) && !readable.contains(&id) =>
+                    {
+                        readable.push_back(id);
                     }
                     Event::Stream(StreamEvent::BufferedAmountReleased { id, n_bytes }) => {
                         *moved_at = Some(now);

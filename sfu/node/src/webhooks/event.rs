@@ -61,21 +61,21 @@ pub fn webhook(event: &SfuEvent) -> Option<(WebhookEvent, Importance)> {
             identity,
             sid,
             track,
-        } => {
-            let participant = participant(identity, sid, None);
-            let event = about_participant("track_published", room, room_sid, participant);
-            (with_track(event, track), Ordinary)
         }
-        SfuEvent::TrackUnpublished {
+        | SfuEvent::TrackUnpublished {
             room,
             room_sid,
             identity,
             sid,
             track,
         } => {
+            let name = match event {
+                SfuEvent::TrackPublished { .. } => "track_published",
+                _ => "track_unpublished",
+            };
             let participant = participant(identity, sid, None);
-            let event = about_participant("track_unpublished", room, room_sid, participant);
-            (with_track(event, track), Ordinary)
+            let about = about_participant(name, room, room_sid, participant);
+            (with_track(about, track), Ordinary)
         }
     })
 }
