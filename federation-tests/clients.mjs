@@ -15,6 +15,9 @@ const CLIENTS = {
 };
 
 const CALL = "tests/call.test.mjs";
+const CODECS = "tests/codecs.test.mjs";
+const DATA = "tests/data.test.mjs";
+const DUAL = "tests/dual.test.mjs";
 const FIREFOX = "tests/firefox.test.mjs";
 const LAYERS = "tests/layers.test.mjs";
 const NODE = "tests/rtc-node.test.mjs";
@@ -105,6 +108,24 @@ const FEATURES = [
     proofs: {
       chromium: [LAYERS, "each subscriber gets the layer that fits their tile, and unwatched layers rest, ${encryption}"],
       firefox: [FIREFOX, "a large tile gets the high layer and a small one the low layer, at the same time"],
+    },
+  },
+  {
+    what: "Camera, microphone, muting, leaving and coming back with two peer connections (the older form, `/rtc`), beside people with one",
+    proofs: {
+      chromium: [DUAL, "people of both forms, with browsers and with Python, see and hear each other, ${encryption}"],
+      python: [DUAL, "people of both forms, with browsers and with Python, see and hear each other, ${encryption}"],
+    },
+  },
+  {
+    what: "H264, VP9 and AV1 instead of VP8 (AV1 without frame encryption)",
+    proofs: { chromium: [CODECS, "${codec} arrives as ${codec}, ${encryption}"] },
+  },
+  {
+    what: "Data: packets to all or to some, text streams, calls of each other's methods (RPC), data tracks",
+    proofs: {
+      chromium: [DATA, "people with browsers and with the Python SDK reach each other by data, ${encryption}"],
+      python: [DATA, "people with browsers and with the Python SDK reach each other by data, ${encryption}"],
     },
   },
   {

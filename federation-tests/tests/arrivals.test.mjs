@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { CLIENTS, arrivals } from "../harness/arrivals.mjs";
 import { world } from "../harness/world.mjs";
 
-const VISITS = 10;
-const FORMS = { single: "/rtc/v1" };
+const VISITS = 8;
+const FORMS = { single: "/rtc/v1", dual: "/rtc" };
 
 const here = world();
 

@@ -35,7 +35,7 @@ async function together(t, room, passphrase) {
     if (passphrase) present.eve = await pythonTalker(t, seat("eve"));
     await until("everybody knows everybody", async () => {
       const views = await Promise.all([present.ann.view(), present.ben.view()]);
-      return views.every(({ people }) => people.length === (passphrase ? 4 : 3));
+      return views.every((view) => view.people.length === (passphrase ? 4 : 3));
     });
   });
   for (const sender of ["ann", "pia"]) {
