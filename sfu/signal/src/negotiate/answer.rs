@@ -258,15 +258,21 @@ impl Answer<'_> {
             }
         }
         let parameters = parameters.get(&(payload_type, codec)).copied().unwrap_or("");
-        match codec {
-            Codec::Opus => lines.push(format_args!("a=fmtp:{payload_type} {}", self.opus)),
-            _ if parameters.is_empty() => {}
-            _ => lines.push(format_args!("a=fmtp:{payload_type} {parameters}")),
-        }
-        if let Some(rtx) = format.rtx_payload_type {
-            lines.push(format_args!("a=rtpmap:{rtx} rtx/90000"));
-            lines.push(format_args!("a=fmtp:{rtx} apt={payload_type}"));
-        }
+        write_parameters(lines, format, parameters, &self.opus);
+    }
+}
+
+/// A format's parameters, and its retransmissions (RFC 4588).
+pub(super) fn write_parameters(lines: &mut Lines, format: &Format, parameters: &str, opus: &OpusParameters) {
+    let payload_type = format.payload_type;
+    match format.codec {
+        Codec::Opus => lines.push(format_args!("a=fmtp:{payload_type} {opus}")),
+        _ if parameters.is_empty() => {}
+        _ => lines.push(format_args!("a=fmtp:{payload_type} {parameters}")),
+    }
+    if let Some(rtx) = format.rtx_payload_type {
+        lines.push(format_args!("a=rtpmap:{rtx} rtx/90000"));
+        lines.push(format_args!("a=fmtp:{rtx} apt={payload_type}"));
     }
 }
 

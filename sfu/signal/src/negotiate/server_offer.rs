@@ -2,11 +2,13 @@
 //! and those that carry none for now. We are ICE-lite, the DTLS server, and gather nothing: our candidates are known from
 //! the start.
 
-use super::answer::{Lines, OpusParameters, OutgoingTrack, candidate_lines, write_data_section, write_ssrcs};
+use super::answer::{
+    Lines, OpusParameters, OutgoingTrack, candidate_lines, write_data_section, write_parameters, write_ssrcs,
+};
 use super::codec::{Format, encoding};
 use super::offer::SectionKind;
 use super::payload;
-use hanse_sfu_core::command::{Codec, IceCredentials};
+use hanse_sfu_core::command::IceCredentials;
 use hanse_sfu_core::ids::Mid;
 use std::net::SocketAddr;
 
@@ -133,14 +135,6 @@ impl ServerOffer<'_> {
                 lines.push(format_args!("a=rtcp-fb:{payload_type} {feedback}"));
             }
         }
-        match codec {
-            Codec::Opus => lines.push(format_args!("a=fmtp:{payload_type} {}", self.opus)),
-            _ if format.parameters.is_empty() => {}
-            _ => lines.push(format_args!("a=fmtp:{payload_type} {}", format.parameters)),
-        }
-        if let Some(rtx) = format.rtx_payload_type {
-            lines.push(format_args!("a=rtpmap:{rtx} rtx/90000"));
-            lines.push(format_args!("a=fmtp:{rtx} apt={payload_type}"));
-        }
+        write_parameters(lines, format, &format.parameters, &self.opus);
     }
 }
