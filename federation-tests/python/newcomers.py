@@ -51,13 +51,23 @@ class Newcomer:
         say(self.name, "joined")
 
     async def notice(self, track: rtc.Track, identity: str) -> None:
+        # A stream that is not closed keeps its decoder and its frames for as long as the process lives.
         if track.kind == rtc.TrackKind.KIND_VIDEO:
-            async for _ in rtc.VideoStream(track):
-                return say(self.name, "seen", identity=identity)
-        async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1):
-            block = np.frombuffer(event.frame.data, np.int16) / 32768
-            if np.sqrt((block**2).mean()) > SILENCE:
-                return say(self.name, "heard", identity=identity)
+            pictures = rtc.VideoStream(track)
+            try:
+                async for _ in pictures:
+                    return say(self.name, "seen", identity=identity)
+            finally:
+                await pictures.aclose()
+        else:
+            sounds = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
+            try:
+                async for event in sounds:
+                    block = np.frombuffer(event.frame.data, np.int16) / 32768
+                    if np.sqrt((block**2).mean()) > SILENCE:
+                        return say(self.name, "heard", identity=identity)
+            finally:
+                await sounds.aclose()
 
     async def go(self) -> None:
         for task in self.tasks:
