@@ -66,7 +66,13 @@ function notice(here: Room, track: RemoteTrack, identity: string): void {
   let stop = () => element.remove();
   here.on(RoomEvent.TrackUnsubscribed, (gone) => gone === track && stop());
   if (element instanceof HTMLVideoElement) {
-    element.requestVideoFrameCallback(() => firsts.push({ identity, kind: "seen", at: now() }));
+    // Not `requestVideoFrameCallback`: a tab in the background draws once a second only.
+    const pictures = new MediaStreamTrackProcessor({ track: track.mediaStreamTrack }).readable.getReader();
+    void pictures.read().then(async ({ value }) => {
+      if (value) firsts.push({ identity, kind: "seen", at: now() });
+      value?.close();
+      await pictures.cancel();
+    });
     return;
   }
   const source = new MediaStreamAudioSourceNode(audio(), { mediaStream: new MediaStream([track.mediaStreamTrack]) });
@@ -96,6 +102,11 @@ async function go(): Promise<void> {
 const newcomer = { come, go, firsts: () => firsts };
 
 declare global {
+  /** Chromium has it; TypeScript does not know it yet (MediaStreamTrack Insertable Media Processing, section 3). */
+  class MediaStreamTrackProcessor {
+    constructor(init: { track: MediaStreamTrack });
+    readonly readable: ReadableStream<VideoFrame>;
+  }
   interface Window {
     newcomer: typeof newcomer;
   }
