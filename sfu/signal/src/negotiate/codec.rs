@@ -238,8 +238,10 @@ pub(crate) fn read_formats(media: &MediaDescription, kind: SectionKind, enabled:
             continue;
         };
         let is_new = !formats.iter().any(|format| format.payload_type == payload_type);
+        let mapped = mapping(media, payload);
         let codec = enabled.iter().copied().find(|codec| {
-            codec.is_video() == (kind == SectionKind::Video) && is_mapped(media, payload, encoding(*codec))
+            codec.is_video() == (kind == SectionKind::Video)
+                && mapped.is_some_and(|mapped| mapped.eq_ignore_ascii_case(encoding(*codec)))
         });
         let Some(codec) = codec.filter(|_| is_new) else {
             continue;
@@ -254,7 +256,9 @@ pub(crate) fn read_formats(media: &MediaDescription, kind: SectionKind, enabled:
             let apt = parameters
                 .split(';')
                 .find_map(|parameter| parameter.trim().strip_prefix("apt="));
-            apt == Some(payload) && is_mapped(media, rtx, "rtx/90000") && listed.iter().any(|own| own == rtx)
+            apt == Some(payload)
+                && mapping(media, rtx).is_some_and(|mapped| mapped.eq_ignore_ascii_case("rtx/90000"))
+                && listed.iter().any(|own| own == rtx)
         });
         let primary = parameters.split('/').next().and_then(parse_payload_type);
         formats.push(Format {
@@ -289,13 +293,30 @@ fn values<'a>(media: &'a MediaDescription, key: &'static str) -> impl Iterator<I
     own.filter_map(|attribute| attribute.value.as_deref()?.split_once(' '))
 }
 
-/// Whether a payload type has this encoding. Two of our codecs have a payload type of their own (RFC 3551, table 4) and
-/// need no `a=rtpmap`.
-fn is_mapped(media: &MediaDescription, payload: &str, encoding: &str) -> bool {
+/// The encoding of a payload type. Two of our codecs have a payload type of their own (RFC 3551, table 4) and need no
+/// `a=rtpmap`.
+fn mapping<'a>(media: &'a MediaDescription, payload: &str) -> Option<&'a str> {
     match values(media, "rtpmap").find(|(own, _)| *own == payload) {
-        Some((_, value)) => value.trim().eq_ignore_ascii_case(encoding),
-        None => matches!((payload, encoding), ("0", "PCMU/8000") | ("8", "PCMA/8000")),
+        Some((_, value)) => Some(value.trim()),
+        None => match payload {
+            "0" => Some(encoding(Codec::Pcmu)),
+            "8" => Some(encoding(Codec::Pcma)),
+            _ => None,
+        },
     }
+}
+
+/// Whether two sections say the same about their formats, so that [`read_formats`] says the same of both.
+pub(crate) fn has_same_formats(one: &MediaDescription, other: &MediaDescription) -> bool {
+    fn said(media: &MediaDescription) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let all = media.attributes.iter();
+        let of_formats =
+            all.filter(|attribute| matches!(attribute.key.as_str(), "rtpmap" | "fmtp" | "rtcp-fb"));
+        of_formats.map(|attribute| (attribute.key.as_str(), attribute.value.as_deref()))
+    }
+    one.media_name.media == other.media_name.media
+        && one.media_name.formats == other.media_name.formats
+        && said(one).eq(said(other))
 }
 
 fn read_feedback(media: &MediaDescription, payload: &str) -> Feedback {

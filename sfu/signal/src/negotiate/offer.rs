@@ -9,7 +9,7 @@ use rtc_sdp::description::session::SessionDescription;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::codec::{Format, read_formats};
+use super::codec::{Format, has_same_formats, read_formats};
 use super::extension::{ExtensionSpace, Extmap};
 use crate::track::RID_SPACES;
 
@@ -103,18 +103,24 @@ pub(crate) struct Section {
     simulcast_ssrcs: Vec<u32>,
 }
 
-/// Lists of formats that sections have in common: an offer with hundreds of sections has two or three different ones.
+/// Formats of the sections that have been read. An offer with hundreds of sections has two or three different lists, each
+/// with some eighty attributes: what a section says of its codecs is read once, and then compared.
 #[derive(Default)]
-struct SharedFormats(Vec<Arc<[Format]>>);
+struct SharedFormats<'a>(Vec<(&'a MediaDescription, Arc<[Format]>)>);
 
-impl SharedFormats {
-    fn share(&mut self, formats: Vec<Format>) -> Arc<[Format]> {
+impl<'a> SharedFormats<'a> {
+    /// The formats of an audio or video section.
+    fn of(&mut self, media: &'a MediaDescription, kind: SectionKind, enabled: &[Codec]) -> Arc<[Format]> {
         // Searched from the latest: a stranger's offer that has many lists costs memory, but hardly time.
-        if let Some(known) = self.0.iter().rev().take(8).find(|known| ***known == formats[..]) {
-            return known.clone();
+        let known = self.0.iter().rev().take(8);
+        if let Some((_, formats)) = known
+            .into_iter()
+            .find(|(other, _)| has_same_formats(media, other))
+        {
+            return formats.clone();
         }
-        let formats: Arc<[Format]> = formats.into();
-        self.0.push(formats.clone());
+        let formats: Arc<[Format]> = read_formats(media, kind, enabled).into();
+        self.0.push((media, formats.clone()));
         formats
     }
 }
@@ -242,11 +248,11 @@ impl Transport {
 }
 
 impl Section {
-    fn read(
-        media: &MediaDescription,
+    fn read<'a>(
+        media: &'a MediaDescription,
         bundle: &HashSet<&str>,
         space: &mut ExtensionSpace,
-        shared: &mut SharedFormats,
+        shared: &mut SharedFormats<'a>,
         enabled: &[Codec],
     ) -> Result<Self, OfferError> {
         let name = &media.media_name;
@@ -291,7 +297,7 @@ impl Section {
         if section.is_refused || kind == SectionKind::Data {
             return Ok(section);
         }
-        section.formats = shared.share(read_formats(media, kind, enabled));
+        section.formats = shared.of(media, kind, enabled);
         section.lacks_codec = section.formats.is_empty();
         section.is_refused = section.lacks_codec;
         let allows_mixed = space.allows_mixed || section.allows_mixed_extensions;
