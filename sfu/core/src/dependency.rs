@@ -7,17 +7,17 @@
 
 use arrayvec::ArrayVec;
 
-/// Decode targets that a structure can have (5 bits).
+/// Decode targets that a structure can have (5 bits). The format has no room for more.
 pub const TARGETS_MAX: usize = 32;
 
 /// Chains that are followed. The format allows 32; encoders have one for each spatial layer. A structure with more is
 /// refused, and its stream not forwarded.
 pub const CHAINS_MAX: usize = 8;
 
-/// Templates that a structure can have (6 bits).
+/// Templates that a structure can have (6 bits). One with more is malformed: its packet tells nothing, and is not forwarded.
 pub const TEMPLATES_MAX: usize = 64;
 
-/// The longest extension (two-byte form, RFC 8285, section 4.3).
+/// Bytes of the longest extension (two-byte form, RFC 8285, section 4.3). A longer one cannot be written.
 pub const LEN_MAX: usize = 255;
 
 /// What a rewritten descriptor may need beyond the bytes of the one that came: the flags and a mask.

@@ -10,7 +10,7 @@ use rtc_stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message};
 use rtc_stun::xoraddr::XorMappedAddress;
 use std::net::SocketAddr;
 
-/// Bytes of a check that is still looked at. Real ones are about 120.
+/// Bytes of a check that is still looked at. Real ones are about 120; longer ones are dropped before anything is computed.
 const CHECK_MAX: usize = 1280;
 
 /// A binding request, not yet known to be authentic.

@@ -19,7 +19,7 @@ const FOLLOWS: u8 = 0x80;
 const OFFSET_MAX: u64 = (1 << 14) - 1;
 const LENGTH_MAX: usize = (1 << 10) - 1;
 
-/// Blocks that a payload may have; more than any sender makes.
+/// Blocks that a payload may have; more than any sender makes. A payload with more is dropped.
 const BLOCKS_MAX: usize = 32;
 
 /// The primary block of a payload: the sound of its own moment. `None` if the payload is malformed, or its primary is

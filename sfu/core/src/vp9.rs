@@ -17,7 +17,7 @@ const HAS_STRUCTURE: u8 = 0x02;
 const WIDE: u8 = 0x80;
 const MORE_REFERENCES: u8 = 0x01;
 
-/// References that a frame may name in flexible mode.
+/// References that a frame may name in flexible mode. What follows the last one is read as the next field.
 const REFERENCES_MAX: usize = 3;
 
 const PICTURE_ID_MASK: u16 = 0x7fff;

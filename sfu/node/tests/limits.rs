@@ -9,12 +9,18 @@
 use std::path::{Path, PathBuf};
 
 /// Files, a heading for each, and which of their constants concern whoever runs or uses a server. None: all.
-const FILES: [(&str, &str, &[&str]); 12] = [
+const FILES: [(&str, &str, &[&str]); 20] = [
     ("Signalling", "sfu/signal/src/limits.rs", &[]),
     (
         "Sockets of participants",
         "sfu/node/src/http/socket.rs",
-        &["MESSAGE_BYTES_MAX", "SILENCE_MAX", "WRITE_TIMEOUT"],
+        &[
+            "MESSAGE_BYTES_MAX",
+            "SILENCE_MAX",
+            "WRITE_TIMEOUT",
+            "DISCARD_MAX",
+            "DISCARD_TIMEOUT",
+        ],
     ),
     (
         "What waits for a socket, or for the signalling",
@@ -60,6 +66,11 @@ const FILES: [(&str, &str, &[&str]); 12] = [
         &["INTAKE_BYTES_PER_SECOND", "INTAKE_BURST", "MESSAGE_COST"],
     ),
     (
+        "SCTP that breaks the rules",
+        "sfu/node/src/secure/gate.rs",
+        &["AHEAD_MAX", "CHUNK_COST", "HELD_MAX", "RESETS_MAX"],
+    ),
+    (
         "Streams and addresses of a peer",
         "sfu/core/src/connection.rs",
         &["STREAMS_MAX", "ADDRESSES_MAX"],
@@ -74,7 +85,26 @@ const FILES: [(&str, &str, &[&str]); 12] = [
         "sfu/core/src/nack.rs",
         &["MISSING_MAX", "TRIES_MAX"],
     ),
+    (
+        "Key frames",
+        "sfu/core/src/track.rs",
+        &["KEY_FRAME_SPACING", "RELEASED_MAX"],
+    ),
+    (
+        "Repetitions",
+        "sfu/core/src/down_track.rs",
+        &["REPEATS_MAX", "REPEAT_SPACING_MAX"],
+    ),
+    ("Checks (STUN)", "sfu/core/src/ice.rs", &["CHECK_MAX"]),
     ("RTCP", "sfu/core/src/rtcp.rs", &["FEEDBACK_MAX"]),
+    ("Media packets", "sfu/core/src/ring.rs", &["SLOT"]),
+    (
+        "Dependency descriptors (AV1, VP9)",
+        "sfu/core/src/dependency.rs",
+        &["TARGETS_MAX", "CHAINS_MAX", "TEMPLATES_MAX", "LEN_MAX"],
+    ),
+    ("VP9", "sfu/core/src/vp9.rs", &["REFERENCES_MAX"]),
+    ("Redundant sound (RED)", "sfu/core/src/red.rs", &["BLOCKS_MAX"]),
 ];
 
 const HEAD: &str = "# Limits
@@ -82,6 +112,10 @@ const HEAD: &str = "# Limits
 What a client can make the SFU keep, and how fast it may speak. Each limit is a constant in the source, with a reason; none can be
 configured. Whoever reaches one costs themselves only: it is their message that is refused, their socket that waits or closes, their packets
 that are dropped.
+
+What reads RTP headers and their extensions, VP8, H.264 and H.265 has no table here: it goes through a packet once, from front to back, and
+keeps nothing of it, and a packet is no longer than `SLOT`. Names in extensions are compared with negotiated ones, which have 16 bytes at
+most.
 
 This page is made from the source: `HANSE_WRITE=1 cargo test -p hanse-sfu --test limits`.
 ";

@@ -138,11 +138,30 @@ fn sctp_of_any_bytes_makes_few_answers() {
         &[1, 0, 0, 20, 0, 0, 0, 9, 0, 2, 0, 0, 4, 0, 4, 0, 0, 0, 0, 5],
     ]
     .concat();
-    let data = [
-        &[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 9, 0, 0, 0, 0][..],
-        &[0, 3, 0, 20, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 50, 3, 0, 0, 0],
+    let begin = sized(&init);
+    // With our tag, and behind the cookie that makes the association.
+    let established = |chunk: &[u8]| {
+        let packet = [&[0x13, 0x88, 0x13, 0x88, 0, 0, 0, 0, 0, 0, 0, 0][..], chunk].concat();
+        let mut sized = sized(&packet);
+        sized[0] |= 0xc0;
+        [begin.clone(), sized].concat()
+    };
+    let open = [
+        &[0, 3, 0, 28, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 50, 3][..],
+        &[0; 11],
     ]
     .concat();
-    let examples = [sized(&init), [sized(&init), sized(&data)].concat(), sized(&data)];
+    let examples = [
+        sized(&init),
+        established(&open),
+        // A piece of a message, one far ahead, a step over others, a request to reset streams, an acknowledgement.
+        established(&[0, 2, 0, 17, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 53, 1, 0, 0, 0]),
+        established(&[0, 3, 0, 17, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 53, 1, 0, 0, 0]),
+        established(&[192, 0, 0, 8, 0, 0, 0, 9]),
+        established(&[
+            130, 0, 0, 22, 0, 13, 0, 18, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0,
+        ]),
+        established(&[3, 0, 0, 16, 0, 0, 0, 5, 0, 1, 0, 0, 0, 0, 0, 0]),
+    ];
     examine(CASES, &examples, fuzz::read_sctp);
 }

@@ -39,7 +39,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 /// connection, and the client would never see why.
 const DISCARD_MAX: usize = 16 * 1024 * 1024;
 
-/// How long that may take.
+/// How long throwing away may take. Then the connection is closed as it is.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server's end of a WebSocket.

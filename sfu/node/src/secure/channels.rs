@@ -5,11 +5,14 @@
 //! have so many taken in a second ([`INTAKE_BYTES_PER_SECOND`]). What is beyond that fills its own window, so it waits, and
 //! nobody else does.
 //!
+//! What a peer that breaks the rules could make the crate do or keep is stopped before it ([`super::gate`]).
+//!
 //! **Out:** a lossy channel drops what would wait longer than [`LOSSY_LATENCY_MAX`]. A reliable one queues up to
 //! [`RELIABLE_QUEUE_MAX`] for each peer; beyond, that peer misses messages, and when it has taken nothing at all for
 //! [`STALL_MAX`], it is given up ([`SecureEvent::Stalled`]).
 
 use super::budget::{Budget, DrainRate};
+use super::gate::Gate;
 use super::{PSEUDO_LOCAL, PSEUDO_PEER, fenced};
 use bytes::Bytes;
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
@@ -30,7 +33,7 @@ const STREAMS_MAX: u16 = 64;
 
 /// Bytes that may wait for the rest of their message or for the peer's budget, per peer; more would let a few peers fill
 /// the memory, less than one message (64 KiB) would stall it. The window tells the peer.
-const BUFFER_MAX: u32 = 256 * 1024;
+pub(super) const BUFFER_MAX: u32 = 256 * 1024;
 
 /// Bytes that may wait for one peer on a reliable channel. Beyond: it does not get the message. What waits for several
 /// peers is in memory once.
@@ -59,6 +62,8 @@ const UNORDERED: u8 = 0x80;
 /// The one SCTP association of a connection, if the peer wants one.
 pub(super) struct DataChannels {
     association: Option<(Endpoint, AssociationHandle, Association)>,
+    /// What of its packets the association gets.
+    gate: Option<Gate>,
     established: bool,
     /// It broke a bound or made the crate panic; there will be no other.
     refused: bool,
@@ -83,6 +88,7 @@ impl DataChannels {
     pub(super) fn new() -> Self {
         DataChannels {
             association: None,
+            gate: None,
             established: false,
             refused: false,
             opens: false,
@@ -108,6 +114,9 @@ impl DataChannels {
         if is_init(&packet) && !self.established {
             self.association = None;
         }
+        if self.association.is_some() && self.gate.as_mut().is_some_and(|gate| !gate.admits(&packet)) {
+            return;
+        }
         let result = match &mut self.association {
             Some((endpoint, _, association)) => fenced(|| {
                 if let Some((_, DatagramEvent::AssociationEvent(event))) =
@@ -116,7 +125,10 @@ impl DataChannels {
                     association.handle_event(event);
                 }
             }),
-            None => fenced(|| accept(now, packet)).map(|accepted| self.association = accepted),
+            None => {
+                self.gate = Some(Gate::new(&packet));
+                fenced(|| accept(now, packet)).map(|accepted| self.association = accepted)
+            }
         };
         if result.is_none() {
             self.refuse();
@@ -177,12 +189,15 @@ impl DataChannels {
             let (_, _, association) = self.association.as_mut()?;
             let message = fenced(|| {
                 let message = association.stream(id).ok()?.read_sctp().ok()??;
-                Some((message.ppi, message.to_payload(DATA_MESSAGE_BYTES_MAX).ok()))
+                let size = (message.len(), message.chunks.len());
+                Some((message.ppi, size, message.to_payload(DATA_MESSAGE_BYTES_MAX).ok()))
             });
             match message {
-                Some(Some((ppi, payload))) => {
+                Some(Some((ppi, (len, chunks), payload))) => {
                     self.readable.rotate_left(1);
-                    let len = payload.as_ref().map_or(0, |payload| payload.len());
+                    if let Some(gate) = &mut self.gate {
+                        gate.on_taken(len, chunks);
+                    }
                     self.intake.spend(len);
                     let kind = self.channels.iter().find(|(stream, _)| *stream == id);
                     if let (Some((_, kind)), Some(payload)) = (kind, payload)
@@ -257,6 +272,7 @@ impl DataChannels {
 
     fn forget(&mut self) {
         self.association = None;
+        self.gate = None;
         self.established = false;
         self.opened = false;
         self.channels.clear();
@@ -272,6 +288,7 @@ impl DataChannels {
         let (channels, readable, events) = (&mut self.channels, &mut self.readable, &mut self.events);
         let (rate, moved_at) = (&mut self.lossy_rate, &mut self.moved_at);
         let (opens, opened) = (self.opens, &mut self.opened);
+        let gate = &mut self.gate;
         let stays = fenced(|| {
             let mut alive = true;
             for _ in 0..TURNS_MAX {
@@ -316,6 +333,9 @@ impl DataChannels {
                     break;
                 };
                 if let Payload::RawEncode(packets) = transmit.message {
+                    if let Some(gate) = gate {
+                        packets.iter().for_each(|packet| gate.on_sent(packet));
+                    }
                     outgoing.extend(packets);
                 }
             }

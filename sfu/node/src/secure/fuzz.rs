@@ -50,21 +50,95 @@ pub fn read_dtls(datagrams: &[u8]) {
     );
 }
 
+/// CRC32c (RFC 9260, appendix A), bit by bit.
+pub(super) fn checksum(packet: &[u8]) -> u32 {
+    !packet.iter().fold(!0, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            sum >> 1 ^ if sum & 1 == 1 { 0x82f6_3b78 } else { 0 }
+        })
+    })
+}
+
+/// Puts the right checksum into an SCTP packet.
+pub(super) fn sum_up(packet: &mut [u8]) {
+    if let Some(field) = packet.get_mut(8..12) {
+        field.fill(0);
+    }
+    let sum = checksum(packet).to_le_bytes();
+    if let Some(field) = packet.get_mut(8..12) {
+        field.copy_from_slice(&sum);
+    }
+}
+
+/// What a peer has learned from our INIT ACK (RFC 9260, section 3.3.3).
+#[derive(Default)]
+struct Learned {
+    tag: [u8; 4],
+    /// What comes first among the parameters is the cookie.
+    cookie: Vec<u8>,
+}
+
+impl Learned {
+    fn read(&mut self, packet: &[u8]) {
+        if packet.get(12) != Some(&2) {
+            return;
+        }
+        let parameters = packet.get(32..).unwrap_or_default();
+        let mut rest = parameters;
+        while let Some((head, _)) = rest.split_first_chunk::<4>() {
+            let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+            let Some(content) = rest.get(4..len) else { break };
+            if head[..2] == [0, 7] {
+                self.cookie = content.to_vec();
+            }
+            rest = rest.get(len.next_multiple_of(4)..).unwrap_or_default();
+        }
+        if let Some((_, tag)) = packet.get(..20).and_then(|head| head.split_last_chunk()) {
+            self.tag = *tag;
+        }
+    }
+
+    /// COOKIE ECHO: with it the association is there.
+    fn echo(&self) -> Vec<u8> {
+        let mut packet = [&[0x13, 0x88, 0x13, 0x88][..], &self.tag, &[0, 0, 0, 0, 10, 0]].concat();
+        packet.extend((self.cookie.len() as u16 + 4).to_be_bytes());
+        packet.extend(&self.cookie);
+        packet.resize(packet.len().next_multiple_of(4), 0);
+        packet
+    }
+}
+
 /// SCTP packets of a peer that has keys, each with its length (two bytes) in front: each is answered with a bounded
-/// number of packets.
+/// number of packets. The upper bits of the length say that a packet has our tag, and that our cookie comes back before
+/// it; all have the right checksum.
 pub fn read_sctp(packets: &[u8]) {
     let mut now = clock::now();
     let mut script = Script::new(packets);
     let mut channels = DataChannels::new();
+    let mut learned = Learned::default();
     while let Some(high) = script.byte() {
         let len = usize::from(u16::from_be_bytes([high % 8, script.byte().unwrap_or_default()]));
-        channels.handle_packet(now, script.bytes(len).to_vec().into());
-        while channels.poll_event().is_some() {}
-        while let Some((_, message)) = channels.poll_data(now) {
-            assert!(message.len() <= DATA_MESSAGE_BYTES_MAX);
+        let mut packet = script.bytes(len).to_vec();
+        if high & 0x80 != 0
+            && let Some(tag) = packet.get_mut(4..8)
+        {
+            tag.copy_from_slice(&learned.tag);
         }
-        let answers = std::iter::from_fn(|| channels.poll_transmit()).count();
-        assert!(answers <= ANSWERS_MAX, "{answers} packets for one");
+        let echo = (high & 0x40 != 0).then(|| learned.echo());
+        for mut packet in echo.into_iter().chain([packet]) {
+            sum_up(&mut packet);
+            channels.handle_packet(now, packet.into());
+            while channels.poll_event().is_some() {}
+            while let Some((_, message)) = channels.poll_data(now) {
+                assert!(message.len() <= DATA_MESSAGE_BYTES_MAX);
+            }
+            let mut answers = 0;
+            while let Some(answer) = channels.poll_transmit() {
+                learned.read(&answer);
+                answers += 1;
+            }
+            assert!(answers <= ANSWERS_MAX, "{answers} packets for one");
+        }
         now += Duration::from_millis(500);
         channels.handle_timeout(now);
     }

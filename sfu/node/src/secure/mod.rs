@@ -5,13 +5,15 @@
 //!
 //! What the crates do not do for us, and this folder does: it bounds what a peer can make them store
 //! ([`guard`]), repeats lost flights of the handshake ([`dtls`]), answers an SCTP handshake whose first answer was lost
-//! ([`channels`]), and fences panics in: a peer that finds one loses its own connection and nothing else.
+//! ([`channels`]), keeps from SCTP what would overrun it ([`gate`]), and fences panics in: a peer that finds one loses its
+//! own connection and nothing else.
 
 mod budget;
 mod channels;
 mod dtls;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod gate;
 mod guard;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! A client of the same crate shakes hands with our server, in memory and in virtual time.
 
+mod broken_rules;
 mod data_channels;
 
 use super::*;

@@ -9,13 +9,13 @@ use rtc_sctp::{
     StreamId,
 };
 
-const RELIABLE: StreamId = 2;
-const LOSSY: StreamId = 4;
+pub(super) const RELIABLE: StreamId = 2;
+pub(super) const LOSSY: StreamId = 4;
 const DATA_TRACK: StreamId = 6;
 
-struct Call {
-    now: Instant,
-    client: Client,
+pub(super) struct Call {
+    pub(super) now: Instant,
+    pub(super) client: Client,
     server: Box<dyn SecureTransport>,
     endpoint: rtc_sctp::Endpoint,
     association: Association,
@@ -62,7 +62,7 @@ impl Call {
     }
 
     /// A call with the three channels as LiveKit's clients open them.
-    fn with_channels() -> Self {
+    pub(super) fn with_channels() -> Self {
         let mut call = Call::new();
         call.open(RELIABLE, "_reliable", 0);
         call.open(LOSSY, "_lossy", 0x81);
@@ -89,7 +89,7 @@ impl Call {
             .unwrap();
     }
 
-    fn write(&mut self, id: StreamId, message: &[u8]) {
+    pub(super) fn write(&mut self, id: StreamId, message: &[u8]) {
         let mut stream = self.association.stream(id).unwrap();
         stream
             .write_with_ppi(self.now, message, PayloadProtocolIdentifier::Binary)
@@ -108,6 +108,32 @@ impl Call {
         open.collect()
     }
 
+    /// What the client's association has to say, in packets.
+    pub(super) fn sent_by_association(&mut self) -> Vec<Bytes> {
+        let mut all = Vec::new();
+        while let Some(transmit) = self.association.poll_transmit(self.now) {
+            if let Payload::RawEncode(packets) = transmit.message {
+                all.extend(packets);
+            }
+        }
+        all
+    }
+
+    /// Seals packets of the client, and carries what both sides have to say.
+    pub(super) fn carry(&mut self, packets: Vec<Bytes>) {
+        for packet in packets {
+            self.client
+                .endpoint
+                .write(self.now, PSEUDO_PEER, &packet)
+                .unwrap();
+        }
+        if self.is_cut {
+            self.client.sent();
+            sent(self.server.as_mut(), self.now);
+        }
+        talk(self.now, &mut self.client, self.server.as_mut(), |_| {});
+    }
+
     /// 5 ms of both sides.
     fn round(&mut self) {
         while let Some(event) = self.association.poll() {
@@ -123,22 +149,8 @@ impl Call {
                 self.received.push((id, message.ppi, payload));
             }
         }
-        while let Some(transmit) = self.association.poll_transmit(self.now) {
-            let Payload::RawEncode(packets) = transmit.message else {
-                continue;
-            };
-            for packet in packets {
-                self.client
-                    .endpoint
-                    .write(self.now, PSEUDO_PEER, &packet)
-                    .unwrap();
-            }
-        }
-        if self.is_cut {
-            self.client.sent();
-            sent(self.server.as_mut(), self.now);
-        }
-        talk(self.now, &mut self.client, self.server.as_mut(), |_| {});
+        let packets = self.sent_by_association();
+        self.carry(packets);
         for packet in self.client.data.drain(..) {
             if let Some((_, DatagramEvent::AssociationEvent(event))) =
                 self.endpoint.handle(self.now, PSEUDO_PEER, None, packet)
@@ -166,11 +178,11 @@ impl Call {
         panic!("it never comes to that; events {:?}", self.events);
     }
 
-    fn rounds(&mut self, count: usize) {
+    pub(super) fn rounds(&mut self, count: usize) {
         (0..count).for_each(|_| self.round());
     }
 
-    fn poll(&mut self) -> Option<(DataChannel, Bytes)> {
+    pub(super) fn poll(&mut self) -> Option<(DataChannel, Bytes)> {
         self.server.poll_data(self.now)
     }
 
