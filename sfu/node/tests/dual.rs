@@ -202,7 +202,7 @@ async fn the_token_may_come_in_a_header_and_a_second_connection_only_publishes()
         .headers_mut()
         .insert("Authorization", bearer.parse().unwrap());
     let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let mut alice = Participant { socket };
+    let mut alice = Participant::new(socket);
     let signal_response::Message::Join(join) = alice.message().await else {
         panic!("no join");
     };

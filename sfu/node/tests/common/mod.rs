@@ -7,6 +7,8 @@
 )] // A test may panic.
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod device;
+pub mod pair;
 pub mod peer;
 
 use base64::Engine;
@@ -22,6 +24,7 @@ use livekit_protocol::{
     signal_response,
 };
 use prost::Message as _;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -79,7 +82,7 @@ impl Sfu {
             .await
             .expect("an answer")
         {
-            Ok((socket, _)) => Ok(Participant { socket }),
+            Ok((socket, _)) => Ok(Participant::new(socket)),
             Err(Error::Http(response)) => {
                 let body = response
                     .body()
@@ -189,7 +192,12 @@ pub fn odd_token(room: &str, secret: Option<&str>, age_s: u64) -> String {
 }
 
 pub fn join_request(offer: Option<&str>) -> String {
-    let request = JoinRequest {
+    encoded(&a_join(offer))
+}
+
+/// What a client of today says when it joins.
+pub fn a_join(offer: Option<&str>) -> JoinRequest {
+    JoinRequest {
         client_info: Some(ClientInfo {
             protocol: 17,
             version: "2.23.0".to_owned(),
@@ -206,7 +214,10 @@ pub fn join_request(offer: Option<&str>) -> String {
             ..SessionDescription::default()
         }),
         ..JoinRequest::default()
-    };
+    }
+}
+
+fn encoded(request: &JoinRequest) -> String {
     let wrapped = WrappedJoinRequest {
         join_request: request.encode_to_vec(),
         ..WrappedJoinRequest::default()
@@ -215,31 +226,48 @@ pub fn join_request(offer: Option<&str>) -> String {
 }
 
 pub fn join_path(token: &str) -> String {
+    join_path_with(token, &a_join(None))
+}
+
+pub fn join_path_with(token: &str, request: &JoinRequest) -> String {
     format!(
         "/rtc/v1?access_token={token}&join_request={}",
-        join_request(None).replace('=', "%3D")
+        encoded(request).replace('=', "%3D")
     )
 }
 
 pub fn join_path_with_offer(token: &str, offer: &str) -> String {
-    format!(
-        "/rtc/v1?access_token={token}&join_request={}",
-        join_request(Some(offer)).replace('=', "%3D")
-    )
+    join_path_with(token, &a_join(Some(offer)))
 }
 
 /// A participant's end of the WebSocket.
 pub struct Participant {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// It speaks in text frames; then it is answered in them.
+    pub speaks_json: bool,
+    /// What it was told, and whether in JSON.
+    pub seen: BTreeSet<(&'static str, bool)>,
 }
 
 impl Participant {
-    pub async fn send(&mut self, message: signal_request::Message) {
-        let frame = SignalRequest {
-            message: Some(message),
+    pub fn new(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Participant {
+        Participant {
+            socket,
+            speaks_json: false,
+            seen: BTreeSet::new(),
         }
-        .encode_to_vec();
-        self.socket.send(Message::Binary(frame.into())).await.unwrap();
+    }
+
+    pub async fn send(&mut self, message: signal_request::Message) {
+        let request = SignalRequest {
+            message: Some(message),
+        };
+        let frame = if self.speaks_json {
+            Message::text(serde_json::to_string(&request).unwrap())
+        } else {
+            Message::Binary(request.encode_to_vec().into())
+        };
+        self.socket.send(frame).await.unwrap();
     }
 
     /// The next frame that is no control frame.
@@ -257,10 +285,18 @@ impl Participant {
 
     /// The next message.
     pub async fn message(&mut self) -> signal_response::Message {
-        match self.frame().await {
-            Message::Binary(frame) => SignalResponse::decode(frame).unwrap().message.unwrap(),
-            other => panic!("no binary frame but {other:?}"),
-        }
+        let (response, is_json) = match self.frame().await {
+            Message::Binary(frame) => (SignalResponse::decode(frame).unwrap(), false),
+            Message::Text(frame) => (serde_json::from_str(&frame).unwrap(), true),
+            other => panic!("no frame but {other:?}"),
+        };
+        assert!(
+            self.speaks_json || !is_json,
+            "{response:?} in a form that it does not speak"
+        );
+        let message = response.message.unwrap();
+        self.seen.insert((response_name(&message), is_json));
+        message
     }
 
     /// The next message of a kind; others are skipped.
@@ -325,4 +361,42 @@ pub fn announcement(source: TrackSource) -> signal_request::Message {
         height: if is_video { 720 } else { 0 },
         ..AddTrackRequest::default()
     })
+}
+
+/// What a message is called in `livekit_rtc.proto`. Kinds that `livekit-protocol` adds do not compile until they have a name
+/// here.
+pub fn response_name(message: &signal_response::Message) -> &'static str {
+    use signal_response::Message as Told;
+    match message {
+        Told::Join(_) => "join",
+        Told::Answer(_) => "answer",
+        Told::Offer(_) => "offer",
+        Told::Trickle(_) => "trickle",
+        Told::Update(_) => "update",
+        Told::TrackPublished(_) => "track_published",
+        Told::Leave(_) => "leave",
+        Told::Mute(_) => "mute",
+        Told::SpeakersChanged(_) => "speakers_changed",
+        Told::RoomUpdate(_) => "room_update",
+        Told::ConnectionQuality(_) => "connection_quality",
+        Told::StreamStateUpdate(_) => "stream_state_update",
+        Told::SubscribedQualityUpdate(_) => "subscribed_quality_update",
+        Told::SubscriptionPermissionUpdate(_) => "subscription_permission_update",
+        Told::RefreshToken(_) => "refresh_token",
+        Told::TrackUnpublished(_) => "track_unpublished",
+        Told::Pong(_) => "pong",
+        Told::Reconnect(_) => "reconnect",
+        Told::PongResp(_) => "pong_resp",
+        Told::SubscriptionResponse(_) => "subscription_response",
+        Told::RequestResponse(_) => "request_response",
+        Told::TrackSubscribed(_) => "track_subscribed",
+        Told::RoomMoved(_) => "room_moved",
+        Told::MediaSectionsRequirement(_) => "media_sections_requirement",
+        Told::SubscribedAudioCodecUpdate(_) => "subscribed_audio_codec_update",
+        Told::PublishDataTrackResponse(_) => "publish_data_track_response",
+        Told::UnpublishDataTrackResponse(_) => "unpublish_data_track_response",
+        Told::DataTrackSubscriberHandles(_) => "data_track_subscriber_handles",
+        Told::StoreDataBlobResponse(_) => "store_data_blob_response",
+        Told::GetDataBlobResponse(_) => "get_data_blob_response",
+    }
 }
