@@ -35,13 +35,13 @@ export async function openBrowser() {
   });
 
   return {
-    /** A page that can be anybody. What it says on its console is kept for failures. */
-    async person() {
+    /** A page that can be anybody, with a version of livekit-client. What it says on its console is kept for failures. */
+    async person(livekit) {
       const page = await context.newPage();
       const console = [];
       page.on("console", (message) => console.push(`${message.type()}: ${message.text()}`));
       page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
-      await page.goto(site.url);
+      await page.goto(site.url(livekit));
       /** Calls a function of `window.hanse` (page/page.ts). */
       const call = (name, ...values) =>
         page.evaluate(([method, list]) => window.hanse[method](...list), /** @type {const} */ ([name, values]));
@@ -55,7 +55,7 @@ export async function openBrowser() {
     /** A page for people who come and go (page/newcomer.ts). */
     async newcomer() {
       const page = await context.newPage();
-      await page.goto(`${site.url}newcomer`);
+      await page.goto(site.url(undefined, "newcomer"));
       return {
         /** When it began, in ms since 1970. */
         come: (seat) => page.evaluate((seated) => window.newcomer.come(seated), seat),

@@ -84,7 +84,7 @@ export async function openFirefox() {
       const { context } = await bidi.command("browsingContext.create", { type: "window" });
       const console = [];
       consoles.set(context, console);
-      await bidi.command("browsingContext.navigate", { context, url: site.url, wait: "complete" });
+      await bidi.command("browsingContext.navigate", { context, url: site.url(), wait: "complete" });
       const call = async (name, ...values) => {
         const answer = await bidi.command("script.callFunction", {
           functionDeclaration: `async (name, values) => JSON.stringify((await window.hanse[name](...JSON.parse(values))) ?? null)`,

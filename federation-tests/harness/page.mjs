@@ -33,39 +33,54 @@ export function pagePerson(call) {
   };
 }
 
+/** What `package.json` calls the versions of livekit-client: the present one, and older ones. */
+export const PRESENT = "livekit-client";
+
 const html = (name) =>
   `<!doctype html><meta charset=utf-8><title>hanse</title><body><script type=module src=${name}.js></script>`;
 
-/** Bundles the test page and serves it, with LiveKit's own encryption worker beside it. */
-export async function servePage() {
+/** Files of a site with one version of livekit-client: the pages, and LiveKit's own encryption worker beside them. */
+async function filesWith(livekit) {
   const here = fileURLToPath(new URL("../page", import.meta.url));
   const bundle = await build({
     entryPoints: PAGES.map((name) => join(here, `${name}.ts`)),
     outdir: here,
+    alias: { [PRESENT]: livekit },
     bundle: true,
     write: false,
     format: "esm",
     target: "es2022",
     logLevel: "error",
   });
-  const livekit = dirname(createRequire(import.meta.url).resolve("livekit-client"));
+  const distribution = dirname(createRequire(import.meta.url).resolve(livekit));
   const worker = "livekit-client.e2ee.worker.mjs";
-  const files = {
-    "/": ["text/html", html("page")],
-    "/newcomer": ["text/html", html("newcomer")],
-    ...Object.fromEntries(
-      PAGES.map((name, index) => [`/${name}.js`, ["text/javascript", bundle.outputFiles[index].text]]),
-    ),
-    [`/${worker}`]: ["text/javascript", await readFile(join(livekit, worker))],
+  return {
+    "": ["text/html", html("page")],
+    newcomer: ["text/html", html("newcomer")],
+    ...Object.fromEntries(PAGES.map((name, index) => [`${name}.js`, ["text/javascript", bundle.outputFiles[index].text]])),
+    [worker]: ["text/javascript", await readFile(join(distribution, worker))],
   };
-  const server = createServer((request, response) => {
-    const [type, body] = files[request.url] ?? [];
+}
+
+/** Serves the pages, with each version of livekit-client in a folder of its name. */
+export async function servePage() {
+  const versions = new Map();
+  const version = (livekit) => {
+    if (!versions.has(livekit)) versions.set(livekit, filesWith(livekit));
+    return versions.get(livekit);
+  };
+  await version(PRESENT);
+  const server = createServer(async (request, response) => {
+    const [, folder, name] = /^\/([\w.-]+)\/([\w.-]*)$/.exec(request.url) ?? [];
+    const [type, body] = (folder?.startsWith(PRESENT) && (await version(folder))[name]) || [];
     response.writeHead(type ? 200 : 404, { "content-type": type ?? "text/plain" });
     response.end(body);
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const address = `http://localhost:${server.address().port}`;
   return {
-    url: `http://localhost:${server.address().port}/`,
+    /** Where the page `name` (by default that of a person) is with a version of livekit-client. */
+    url: (livekit = PRESENT, name = "") => `${address}/${livekit}/${name}`,
     close() {
       server.closeAllConnections();
       server.close();

@@ -1,6 +1,7 @@
 // What a person says and hears besides media: packets, streams of text, methods that others call, data tracks.
 
-import { DataPacket_Kind, RemoteDataTrack, type Room, RoomEvent } from "livekit-client";
+import { DataPacket_Kind, type RemoteDataTrack, type Room, RoomEvent } from "livekit-client";
+import { hasStreams, sendPacket } from "./older.ts";
 
 /** One message that arrived. */
 export interface Heard {
@@ -27,6 +28,7 @@ export function listenToData(room: Room): void {
     const how = kind === DataPacket_Kind.LOSSY ? "lossy" : "reliable";
     heard.push({ how, from: who?.identity, topic, text: decoder.decode(payload) });
   });
+  if (!hasStreams(room)) return;
   room.registerTextStreamHandler(TOPIC, (reader, { identity }) => {
     void reader.readAll().then((text) => heard.push({ how: "text", from: identity, topic: TOPIC, text }));
   });
@@ -56,12 +58,7 @@ export interface Saying {
 
 export const data = {
   heard: () => heard,
-  say: (text: string, { reliable = true, to, topic }: Saying = {}) =>
-    here.localParticipant.publishData(encoder.encode(text), {
-      reliable,
-      ...(to && { destinationIdentities: to }),
-      ...(topic !== undefined && { topic }),
-    }),
+  say: (text: string, { reliable = true, to, topic }: Saying = {}) => sendPacket(here, encoder.encode(text), { reliable, to, topic }),
   tell: async (text: string, { to }: Saying = {}) => {
     await here.localParticipant.sendText(text, { topic: TOPIC, ...(to && { destinationIdentities: to }) });
   },

@@ -2,12 +2,10 @@
 
 import {
   ConnectionError,
-  ConnectionErrorReason,
   DisconnectReason,
   ExternalE2EEKeyProvider,
-  LocalTrackPublication,
-  RemoteParticipant,
-  RemoteTrackPublication,
+  type LocalTrackPublication,
+  type RemoteParticipant,
   Room,
   RoomEvent,
   type ScalabilityMode,
@@ -17,6 +15,7 @@ import {
 } from "livekit-client";
 import { data, listenToData } from "./data.ts";
 import { decodeOpus, decodeVp8 } from "./decode.ts";
+import { others, ownVideos, publicationFrom, publicationsOf, reasonOf, sealing } from "./older.ts";
 import { audio, pictureTrack, type PictureSource, toneTrack } from "./publish.ts";
 import { type Received, type Watch, watch } from "./receive.ts";
 
@@ -77,9 +76,9 @@ async function join({ url, token, key, adaptive = false, dynacast = false, dual 
   if (key !== undefined) {
     const keyProvider = new ExternalE2EEKeyProvider();
     await keyProvider.setKey(key);
-    encryption = { keyProvider, worker: new Worker("livekit-client.e2ee.worker.mjs", { type: "module" }) };
+    encryption = sealing({ keyProvider, worker: new Worker("livekit-client.e2ee.worker.mjs", { type: "module" }) });
   }
-  const next = new Room({ adaptiveStream: adaptive, dynacast, singlePeerConnection: !dual, ...(encryption && { encryption }) });
+  const next = new Room({ adaptiveStream: adaptive, dynacast, singlePeerConnection: !dual, ...encryption });
   room = next;
   listen(next);
   listenToData(next);
@@ -89,7 +88,7 @@ async function join({ url, token, key, adaptive = false, dynacast = false, dual 
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error;
     // `reasonName` stays that of an unreachable server when `Room` passes on the signal client's reason.
-    throw new Error(`${ConnectionErrorReason[error.reason]} (status ${error.status}): ${error.message}`, { cause: error });
+    throw new Error(`${reasonOf(error)} (status ${error.status}): ${error.message}`, { cause: error });
   }
   return next.localParticipant.sid;
 }
@@ -172,7 +171,7 @@ function forgetPermissions(): void {
 }
 
 function own(source: Source): LocalTrackPublication {
-  const publication = here().localParticipant.getTrackPublication(SOURCE[source]);
+  const publication = publicationFrom(here().localParticipant, SOURCE[source]);
   if (!publication) throw new Error(`no ${source} is published`);
   return publication as LocalTrackPublication;
 }
@@ -188,26 +187,26 @@ async function unpublish(source: Source): Promise<void> {
 
 /** Shows a track at a size (CSS pixels), which an adaptive client tells the server; 0 hides it. */
 function resize(identity: string, source: Source, width: number, height: number): void {
-  const publication = here().remoteParticipants.get(identity)?.getTrackPublication(SOURCE[source]);
+  const who = others(here()).find((each) => each.identity === identity);
+  const publication = who && publicationFrom(who, SOURCE[source]);
   const element = watches.get(publication?.trackSid ?? "")?.element;
   if (!element) throw new Error(`${identity} shows no ${source}`);
   Object.assign(element.style, { width: `${width}px`, height: `${height}px`, display: width === 0 ? "none" : "block" });
 }
 
 async function view(): Promise<View> {
-  const { state, localParticipant, remoteParticipants, activeSpeakers } = here();
+  const { state, localParticipant, activeSpeakers } = here();
   return {
     state,
     sid: localParticipant.sid,
-    people: await Promise.all([...remoteParticipants.values()].map(personView)),
+    people: await Promise.all(others(here()).map(personView)),
     speakers: activeSpeakers.map((who) => who.identity),
-    sending: Object.fromEntries(await Promise.all([...localParticipant.videoTrackPublications.values()].map(sendingView))),
+    sending: Object.fromEntries(await Promise.all(ownVideos(localParticipant).map(sendingView))),
   };
 }
 
 async function personView(who: RemoteParticipant) {
-  const publications = [...who.trackPublications.values()] as RemoteTrackPublication[];
-  const tracks = publications.map(async (each): Promise<TrackView> => {
+  const tracks = publicationsOf(who).map(async (each): Promise<TrackView> => {
     const received = await watches.get(each.trackSid)?.look();
     return {
       sid: each.trackSid,

@@ -1,17 +1,18 @@
-// People with Firefox, beside people with Chromium and with the Python SDK.
+// People with Firefox, beside people with Chromium and with the Python SDK, in both forms of the protocol.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hears, hearsSilence, meets, receivesNothingOfTheirOwn, sees, trackOf } from "../harness/judge.mjs";
 import { ADDRESS, inOwnNetwork } from "../harness/namespace.mjs";
 import { pythonPerson } from "../harness/python.mjs";
 import { story } from "../harness/story.mjs";
+import { pythonTalker } from "../harness/talker.mjs";
 import { until } from "../harness/until.mjs";
 import { people, world } from "../harness/world.mjs";
 
 const CAMERA = { width: 640, height: 360, fps: 15 };
 const SCREEN = { width: 640, height: 360, fps: 5 };
 const [LOW, HIGH] = [320, 640];
-/** Half of the visits are by Firefox, half by Chromium. */
+/** The visitors take turns: Firefox and Chromium, each in both forms. */
 const VISITS = 12;
 
 /** Everybody's own picture and tone, so that content tells who is who. */
@@ -22,17 +23,28 @@ const SIGNS = {
   pia: { camera: 4, screen: 104, hertz: 1100 },
 };
 
+/** Who has two peer connections, where both forms meet. */
+const TWO = ["fia", "chris"];
+
 inOwnNetwork(import.meta.filename, () => {
   const here = world({ firefox: true, address: ADDRESS });
   for (const [encryption, key] of [["without encryption", undefined], ["with frame encryption", "fox key"]]) {
     const room = (name) => `${name}-${key ? "sealed" : "open"}`;
     test(`people with Firefox, Chromium and Python see and hear each other, and nobody themselves, ${encryption}`, (t) =>
       mixed(t, here, room("mixed"), key));
+    test(`people with Firefox and two peer connections and people with one see and hear each other, ${encryption}`, (t) =>
+      mixed(t, here, room("forms"), key, TWO));
     test(`whoever comes into a room with Firefox is seen and heard by everybody, and sees and hears them, ${encryption}`, (t) =>
       comeAndGo(t, here, room("churn"), key));
   }
   test("who watches a simulcast from Firefox gets the layer that fits, also after Firefox was told to rest the others", (t) =>
     layers(t, here, "layers"));
+  test("Firefox in both forms, Chromium and Python reach each other by data", (t) => data(t, here, "data"));
+  for (const [codec, mime, key] of [["vp9", "video/VP9"], ["vp9", "video/VP9", "fox key"], ["av1", "video/AV1"]]) {
+    const encryption = key ? "with frame encryption" : "without encryption";
+    test(`Firefox in both forms is shown ${codec} with layers from Chromium, ${encryption}`, (t) =>
+      shown(t, here, codec, mime, key));
+  }
 });
 
 /** Joins with a page and publishes a camera in two layers and a tone. */
@@ -48,23 +60,28 @@ async function publish(person, { camera, hertz }) {
 
 /** Everybody present meets, sees and hears everybody else, and nobody themselves. */
 async function everybodyMeets(present) {
-  for (const [viewer, person] of Object.entries(present)) {
-    const others = Object.keys(present).filter((each) => each !== viewer);
-    await meets(person, others);
-    for (const other of others) {
-      await sees(person, other, "camera", SIGNS[other].camera);
-      await hears(person, other, SIGNS[other].hertz);
-    }
-    const { camera, screen, hertz } = SIGNS[viewer];
-    await receivesNothingOfTheirOwn(person, viewer, { marks: [camera, screen], hertz });
-  }
+  await Promise.all(
+    Object.entries(present).map(async ([viewer, person]) => {
+      const others = Object.keys(present).filter((each) => each !== viewer);
+      await meets(person, others);
+      await Promise.all(others.map((other) => receives(person, other, SIGNS[other])));
+      const { camera, screen, hertz } = SIGNS[viewer];
+      await receivesNothingOfTheirOwn(person, viewer, { marks: [camera, screen], hertz });
+    }),
+  );
 }
 
-async function mixed(t, here, room, key) {
+/** Sees the camera and hears the microphone of somebody. */
+async function receives(person, other, { camera, hertz }) {
+  await sees(person, other, "camera", camera);
+  await hears(person, other, hertz);
+}
+
+async function mixed(t, here, room, key, two = []) {
   const present = {};
   const step = story(t, present);
   const come = async (browser, identity) => {
-    present[identity] = await enter(t, here, browser, identity, room, key);
+    present[identity] = await enter(t, here, browser, identity, room, key, { dual: two.includes(identity) });
     await publish(present[identity], SIGNS[identity]);
   };
   await step("two people with Firefox meet", async () => {
@@ -78,8 +95,8 @@ async function mixed(t, here, room, key) {
   });
   await step("somebody with the Python SDK comes to them", async () => {
     const { camera: mark, hertz } = SIGNS.pia;
-    const token = here.hanse.seat("pia", room);
-    present.pia = await pythonPerson(t, { url: here.hanse.url, token, passphrase: key, mark, hertz });
+    const seat = { url: here.hanse.url, token: here.hanse.seat("pia", room), dual: two.includes("pia") };
+    present.pia = await pythonPerson(t, { ...seat, passphrase: key, mark, hertz });
     await everybodyMeets(present);
   });
   const { fia, finn, chris, pia } = present;
@@ -114,15 +131,30 @@ async function mixed(t, here, room, key) {
     await fia.leave();
     delete present.fia;
     await everybodyMeets(present);
-    await fia.join({ url: here.hanse.url, token: here.hanse.seat("fia", room), ...(key && { key }) });
+    const seat = { url: here.hanse.url, token: here.hanse.seat("fia", room) };
+    await fia.join({ ...seat, dual: two.includes("fia"), ...(key && { key }) });
     await publish(fia, SIGNS.fia);
     present.fia = fia;
     await everybodyMeets(present);
   });
+  await step("each spoke the form that was meant", () => {
+    const forms = [...here.hanse.log().matchAll(/peer_connections\W+(One|Two)\b/g)].map(([, form]) => form);
+    const expected = ["fia", "finn", "chris", "pia", "fia"].map((identity) => (two.includes(identity) ? "Two" : "One"));
+    assert.deepEqual(forms.slice(-expected.length), expected);
+  });
+  await step("nobody's connection was disturbed", () => assertUndisturbed({ finn, chris }));
+}
+
+/** Nobody of these had to connect again, or was refused anything. */
+async function assertUndisturbed(present) {
+  for (const [identity, person] of Object.entries(present)) {
+    const trouble = (await person.happened()).filter((each) => /reconnecting|failed|error|disconnected/.test(each.event));
+    assert.deepEqual(trouble, [], `${identity}'s call went on undisturbed`);
+  }
 }
 
 async function comeAndGo(t, here, room, key) {
-  const fia = await enter(t, here, here.firefox, "fia", room, key);
+  const fia = await enter(t, here, here.firefox, "fia", room, key, { dual: true });
   const chris = await enter(t, here, here.browser, "chris", room, key);
   const present = { fia, chris };
   for (const [identity, person] of Object.entries(present)) await publish(person, SIGNS[identity]);
@@ -132,28 +164,24 @@ async function comeAndGo(t, here, room, key) {
   const step = story(t, { ...present, ...visitors });
   for (let visit = 0; visit < VISITS; visit++) {
     const [browser, visitor] = Object.entries(visitors)[visit % 2];
+    const dual = visit % 4 < 2;
     const mark = 10 + visit;
-    await step(`visit ${visit + 1}, with ${browser}`, async () => {
-      await visitor.join({ url: here.hanse.url, token: here.hanse.seat("visitor", room), ...(key && { key }) });
+    await step(`visit ${visit + 1}, with ${browser} and ${dual ? "two peer connections" : "one peer connection"}`, async () => {
+      await visitor.join({ url: here.hanse.url, token: here.hanse.seat("visitor", room), dual, ...(key && { key }) });
       await publish(visitor, { camera: mark, hertz: 1320 });
-      for (const person of Object.values(present)) {
-        await sees(person, "visitor", "camera", mark);
-        await hears(person, "visitor", 1320);
-      }
-      for (const identity of Object.keys(present)) {
-        await sees(visitor, identity, "camera", SIGNS[identity].camera);
-        await hears(visitor, identity, SIGNS[identity].hertz);
-      }
+      await Promise.all([
+        ...Object.values(present).map((person) => receives(person, "visitor", { camera: mark, hertz: 1320 })),
+        ...Object.keys(present).map((identity) => receives(visitor, identity, SIGNS[identity])),
+      ]);
       await visitor.leave();
       for (const identity of Object.keys(present)) await meets(present[identity], Object.keys(present).filter((each) => each !== identity));
     });
   }
   await step("those who stayed have lost nothing of each other", async () => {
     await everybodyMeets(present);
+    await assertUndisturbed(present);
     for (const [identity, person] of Object.entries(present)) {
       const happened = await person.happened();
-      const trouble = happened.filter((each) => /reconnecting|failed|error|disconnected/.test(each.event));
-      assert.deepEqual(trouble, [], `${identity}'s call went on undisturbed`);
       const other = Object.keys(present).find((each) => each !== identity);
       assert.equal(happened.filter((each) => each.identity === other && each.event === "subscribed").length, 2);
       const count = (event) => happened.filter((each) => each.identity === "visitor" && each.event === event).length;
@@ -197,5 +225,75 @@ async function layers(t, here, room) {
     await viewers.chris.resize("fia", "camera", HIGH, 360);
     await shows("chris", HIGH);
     await shows("finn", LOW);
+  });
+}
+
+/** Each of these says something to everybody and to one, tells a long text, and calls a method of each other. */
+async function data(t, here, room) {
+  const present = {};
+  const step = story(t, present);
+  const has = async (name, text) => (await present[name].heard()).find((message) => message.text === text);
+  await step("everybody comes", async () => {
+    present.fia = await enter(t, here, here.firefox, "fia", room, undefined, { dual: true });
+    present.finn = await enter(t, here, here.firefox, "finn", room);
+    present.chris = await enter(t, here, here.browser, "chris", room);
+    present.pia = await pythonTalker(t, { url: here.hanse.url, token: here.hanse.seat("pia", room) });
+    for (const name of ["fia", "finn", "chris"]) await meets(present[name], Object.keys(SIGNS).filter((each) => each !== name));
+  });
+  for (const sender of Object.keys(SIGNS)) {
+    const others = Object.keys(SIGNS).filter((each) => each !== sender);
+    for (const reliable of [true, false]) {
+      await step(`what ${sender} says ${reliable ? "reliably" : "lossily"} to everybody arrives as that`, async () => {
+        const text = `${sender} to all, ${reliable}`;
+        // Lossy packets may be lost, so it is said again until everybody has heard it.
+        await until("everybody has heard it", async () => {
+          await present[sender].say(text, { reliable, topic: "news" });
+          return (await Promise.all(others.map((name) => has(name, text)))).every(Boolean);
+        });
+        for (const name of others) {
+          assert.deepEqual(await has(name, text), { how: reliable ? "reliable" : "lossy", from: sender, topic: "news", text });
+        }
+        assert.equal(await has(sender, text), undefined);
+      });
+    }
+    await step(`${sender} tells a long story to one and another one to everybody, and calls a method of each`, async () => {
+      const tale = `${sender}: ${"once upon a time ".repeat(4000)}`;
+      const secret = `${sender}: between us`;
+      await present[sender].tell(secret, { to: [others[0]] });
+      await present[sender].tell(tale);
+      for (const name of others) {
+        await until(`${name} hears the story`, () => has(name, tale));
+        assert.equal((await has(name, secret))?.from, name === others[0] ? sender : undefined);
+        assert.equal(await present[sender].ask(name, "hey"), `${sender}: HEY`);
+      }
+    });
+    await step(`whoever subscribes to ${sender}'s data track receives it`, async () => {
+      const track = `${sender}'s position`;
+      await present[sender].publishDataTrack(track);
+      let count = 0;
+      await until("everybody has received a packet", async () => {
+        await present[sender].push(track, `${track} ${count++}`);
+        const all = await Promise.all(others.map((name) => present[name].heard()));
+        return all.every((messages) => messages.some(({ how, from, topic }) => how === "track" && from === sender && topic === track));
+      });
+    });
+  }
+}
+
+/** Firefox can decode more than livekit-client lets it publish. */
+async function shown(t, here, codec, mime, key) {
+  const room = `shown-${codec}-${key ? "sealed" : "open"}`;
+  const chris = await enter(t, here, here.browser, "chris", room, key);
+  const viewers = {
+    fia: await enter(t, here, here.firefox, "fia", room, key, { dual: true }),
+    finn: await enter(t, here, here.firefox, "finn", room, key),
+  };
+  const step = story(t, { chris, ...viewers });
+  await step("the picture arrives as what was published", async () => {
+    await chris.publishPicture("camera", { ...CAMERA, mark: SIGNS.chris.camera }, [], { codec, scalabilityMode: "L3T3_KEY" });
+    for (const viewer of Object.values(viewers)) {
+      await sees(viewer, "chris", "camera", SIGNS.chris.camera);
+      assert.equal((await trackOf(viewer, "chris", "camera")).codec, mime);
+    }
   });
 }
