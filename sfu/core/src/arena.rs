@@ -45,6 +45,9 @@ pub struct SendArena {
     bytes: Vec<u8>,
     len: usize,
     trains: Vec<Train>,
+    /// Datagrams of the last train; 0 once a short one has ended it. Counted, because a division takes longer than all
+    /// the rest of putting a datagram behind another.
+    coupled: usize,
 }
 
 impl SendArena {
@@ -62,6 +65,7 @@ impl SendArena {
     pub fn clear(&mut self) {
         self.len = 0;
         self.trains.clear();
+        self.coupled = 0;
     }
 
     /// What is to be sent.
@@ -93,14 +97,15 @@ impl SendArena {
         };
         self.len = start + len;
         if let Some(train) = self.trains.last_mut()
-            && train.destination == destination
-            && train.len % train.segment == 0
+            && (1..TRAIN_DATAGRAMS_MAX).contains(&self.coupled)
             && len <= train.segment
             && train.len + len <= TRAIN_BYTES_MAX
-            && train.len / train.segment < TRAIN_DATAGRAMS_MAX
+            && train.destination == destination
         {
             train.len += len;
+            self.coupled = if len == train.segment { self.coupled + 1 } else { 0 };
         } else {
+            self.coupled = 1;
             self.trains.push(Train {
                 destination,
                 start,

@@ -9,10 +9,11 @@ use crate::dependency::{self, Structure};
 use crate::downlink::Budget;
 use crate::ids::{DownTrackId, Layer};
 use crate::red::{self, Earlier};
-use crate::ring::{Description, PacketFacts, RingPosition, Slot};
+use crate::ring::{Description, PacketFacts, PacketRing, RingPosition, Slot};
 use crate::rtp::HeaderTemplate;
 use crate::selection::{Numbers, Selection, Verdict, Wish};
 use crate::srtp::{SrtpSession, TAG};
+use crate::track::LayerState;
 use crate::{vp8, vp9};
 use std::time::{Duration, Instant};
 
@@ -53,12 +54,9 @@ impl Packaging {
         }
     }
 
-    /// How many earlier packets go along with each.
-    pub fn earlier(self) -> usize {
-        match self {
-            Packaging::Wrapped(_) => red::REDUNDANT_MAX,
-            _ => 0,
-        }
+    /// Whether earlier packets go along with each.
+    pub fn wraps(self) -> bool {
+        matches!(self, Packaging::Wrapped(_))
     }
 }
 
@@ -141,8 +139,20 @@ pub struct Packet<'a> {
     pub slot: Slot<'a>,
     /// The structure of its stream's dependency descriptors, if it has any.
     pub structure: Option<&'a Structure>,
-    /// The packets just before it, oldest first, if the down track wraps them up with it.
-    pub earlier: [Option<Earlier<'a>>; red::REDUNDANT_MAX],
+}
+
+impl<'a> Packet<'a> {
+    /// The packet at a position, unless it has been overwritten.
+    #[inline]
+    pub fn read(ring: &'a PacketRing, layers: &'a [LayerState], position: RingPosition) -> Option<Self> {
+        let slot = ring.read(position)?;
+        let layer = layers.get(usize::from(slot.facts.layer.0));
+        Some(Packet {
+            position,
+            slot,
+            structure: layer.and_then(LayerState::structure),
+        })
+    }
 }
 
 /// How one packet goes out.
@@ -389,8 +399,9 @@ impl DownTrack {
         self.current = Some(facts.layer);
     }
 
-    /// Builds and seals one packet in `out` (payload + [`OVERHEAD_MAX`] bytes of room); `None` if it is not for this
-    /// subscriber.
+    /// Builds and seals one packet in `out` (payload, descriptor, `earlier` and [`OVERHEAD_MAX`] bytes of room); `None` if it
+    /// is not for this subscriber. `earlier`: the packets just before it, oldest first, if the down track wraps them up with
+    /// it.
     #[inline]
     #[expect(
         clippy::too_many_arguments,
@@ -401,17 +412,18 @@ impl DownTrack {
         now: Instant,
         abs_send_time: u32,
         session: &SrtpSession,
-        Packet {
-            position,
-            slot,
-            structure,
-            earlier,
-        }: Packet<'_>,
+        packet: &Packet<'_>,
+        earlier: &[Option<Earlier<'_>>],
         target: Layer,
         translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
         out: &mut [u8],
     ) -> Option<usize> {
-        let outgoing = self.choose(now, slot.facts, structure, target, translate)?;
+        let Packet {
+            position,
+            slot,
+            structure,
+        } = packet;
+        let outgoing = self.choose(now, slot.facts, *structure, target, translate)?;
         let template = if self.mid_needed {
             &self.header_with_mid
         } else {
@@ -425,20 +437,20 @@ impl DownTrack {
             abs_send_time,
         )?;
         if let Some(id) = self.plan.extensions.dependency_descriptor
-            && let Some(end) = write_dependency(template, id, &slot, outgoing.numbers, out)
+            && let Some(end) = write_dependency(template, id, slot, outgoing.numbers, out)
         {
             header = end;
         }
         let room = out.get_mut(header..)?;
         let written = match self.packaging {
-            Packaging::Same => write_payload(&slot, outgoing.numbers, room)?,
+            Packaging::Same => write_payload(slot, outgoing.numbers, room)?,
             Packaging::Renumbered(payload_type) => red::renumber(payload_type, slot.payload, room)?,
             Packaging::Unwrapped => {
                 let primary = red::primary(slot.payload)?;
                 room.get_mut(..primary.len())?.copy_from_slice(primary);
                 primary.len()
             }
-            Packaging::Wrapped(payload_type) => red::wrap(payload_type, &earlier, slot.payload, room)?,
+            Packaging::Wrapped(payload_type) => red::wrap(payload_type, earlier, slot.payload, room)?,
         };
         let len = header + written + TAG;
         session
@@ -447,7 +459,7 @@ impl DownTrack {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add((len - header - TAG) as u32);
         if self.rtx.is_some() {
-            self.remember(position, outgoing);
+            self.remember(*position, outgoing);
         }
         Some(len)
     }

@@ -11,6 +11,9 @@ use rtc_srtp::protection_profile::ProtectionProfile;
 /// Bytes that sealing adds to a packet.
 pub const TAG: usize = 16;
 
+/// A packet's index has 48 bits.
+const INDEX_MAX: u64 = (1 << 48) - 1;
+
 /// What may be wrong with a packet or a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SrtpError {
@@ -25,7 +28,8 @@ pub enum SrtpError {
 /// One direction's session key and salt for media.
 struct SessionKey {
     key: LessSafeKey,
-    salt: [u8; 12],
+    /// 96 bits.
+    salt: u128,
 }
 
 impl SessionKey {
@@ -47,23 +51,20 @@ impl SessionKey {
             Ok(block)
         };
         let key = UnboundKey::new(&AES_128_GCM, &block(0)?).map_err(|_| SrtpError::Keys)?;
-        let salt = *block(2)?.first_chunk().ok_or(SrtpError::Keys)?;
+        // The first 96 bits of the block.
+        let salt = u128::from_be_bytes(block(2)?) >> 32;
         Ok(SessionKey {
             key: LessSafeKey::new(key),
             salt,
         })
     }
 
-    /// RFC 7714, section 8.1: 00 00 SSRC ROC SEQ, exclusive-or salt.
+    /// RFC 7714, section 8.1: 00 00 SSRC ROC SEQ, exclusive-or salt; as one number, because it is made for every packet.
     #[inline]
     fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
-        let mut iv = [0; 12];
-        iv[2..6].copy_from_slice(&ssrc.to_be_bytes());
-        iv[6..12].copy_from_slice(&(index << 16).to_be_bytes()[..6]);
-        iv.iter_mut()
-            .zip(self.salt)
-            .for_each(|(byte, salt)| *byte ^= salt);
-        Nonce::assume_unique_for_key(iv)
+        let iv = u128::from(ssrc) << 48 | u128::from(index & INDEX_MAX);
+        let [_, _, _, _, nonce @ ..] = (iv ^ self.salt).to_be_bytes();
+        Nonce::assume_unique_for_key(nonce)
     }
 }
 
@@ -130,9 +131,7 @@ impl SrtpSession {
             .key
             .seal_in_place_separate_tag(nonce, Aad::from(&*header), payload)
             .map_err(|_| SrtpError::Keys)?;
-        room.iter_mut()
-            .zip(tag.as_ref())
-            .for_each(|(to, from)| *to = *from);
+        *room = *tag.as_ref().first_chunk().ok_or(SrtpError::Keys)?;
         Ok(())
     }
 

@@ -138,6 +138,11 @@ impl LayerState {
     }
 
     /// Where a key frame begins that is young enough to begin with.
+    /// The structure of the dependency descriptors in its packets.
+    pub fn structure(&self) -> Option<&Structure> {
+        self.structure.as_deref()
+    }
+
     fn recent_key_frame(&self, now: Instant, ring: &PacketRing) -> Option<RingPosition> {
         let (position, at) = self.key_frame?;
         let is_recent = now.saturating_duration_since(at) < KEY_FRAME_SPACING;
@@ -590,11 +595,6 @@ fn stream_of(layering: Layering, layer: Layer) -> usize {
         Layering::PerStream => usize::from(layer.0),
         Layering::InStream => 0,
     }
-}
-
-/// The structure of the dependency descriptors in a packet's stream.
-pub fn structure_of<'a>(layers: &'a [LayerState], facts: &PacketFacts) -> Option<&'a Structure> {
-    layers.get(usize::from(facts.layer.0))?.structure.as_deref()
 }
 
 /// Converts a timestamp of `from` to the clock of `to`, by the latest sender reports of both (RFC 3550, section 6.4.1:

@@ -9,7 +9,8 @@ use crate::ids::{DownTrackId, Layer};
 use crate::red::{Earlier, REDUNDANT_MAX};
 use crate::ring::{PacketRing, RingPosition, Slot};
 use crate::rtcp;
-use crate::track::{Origin, structure_of, translate};
+use crate::track::{Origin, translate};
+use arrayvec::ArrayVec;
 use std::time::Instant;
 
 /// Where a pass over the first pending track stopped because the arena was full.
@@ -19,6 +20,10 @@ pub(super) struct Cursor {
     /// Fresh packets that this pass forwards; later ones wait for the next.
     packets: usize,
 }
+
+/// Fresh packets that a pass reads once for all subscribers: a picture of a camera, in which they come. Those of a larger
+/// burst that stand behind them are read for each.
+const READY_MAX: usize = 8;
 
 impl Shard {
     /// The next datagrams to send; the arena is reused by the next call.
@@ -47,6 +52,13 @@ impl Shard {
             }
             let fresh = track.fresh.get(..self.cursor.packets).unwrap_or_default();
             let clock_rate = track.codec.clock_rate_hz();
+            let read = |position| Packet::read(&track.ring, &track.layers, position);
+            // Read once for all subscribers.
+            let ready: ArrayVec<Packet<'_>, READY_MAX> = fresh
+                .iter()
+                .take(READY_MAX)
+                .map_while(|position| read(*position))
+                .collect();
             while let Some(down_track) = track.down_tracks.get_mut(self.cursor.down_track) {
                 if self.arena.is_full() {
                     return;
@@ -73,30 +85,28 @@ impl Shard {
                     continue;
                 };
                 let started = down_track.has_started();
-                let mut send = |down_track: &mut DownTrack, position| {
-                    let Some(slot) = track.ring.read(position) else {
-                        return;
-                    };
+                let wraps = down_track.packaging.wraps();
+                let mut send = |down_track: &mut DownTrack, packet: &Packet<'_>| {
+                    let Slot {
+                        payload, extension, ..
+                    } = packet.slot;
+                    let mut room = payload.len() + extension.len() + OVERHEAD_MAX;
+                    let earlier = wraps.then(|| earlier_packets(&track.ring, packet));
+                    let earlier = earlier.as_ref().map_or(&[][..], |earlier| earlier.as_slice());
+                    for copy in earlier.iter().flatten() {
+                        room += copy.payload.len();
+                    }
                     let layers = &track.layers;
                     let mut bytes = 0;
-                    let earlier =
-                        earlier_packets(&track.ring, position, &slot, down_track.packaging.earlier());
-                    let copies: usize = earlier.iter().flatten().map(|it| it.payload.len()).sum();
-                    let room = slot.payload.len() + slot.extension.len() + copies + OVERHEAD_MAX;
                     let forwarded = self.arena.push(*address, room, |out| {
                         let translate =
                             |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
-                        let packet = Packet {
-                            position,
-                            slot,
-                            structure: structure_of(layers, slot.facts),
-                            earlier,
-                        };
                         let len = down_track.forward(
                             now,
                             abs_send_time,
                             session,
                             packet,
+                            earlier,
                             target,
                             translate,
                             out,
@@ -114,27 +124,39 @@ impl Shard {
                             track.id,
                             track.codec,
                             down_track,
-                            slot.facts,
-                            slot.payload,
+                            packet.slot.facts,
+                            payload,
                         );
                     }
                 };
-                let missed = down_track
-                    .take_catch_up()
-                    .into_iter()
-                    .flat_map(|key_frame| track.ring.between(key_frame, fresh.first().copied()));
-                let behind = (1..).map(|next| fresh.get(next..).unwrap_or_default());
-                let missed = missed.map(|position| (position, fresh));
-                for (position, waiting) in missed.chain(fresh.iter().copied().zip(behind)) {
+                // `next`: the first fresh packet that waits its turn.
+                let mut advance = |down_track: &mut DownTrack, packet: &Packet<'_>, next| {
                     let before = down_track.stream();
-                    send(down_track, position);
+                    send(down_track, packet);
                     if down_track.stream() != before {
                         // The key frame's first packet was late: the rest of it has arrived already. What waits its turn
                         // must not go out twice.
-                        let overtakers = track.ring.overtakers(position);
+                        let waiting = fresh.get(next..).unwrap_or_default();
+                        let overtakers = track.ring.overtakers(packet.position);
                         overtakers
                             .filter(|overtaker| !waiting.contains(overtaker))
-                            .for_each(|overtaker| send(down_track, overtaker));
+                            .filter_map(read)
+                            .for_each(|overtaker| send(down_track, &overtaker));
+                    }
+                };
+                if let Some(key_frame) = down_track.take_catch_up() {
+                    let missed = track.ring.between(key_frame, fresh.first().copied());
+                    missed
+                        .filter_map(read)
+                        .for_each(|packet| advance(down_track, &packet, 0));
+                }
+                for (packet, next) in ready.iter().zip(1..) {
+                    advance(down_track, packet, next);
+                }
+                let further = fresh.iter().zip(1..).skip(ready.len());
+                for (position, next) in further {
+                    if let Some(packet) = read(*position) {
+                        advance(down_track, &packet, next);
                     }
                 }
                 if !started && down_track.has_started() {
@@ -145,6 +167,7 @@ impl Shard {
                         }));
                 }
             }
+            drop(ready);
             self.end_pass();
         }
     }
@@ -244,29 +267,21 @@ impl Shard {
 /// How far back in order of arrival the packet before one may lie.
 const LOOK_BACK: RingPosition = 8;
 
-/// The `count` packets of sound that were sent just before one, oldest first, as far as they have arrived.
-fn earlier_packets<'a>(
-    ring: &'a PacketRing,
-    position: RingPosition,
-    slot: &Slot<'_>,
-    count: usize,
-) -> [Option<Earlier<'a>>; REDUNDANT_MAX] {
+/// The packets of sound that were sent just before one, oldest first, as far as they have arrived.
+#[inline(never)]
+fn earlier_packets<'a>(ring: &'a PacketRing, packet: &Packet<'_>) -> [Option<Earlier<'a>>; REDUNDANT_MAX] {
     let mut earlier = [None; REDUNDANT_MAX];
-    if count == 0 {
-        return earlier;
-    }
     for age in 1..=LOOK_BACK {
-        let Some(other) = ring.read(position.wrapping_sub(age)) else {
+        let Some(other) = ring.read(packet.position.wrapping_sub(age)) else {
             break;
         };
-        let back = slot.facts.sequence.wrapping_sub(other.facts.sequence);
-        let offset = slot.facts.timestamp.wrapping_sub(other.facts.timestamp);
+        let facts = packet.slot.facts;
+        let back = facts.sequence.wrapping_sub(other.facts.sequence);
+        let offset = facts.timestamp.wrapping_sub(other.facts.timestamp);
         let place = usize::try_from(back)
             .ok()
             .and_then(|back| REDUNDANT_MAX.checked_sub(back));
-        if (1..=count as u64).contains(&back)
-            && let Some(place) = place.and_then(|place| earlier.get_mut(place))
-        {
+        if let Some(place) = place.and_then(|place| earlier.get_mut(place)) {
             *place = Some(Earlier {
                 offset,
                 payload: other.payload,

@@ -8,6 +8,7 @@ use super::{ms, up_to};
 use hanse_sfu_core::command::{Codec, IceCredentials, MediaCommand, MediaEvent, Peer, SendPlan, Want};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, ShardId, TrackId};
 use hanse_sfu_core::placement::{Placement, PlacementOutput};
+use hanse_sfu_core::rtp::is_rtcp;
 use hanse_sfu_core::shard::{NeighbourMessage, Shard, ShardConfig, ShardCounters};
 use hanse_sfu_core::simulation::ReadyKeys;
 use std::cmp::Reverse;
@@ -49,6 +50,8 @@ pub struct World {
     pub nowhere: Vec<(SocketAddr, Vec<u8>)>,
     /// Messages that crossed between shards: datagrams, packets, reports, key-frame requests.
     pub crossed: [u64; 4],
+    /// Allocations of the packet path: of taking media in, and of sending it on.
+    pub allocations: u64,
     seed: u64,
     placement: Placement,
     travelling: BinaryHeap<Reverse<(Instant, u64, Travelling)>>,
@@ -88,6 +91,7 @@ impl World {
             routes: BTreeMap::new(),
             nowhere: Vec::new(),
             crossed: [0; 4],
+            allocations: 0,
             seed,
             placement: Placement::new(shards),
             travelling: BinaryHeap::new(),
@@ -410,7 +414,14 @@ impl World {
     /// A datagram reaches a shard, which is not yet asked what follows.
     pub fn arrive_at(&mut self, shard: usize, source: SocketAddr, mut datagram: Vec<u8>) {
         self.note(&(0, shard, source, &datagram));
-        self.shards[shard].handle_datagram(self.now, source, &mut datagram);
+        let (shard, now) = (&mut self.shards[shard], self.now);
+        let is_media = datagram.first().is_some_and(|first| (128..=191).contains(first));
+        if is_media && !is_rtcp(&datagram) {
+            let take = || shard.handle_datagram(now, source, &mut datagram);
+            self.allocations += allocation_counter::measure(take).count_total;
+        } else {
+            shard.handle_datagram(now, source, &mut datagram);
+        }
     }
 
     fn note(&mut self, what: &impl Hash) {
@@ -474,7 +485,12 @@ impl World {
             self.shards[usize::from(to.0)].handle_neighbour(self.now, from, message);
         }
         let mut sent = Vec::new();
-        while let Some(batch) = self.shards[at].poll_batch(self.now) {
+        loop {
+            let mut batch = None;
+            let (shard, now) = (&mut self.shards[at], self.now);
+            let counted = allocation_counter::measure(|| batch = shard.poll_batch(now));
+            self.allocations += counted.count_total;
+            let Some(batch) = batch else { break };
             sent.extend(batch.datagrams().map(|(to, datagram)| (to, datagram.to_vec())));
         }
         for (destination, datagram) in sent {

@@ -1,0 +1,136 @@
+//! Once it is warm, the packet path allocates nothing, whatever the codec.
+
+// With the tap, every packet is copied for the test that reads it.
+#![cfg(not(feature = "debug-tap"))]
+// A test says what it expects by failing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod common;
+
+use common::scalable::Scalable;
+use common::{Person, World, ms, up_to};
+use hanse_sfu_core::command::{Codec, Want};
+use hanse_sfu_core::ids::{Layer, TrackId};
+
+const DEPENDENCY: u8 = 12;
+
+/// What a track is sent as, and what its two subscribers want of it.
+struct Show {
+    codec: Codec,
+    /// Several layers in one stream, or temporal ones in each.
+    scalable: Option<(Scalable, bool)>,
+    wants: [Want; 2],
+}
+
+/// Alice shows something to Bob and Carol.
+fn call(show: &Show) -> (World, [Person; 2], TrackId) {
+    let mut world = World::new(61);
+    let alice = world.join("Alice");
+    let audience = ["Bob", "Carol"].map(|name| world.join(name));
+    if show.scalable.is_some_and(|(scalable, _)| scalable.dependency) {
+        for person in [alice, audience[0], audience[1]] {
+            world.client(person).extensions.dependency_descriptor = Some(DEPENDENCY);
+        }
+    }
+    world.connect();
+    let track = world.publish_as(alice, show.codec, |source| match show.scalable {
+        Some((scalable, true)) => source.in_one_stream(scalable),
+        scalable => source.scalable = scalable.map(|(scalable, _)| scalable),
+    });
+    for (person, want) in audience.into_iter().zip(show.wants) {
+        world.subscribe(person, track, want);
+    }
+    (world, audience, track)
+}
+
+/// Lets the call warm up; then nothing may be allocated for two seconds, in which media must flow to both.
+fn warm(world: &mut World, audience: [Person; 2], track: TrackId, what: &str) {
+    world.run(ms(3_000));
+    let heard = |world: &World| audience.map(|person| world.sink(person, track).packets);
+    let before = heard(world);
+    assert!(
+        world.allocations > 0,
+        "{what}: the counter counts what warming up takes"
+    );
+    world.allocations = 0;
+    world.run(ms(2_000));
+    assert_eq!(world.allocations, 0, "{what}");
+    for (after, before) in heard(world).into_iter().zip(before) {
+        assert!(after - before >= 10, "{what}: {before} and {after} packets");
+    }
+}
+
+#[test]
+fn pictures_of_every_codec_are_forwarded_without_an_allocation() {
+    let all = Want {
+        enabled: true,
+        layer_max: Layer(2),
+        temporal_max: u8::MAX,
+    };
+    let few = Want {
+        temporal_max: 0,
+        ..up_to(1)
+    };
+    let scalable = |key_only, dependency| Scalable { key_only, dependency };
+    let shows = [
+        (Codec::Vp8, None),
+        (Codec::H264, None),
+        (Codec::H265, None),
+        (Codec::Vp9, Some((scalable(true, false), true))),
+        (Codec::Vp9, Some((scalable(true, true), true))),
+        (Codec::Av1, Some((scalable(false, true), true))),
+        (Codec::Av1, Some((scalable(true, true), true))),
+        (Codec::Av1, Some((scalable(true, true), false))),
+    ];
+    for (codec, scalable) in shows {
+        let show = Show {
+            codec,
+            scalable,
+            wants: [all, few],
+        };
+        let (mut world, audience, track) = call(&show);
+        warm(&mut world, audience, track, &format!("{codec:?} {scalable:?}"));
+    }
+}
+
+#[test]
+fn sound_is_forwarded_and_converted_without_an_allocation() {
+    for own in [Codec::Opus, Codec::Red] {
+        let mut world = World::new(62);
+        let alice = world.join("Alice");
+        let audience = ["Bob", "Carol"].map(|name| world.join(name));
+        world.connect();
+        let track = world.publish(alice, own);
+        world.subscribe_as(audience[0], track, Codec::Opus);
+        world.subscribe_as(audience[1], track, Codec::Red);
+        warm(&mut world, audience, track, &format!("{own:?}"));
+    }
+}
+
+#[test]
+fn packets_that_come_late_or_again_are_forwarded_without_an_allocation() {
+    let show = Show {
+        codec: Codec::Av1,
+        scalable: Some((
+            Scalable {
+                key_only: true,
+                dependency: true,
+            },
+            true,
+        )),
+        wants: [up_to(2), up_to(0)],
+    };
+    let (mut world, audience, track) = call(&show);
+    for client in &mut world.people {
+        client.up.link = common::link::Link::BAD;
+        client.down.link = common::link::Link::BAD;
+    }
+    // Lists have found their size when the longest burst has passed.
+    world.run(ms(8_000));
+    warm(&mut world, audience, track, "late packets");
+}
