@@ -357,7 +357,7 @@ pub enum ConnectionEnd {
 }
 
 /// How one transport does as both of its ends see it, over the last reporting interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransportQuality {
     /// Packets of the peer's media that never reached us, in ‰; `None` when it sent nothing.
     pub loss_up_permille: Option<u16>,
@@ -367,6 +367,47 @@ pub struct TransportQuality {
     pub round_trip: Option<Duration>,
     /// The largest interarrival jitter of the peer's streams (RFC 3550, section 6.4.1); `None` when it sent nothing.
     pub jitter_up: Option<Duration>,
+    /// Nothing authentic has come from the peer: neither media nor a report.
+    pub is_silent: bool,
+    /// Each track that comes in.
+    pub received: Vec<ReceivedQuality>,
+    /// Each track that goes out.
+    pub sent: Vec<SentQuality>,
+}
+
+/// How one track came in over the last reporting interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReceivedQuality {
+    /// Which.
+    pub track: TrackId,
+    /// Packets that should have come, of all its layers together.
+    pub expected: u32,
+    /// How many of them neither came nor were brought back by a retransmission.
+    pub lost: u32,
+    /// The largest interarrival jitter of its layers (RFC 3550, section 6.4.1); `None` when nothing came.
+    pub jitter: Option<Duration>,
+    /// How many layers flowed, the largest one and all below it, on average.
+    pub layers: f32,
+    /// Its sender has reported about it (RFC 3550, section 6.4.1).
+    pub is_reported: bool,
+}
+
+/// How one track went out over the last reporting interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SentQuality {
+    /// Which.
+    pub down_track: DownTrackId,
+    /// Packets that went out, without retransmissions.
+    pub sent: u32,
+    /// Packets that the peer's reports are about (RFC 3550, section 6.4.1); 0 when none has come.
+    pub expected: u32,
+    /// How many of them were lost on their way to the peer. What had not come to us is not among them.
+    pub lost: u32,
+    /// The longest round trip by these reports.
+    pub round_trip: Option<Duration>,
+    /// Layers between what the peer wants, as far as it flows, and what went out, on average; all of them while it waits
+    /// for its first picture. `None`: it wanted nothing, nothing flowed, or it has paused.
+    pub missing_layers: Option<f32>,
 }
 
 /// What a shard tells.
@@ -439,7 +480,7 @@ pub enum MediaEvent {
     Quality {
         /// Whose.
         connection: ConnectionId,
-        /// Loss both ways.
+        /// What was measured.
         quality: TransportQuality,
     },
 }

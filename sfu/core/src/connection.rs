@@ -78,6 +78,8 @@ pub struct LossCounters {
     pub round_trip: Option<Duration>,
     /// The largest jitter of what came in.
     pub jitter: Option<Duration>,
+    /// Reports that came, of whatever kind.
+    pub controls: u32,
 }
 
 /// When a connection next does what.

@@ -4,16 +4,18 @@
 //! the publisher's layers do behind it.
 
 use crate::closing::Closing;
-use crate::command::{Codec, Layering, SendPlan, Want};
+use crate::command::{Codec, Layering, SendPlan, SentQuality, Want};
 use crate::dependency::{self, Structure};
 use crate::downlink::Budget;
 use crate::ids::{DownTrackId, Layer};
+use crate::quality::SendWindow;
 use crate::red::{self, Earlier};
 use crate::ring::{Description, PacketFacts, PacketRing, RingPosition, Slot};
+use crate::rtcp::ReportBlock;
 use crate::rtp::HeaderTemplate;
 use crate::selection::{Numbers, Selection, Verdict, Wish};
 use crate::srtp::{SrtpSession, TAG};
-use crate::track::LayerState;
+use crate::track::{LayerState, Reach};
 use crate::{vp8, vp9};
 use std::time::{Duration, Instant};
 
@@ -128,6 +130,7 @@ pub struct DownTrack {
     pub octets: u32,
     report: Option<(u32, Instant)>,
     rtt: Option<Duration>,
+    window: SendWindow,
 }
 
 /// A packet of a track's ring.
@@ -216,6 +219,7 @@ impl DownTrack {
             octets: 0,
             report: None,
             rtt: None,
+            window: SendWindow::default(),
             plan,
         }
     }
@@ -555,15 +559,34 @@ impl DownTrack {
 
     /// Takes a receiver report about this stream: the subscriber knows the SSRC, and the round trip may follow
     /// (RFC 3550, section 6.4.1).
-    pub fn on_receiver_report(&mut self, now: Instant, lsr: u32, dlsr: u32) {
+    pub fn on_receiver_report(&mut self, now: Instant, block: &ReportBlock) {
         self.mid_needed = false;
+        let mut measured = None;
         if let Some((middle, sent)) = self.report
-            && lsr != 0
-            && lsr == middle
+            && block.lsr != 0
+            && block.lsr == middle
         {
-            let delay = Duration::from_secs_f64(f64::from(dlsr) / 65_536.0);
-            self.rtt = Some(now.saturating_duration_since(sent).saturating_sub(delay));
+            let delay = Duration::from_secs_f64(f64::from(block.dlsr) / 65_536.0);
+            measured = Some(now.saturating_duration_since(sent).saturating_sub(delay));
+            self.rtt = measured;
         }
+        self.window.on_report(block, measured);
+    }
+
+    /// Notes what goes out of what the subscriber wants and could get. To be called once a second.
+    pub fn sample_layers(&mut self, reach: &Reach) {
+        if let Some(wanted) = self.wanted()
+            && self.budget != Budget::Paused
+            && reach.count() > 0
+        {
+            self.window.sample(reach.of(wanted), self.current);
+        }
+    }
+
+    /// How it has gone out since the last call.
+    pub fn take_quality(&mut self) -> SentQuality {
+        let sequence = self.latest.map_or(0, |latest| latest.sequence);
+        self.window.take(self.id, self.packets, sequence)
     }
 }
 

@@ -28,6 +28,7 @@ mod loudness;
 mod nack;
 mod nal;
 pub mod placement;
+mod quality;
 mod red;
 mod replay;
 mod ring;

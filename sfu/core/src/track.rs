@@ -1,12 +1,13 @@
 //! One published track on one shard: its layers, its ring, and who receives it.
 
-use crate::command::{Codec, Layering};
+use crate::command::{Codec, Layering, ReceivedQuality};
 use crate::dependency::{self, Frame, Parsed, Structure};
 use crate::down_track::DownTrack;
 use crate::ids::{LAYERS_MAX, Layer, ShardId, TrackId};
 use crate::loudness::LoudnessMeter;
 use crate::nack::NackTracker;
 use crate::nal::KeyFrameFinder;
+use crate::quality::{Counted, ReceiveWindow};
 use crate::replay::ReplayWindow;
 use crate::ring::{AUDIO_SLOTS, Description, PacketFacts, PacketRing, RingPosition, VIDEO_SLOTS};
 use crate::sequence::{SequenceExtender, TimestampExtender};
@@ -125,8 +126,8 @@ pub struct LayerState {
     /// How much it brings.
     pub rate: RateMeter,
     arrived: Option<Instant>,
-    /// Expected and received packets at the last quality count.
-    pub reported: (u64, u64),
+    /// What was counted of it last.
+    pub counted: Counted,
     /// Latest sender report: NTP time, extended RTP time, when it came.
     pub report: Option<(u64, u64, Instant)>,
 }
@@ -137,12 +138,12 @@ impl LayerState {
         flows(self.arrived, now)
     }
 
-    /// Where a key frame begins that is young enough to begin with.
     /// The structure of the dependency descriptors in its packets.
     pub fn structure(&self) -> Option<&Structure> {
         self.structure.as_deref()
     }
 
+    /// Where a key frame begins that is young enough to begin with.
     fn recent_key_frame(&self, now: Instant, ring: &PacketRing) -> Option<RingPosition> {
         let (position, at) = self.key_frame?;
         let is_recent = now.saturating_duration_since(at) < KEY_FRAME_SPACING;
@@ -188,6 +189,12 @@ impl Default for Reach {
 }
 
 impl Reach {
+    /// How many layers flow: the largest that does, and all below it.
+    pub fn count(&self) -> u8 {
+        let largest = self.layers.last().map_or(0, |layer| layer.0);
+        if self.flowing { largest + 1 } else { 0 }
+    }
+
     /// What to send to a subscriber that wants `target`.
     #[inline]
     pub fn of(&self, target: Layer) -> Layer {
@@ -250,6 +257,8 @@ pub struct Track {
     pub loudness: LoudnessMeter,
     /// Whether a packet has come.
     pub flowing: bool,
+    /// How it comes in.
+    pub window: ReceiveWindow,
 }
 
 impl Track {
@@ -278,6 +287,7 @@ impl Track {
             mirrors: Vec::new(),
             loudness: LoudnessMeter::new(),
             flowing: false,
+            window: ReceiveWindow::default(),
         }
     }
 
@@ -481,6 +491,15 @@ impl Track {
             self.fresh.extend(position);
         }
         position.is_some()
+    }
+
+    /// How it has come in since the last call.
+    pub fn take_quality(&mut self, now: Instant) -> ReceivedQuality {
+        let reports = self.layers.iter().filter_map(|layer| layer.report);
+        let is_reported = reports
+            .map(|(_, _, at)| now.saturating_duration_since(at))
+            .any(|age| age < crate::QUALITY_INTERVAL);
+        self.window.take(self.id, is_reported)
     }
 
     /// Looks again which layers flow. Due whenever one begins, and every now and then because one may have stopped.

@@ -4,6 +4,7 @@
 //! It may wait for a shard whose command queue is full (commands are never lost), and for nothing else: a socket that
 //! does not take its messages is closed, a subscriber that does not take its events misses some.
 
+use crate::forwarding::{Forwarding, Samples};
 use crate::handle::{Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
 use crate::metrics::FIRST_PICTURE;
 use crate::shard::ShardLink;
@@ -109,7 +110,9 @@ pub(crate) struct Control {
     inputs: mpsc::Receiver<Input>,
     shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
     shard_data: mpsc::Receiver<(ShardId, ShardEvent)>,
+    forwarded: mpsc::Receiver<Samples>,
     tally: Tally,
+    forwarding: Forwarding,
 }
 
 impl Control {
@@ -119,6 +122,7 @@ impl Control {
         shards: Vec<ShardLink>,
         shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
         shard_data: mpsc::Receiver<(ShardId, ShardEvent)>,
+        forwarded: mpsc::Receiver<Samples>,
     ) -> (Self, Inputs, SfuHandle) {
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
         let (events, _) = broadcast::channel(SUBSCRIBED_EVENTS_MAX);
@@ -134,7 +138,9 @@ impl Control {
             inputs,
             shard_events,
             shard_data,
+            forwarded,
             tally: Tally::default(),
+            forwarding: Forwarding::default(),
         };
         (control, sender, handle)
     }
@@ -147,6 +153,10 @@ impl Control {
                 event = self.shard_events.recv() => Woken::Shard(event),
                 message = self.shard_data.recv() => Woken::Shard(message),
                 input = self.inputs.recv() => Woken::Input(input),
+                Some(samples) = self.forwarded.recv() => {
+                    self.forwarding.take(clock::now(), &samples);
+                    continue;
+                }
                 () = sleep_until(deadline) => Woken::Deadline,
             };
             let now = clock::now();
@@ -257,6 +267,7 @@ impl Control {
                         // Nobody may have subscribed.
                         drop(self.events.send(Arc::new(event)));
                     }
+                    Output::Quality { grade, score } => Tally::quality(grade, score),
                     Output::FirstPicture { session, after } => {
                         FIRST_PICTURE.observe(after, []);
                         let sfu_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
@@ -382,12 +393,14 @@ mod tests {
         let (shards, shard_events) = mpsc::channel(1);
         let (data, shard_data) = mpsc::channel(1);
         // A shard that never says anything.
-        std::mem::forget((shards, data));
+        let (forwarded_sender, forwarded) = mpsc::channel(1);
+        std::mem::forget((shards, data, forwarded_sender));
         Control::new(
             Signalling::new(now, config, [7; 32]),
             vec![],
             shard_events,
             shard_data,
+            forwarded,
         )
     }
 

@@ -14,6 +14,7 @@
 
 pub mod config;
 mod control;
+mod forwarding;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 pub mod handle;

@@ -65,17 +65,34 @@ pub(crate) const SESSION_START: Metric = Metric {
 };
 
 /// LiveKit's.
+pub(crate) const JOIN_LATENCY: Metric = Metric {
+    name: "livekit_session_join_latency_ms",
+    kind: Kind::Distribution(&[
+        10.0, 16.0, 27.0, 44.0, 72.0, 118.0, 193.0, 316.0, 518.0, 848.0, 1_389.0, 2_276.0, 3_728.0, 6_105.0,
+        10_000.0,
+    ]),
+    about: "Time from a participant's request to the first message that went to its socket.",
+    labels: &[],
+};
+
+/// LiveKit's.
 pub(crate) const SESSION_DURATION: Metric = Metric {
     name: "livekit_session_duration_ms",
     kind: Kind::Distribution(&[
-        1_000.0,
-        10_000.0,
-        60_000.0,
-        300_000.0,
-        900_000.0,
-        1_800_000.0,
-        3_600_000.0,
-        7_200_000.0,
+        100.0,
+        234.0,
+        546.0,
+        1_275.0,
+        2_977.0,
+        6_955.0,
+        16_245.0,
+        37_947.0,
+        88_641.0,
+        207_057.0,
+        483_665.0,
+        1_129_794.0,
+        2_639_086.0,
+        6_164_644.0,
         14_400_000.0,
     ]),
     about: "How long participants were there whose media was connected.",
@@ -163,6 +180,65 @@ pub(crate) const LOSS: Metric = Metric {
 };
 
 /// LiveKit's.
+pub(crate) const LOST: Metric = Metric {
+    name: "livekit_packet_loss_total",
+    kind: Kind::Counter,
+    about: "Media packets that were lost on the way to us and not brought back (incoming), or lost on the way from us (outgoing).",
+    labels: &["direction"],
+};
+
+/// LiveKit's.
+pub(crate) const QUALITY_RATING: Metric = Metric {
+    name: "livekit_quality_rating",
+    kind: Kind::Distribution(&[0.0, 1.0, 2.0]),
+    about: "Quality of participants' connections, each one's of five seconds: 0 poor, 1 good, 2 excellent, 3 lost.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const QUALITY_SCORE: Metric = Metric {
+    name: "livekit_quality_score",
+    kind: Kind::Distribution(&[1.0, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.25, 4.5]),
+    about: "The same as a mean opinion score, 1 to 4.5.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const FORWARD_LATENCY: Metric = Metric {
+    name: "livekit_forward_latency",
+    kind: Kind::Gauge,
+    about: "How long media stays here, in ns, on average over a minute.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const FORWARD_JITTER: Metric = Metric {
+    name: "livekit_forward_jitter",
+    kind: Kind::Gauge,
+    about: "The standard deviation of that, in ns.",
+    labels: &[],
+};
+
+/// LiveKit's.
+pub(crate) const FORWARD_LATENCIES: Metric = Metric {
+    name: "livekit_forward_latency_ns",
+    kind: Kind::Distribution(&[
+        50_000.0,
+        100_000.0,
+        250_000.0,
+        500_000.0,
+        1_000_000.0,
+        2_000_000.0,
+        3_000_000.0,
+        5_000_000.0,
+        10_000_000.0,
+        20_000_000.0,
+    ]),
+    about: "How long media stays here: of some of the packets, from being read to having been sent to everybody.",
+    labels: &[],
+};
+
+/// LiveKit's.
 pub(crate) const JITTER: Metric = Metric {
     name: "livekit_jitter_us",
     kind: Kind::Distribution(&[
@@ -206,14 +282,25 @@ pub(crate) const TWIRP: Metric = Metric {
     labels: &["service", "method", "status", "code"],
 };
 
+/// LiveKit's.
+pub(crate) const TWIRP_LATENCY: Metric = Metric {
+    name: "livekit_node_twirp_request_latency_ms",
+    kind: Kind::Distribution(&[
+        5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 30_000.0, 60_000.0,
+    ]),
+    about: "How long requests at the server API took.",
+    labels: &["service", "method", "status"],
+};
+
 /// All that is counted here.
-pub static METRICS: [Metric; 22] = [
+pub static METRICS: [Metric; 30] = [
     FIRST_PICTURE,
     WEBHOOKS,
     ROOMS,
     ROOM_DURATION,
     PARTICIPANTS,
     JOINS,
+    JOIN_LATENCY,
     SESSION_START,
     SESSION_DURATION,
     PUBLISHED,
@@ -226,8 +313,15 @@ pub static METRICS: [Metric; 22] = [
     PLIS,
     FIRS,
     LOSS,
+    LOST,
+    QUALITY_RATING,
+    QUALITY_SCORE,
+    FORWARD_LATENCY,
+    FORWARD_JITTER,
+    FORWARD_LATENCIES,
     JITTER,
     ROUND_TRIP,
     MESSAGES,
     TWIRP,
+    TWIRP_LATENCY,
 ];

@@ -2,6 +2,7 @@
 
 use crate::config::{HttpConfig, SfuConfig};
 use crate::control::{Control, Input, Inputs};
+use crate::forwarding::LISTS_MAX;
 use crate::handle::SfuHandle;
 use crate::http::{Api, Server, SocketCount, bind, router};
 use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
@@ -99,9 +100,11 @@ impl Node {
         let (events, shard_events) = mpsc::channel(EVENTS_MAX);
         let (data, shard_data) = mpsc::channel(DATA_MAX);
         let (gone_sender, gone) = mpsc::channel(1);
+        let (forwarded_sender, forwarded) = mpsc::channel(LISTS_MAX);
         let listening = Listeners {
             events,
             data,
+            forwarded: forwarded_sender,
             gone: gone_sender,
         };
         let transports = DtlsTransports::new(identity.clone());
@@ -134,7 +137,7 @@ impl Node {
             },
             seed().map_err(|error| system(&error))?,
         );
-        let (control, inputs, handle) = Control::new(signalling, links, shard_events, shard_data);
+        let (control, inputs, handle) = Control::new(signalling, links, shard_events, shard_data, forwarded);
         // Before anything can happen.
         let events = handle.subscribe();
         let webhook_seed = seed().map_err(|error| system(&error))?;

@@ -9,6 +9,7 @@
 //! - messages to neighbours go out by a queue of [`NEIGHBOURS_MAX`] per shard; they carry packets and requests for
 //!   key frames, so what does not fit is dropped and counted, as on a network.
 
+use crate::forwarding::{Samples, Stopwatch};
 use crate::metrics::{FIRS, NACKS, PACKET_BYTES, PACKETS, PLIS};
 use crate::net::{MediaSocket, Ready, Sender, Slab, Waiter, Waker};
 use crate::secure::DtlsTransports;
@@ -75,6 +76,8 @@ pub struct Listeners {
     pub events: mpsc::Sender<(ShardId, ShardEvent)>,
     /// Messages of data channels; at most [`DATA_MAX`].
     pub data: mpsc::Sender<(ShardId, ShardEvent)>,
+    /// How long media stays in the shards; at most [`LISTS_MAX`](crate::forwarding::LISTS_MAX).
+    pub(crate) forwarded: mpsc::Sender<Samples>,
     /// A shard that ended without having been told to.
     pub gone: mpsc::Sender<ShardId>,
 }
@@ -147,6 +150,7 @@ impl Shards {
             };
             let (neighbours, transports) = (neighbours.clone(), transports.clone());
             let (events, data) = (listeners.events.clone(), listeners.data.clone());
+            let forwarded = listeners.forwarded.clone();
             let stop = Arc::clone(&stop);
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{id}"))
@@ -176,6 +180,8 @@ impl Shards {
                         neighbours_dropped: 0,
                         counted: ShardCounters::default(),
                         counted_at: now,
+                        stopwatch: Stopwatch::default(),
+                        forwarded,
                         #[cfg(feature = "debug-tap")]
                         tap: crate::tap::Tap::from_environment(),
                     };
@@ -252,6 +258,8 @@ struct Worker {
     /// What the metrics have of it.
     counted: ShardCounters,
     counted_at: Instant,
+    stopwatch: Stopwatch,
+    forwarded: mpsc::Sender<Samples>,
     #[cfg(feature = "debug-tap")]
     tap: Option<crate::tap::Tap>,
 }
@@ -283,7 +291,7 @@ impl Worker {
             if self.shard.poll_timeout().is_some_and(|at| at <= now) {
                 self.shard.handle_timeout(now);
             }
-            self.send(now);
+            self.send_timed(now);
             self.report();
             self.pass_data(now);
             self.tell_neighbours();
@@ -321,6 +329,11 @@ impl Worker {
                 PACKETS.add(packets, [direction.into(), transmission.into()]);
                 PACKET_BYTES.add(bytes, [direction.into(), transmission.into()]);
             }
+        }
+        let samples = self.stopwatch.take();
+        if !samples.is_empty() {
+            // They are a few of many: what does not fit is not missed.
+            drop(self.forwarded.try_send(samples));
         }
         for (metric, direction, number) in [
             (NACKS, "incoming", fresh.nacks_in),
@@ -368,6 +381,18 @@ impl Worker {
             heard += 1;
         }
         taken == MESSAGES_PER_TURN || heard == MESSAGES_PER_TURN
+    }
+
+    /// Sends what there is; now and then says how long that took since it was there.
+    fn send_timed(&mut self, now: Instant) {
+        if !self.stopwatch.is_due(now) {
+            return self.send(now);
+        }
+        let before = self.shard.counters().packets_forwarded;
+        self.send(now);
+        if self.shard.counters().packets_forwarded != before {
+            self.stopwatch.note(now, clock::now());
+        }
     }
 
     fn send(&mut self, now: Instant) {

@@ -2,8 +2,8 @@
 //! protocol or of ours; nobody's id becomes one.
 
 use crate::metrics::{
-    JITTER, JOINS, LOSS, MESSAGES, PARTICIPANTS, PUBLISHED, PUBLISHES, ROOM_DURATION, ROOMS, ROUND_TRIP,
-    SESSION_DURATION, SESSION_START, SUBSCRIBED, SUBSCRIBES,
+    JITTER, JOINS, LOSS, LOST, MESSAGES, PARTICIPANTS, PUBLISHED, PUBLISHES, QUALITY_RATING, QUALITY_SCORE,
+    ROOM_DURATION, ROOMS, ROUND_TRIP, SESSION_DURATION, SESSION_START, SUBSCRIBED, SUBSCRIBES,
 };
 use hanse_runtime::metrics::Word;
 use hanse_sfu_core::command::{Codec, MediaCommand, MediaEvent};
@@ -11,7 +11,9 @@ use hanse_sfu_core::ids::{ConnectionId, DownTrackId};
 use hanse_sfu_signal::SfuEvent;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{SignalRequest, SignalResponse, SubscriptionError, TrackInfo, TrackSource, TrackType};
+use livekit_protocol::{
+    ConnectionQuality, SignalRequest, SignalResponse, SubscriptionError, TrackInfo, TrackSource, TrackType,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -163,6 +165,13 @@ impl Tally {
                         LOSS.record(f64::from(permille) / 10.0, [direction.into()]);
                     }
                 }
+                let received: u64 = quality.received.iter().map(|own| u64::from(own.lost)).sum();
+                let sent: u64 = quality.sent.iter().map(|own| u64::from(own.lost)).sum();
+                for (lost, direction) in [(received, "incoming"), (sent, "outgoing")] {
+                    if lost > 0 {
+                        LOST.add(lost, [direction.into()]);
+                    }
+                }
                 if let Some(jitter) = quality.jitter_up {
                     JITTER.record(milliseconds(jitter) * 1_000.0, ["incoming".into()]);
                 }
@@ -172,6 +181,12 @@ impl Tally {
             }
             _ => {}
         }
+    }
+
+    /// How some participant's connection is.
+    pub fn quality(grade: ConnectionQuality, score: f32) {
+        QUALITY_RATING.record(f64::from(i32::from(grade)), []);
+        QUALITY_SCORE.record(score.into(), []);
     }
 
     fn forget(&mut self, connection: ConnectionId) {
@@ -259,7 +274,7 @@ mod tests {
     use crate::metrics::METRICS;
     use hanse_runtime::clock;
     use hanse_runtime::metrics::recorder;
-    use hanse_sfu_core::command::{ConnectionEnd, SendPlan, TransportQuality, Want};
+    use hanse_sfu_core::command::{ConnectionEnd, ReceivedQuality, SendPlan, TransportQuality, Want};
     use hanse_sfu_core::ids::{Layer, Mid, TrackId};
     use livekit_protocol::{
         AddTrackRequest, DisconnectReason, Room, SubscriptionResponse, signal_request, signal_response,
@@ -367,8 +382,8 @@ mod tests {
         }
         has(&text, "livekit_session_start_time_ms_bucket{le=\"139\"} 0");
         has(&text, "livekit_session_start_time_ms_bucket{le=\"193\"} 1");
-        has(&text, "livekit_session_duration_ms_bucket{le=\"10000\"} 0");
-        has(&text, "livekit_session_duration_ms_bucket{le=\"60000\"} 1");
+        has(&text, "livekit_session_duration_ms_bucket{le=\"16245\"} 0");
+        has(&text, "livekit_session_duration_ms_bucket{le=\"37947\"} 1");
         for id in ["secret", "alice", "PA_", "RM_"] {
             assert!(!text.contains(id), "{id} is in {text}");
         }
@@ -511,6 +526,18 @@ mod tests {
                     loss_down_permille: None,
                     round_trip: None,
                     jitter_up: Some(Duration::from_millis(20)),
+                    received: vec![
+                        ReceivedQuality {
+                            track: TrackId(1),
+                            expected: 1_000,
+                            lost: 3,
+                            jitter: None,
+                            layers: 1.0,
+                            is_reported: true,
+                        };
+                        2
+                    ],
+                    ..TransportQuality::default()
                 },
             });
         });
@@ -530,6 +557,33 @@ mod tests {
             &text,
             "livekit_jitter_us_bucket{direction=\"incoming\",le=\"30000\"} 1",
         );
+        has(&text, "livekit_packet_loss_total{direction=\"incoming\"} 6");
         assert!(!text.contains("=\"outgoing\""), "{text}");
+    }
+
+    #[test]
+    fn qualities_are_counted_by_grade_and_by_score() {
+        let text = counted(|_| {
+            for (grade, score) in [
+                (ConnectionQuality::Poor, 1.5),
+                (ConnectionQuality::Good, 3.1),
+                (ConnectionQuality::Excellent, 4.5),
+                (ConnectionQuality::Lost, 1.1),
+            ] {
+                Tally::quality(grade, score);
+            }
+        });
+        for (bucket, count) in [("0", 1), ("1", 2), ("2", 3), ("+Inf", 4)] {
+            has(
+                &text,
+                &format!("livekit_quality_rating_bucket{{le=\"{bucket}\"}} {count}"),
+            );
+        }
+        for (bucket, count) in [("1", 0), ("2", 2), ("3", 2), ("3.25", 3), ("4.5", 4)] {
+            has(
+                &text,
+                &format!("livekit_quality_score_bucket{{le=\"{bucket}\"}} {count}"),
+            );
+        }
     }
 }

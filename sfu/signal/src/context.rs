@@ -10,7 +10,7 @@ use hanse_sfu_core::command::MediaCommand;
 use hanse_sfu_core::ids::TrackId;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{DisconnectReason, LeaveRequest, SignalResponse};
+use livekit_protocol::{ConnectionQuality, DisconnectReason, LeaveRequest, SignalResponse};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -83,6 +83,10 @@ impl Context {
 
     pub fn first_picture(&mut self, session: SessionId, after: Duration) {
         self.outputs.push_back(Output::FirstPicture { session, after });
+    }
+
+    pub fn quality(&mut self, grade: ConnectionQuality, score: f32) {
+        self.outputs.push_back(Output::Quality { grade, score });
     }
 
     /// Milliseconds since 1970.

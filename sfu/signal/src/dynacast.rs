@@ -39,6 +39,11 @@ impl Dynacast {
         self.due
     }
 
+    /// What the publisher goes by.
+    fn latest(&self) -> Wanted {
+        self.told.unwrap_or(Some(VideoQuality::High))
+    }
+
     /// Takes what is wanted now; says what the publisher is to be told.
     pub fn update(&mut self, now: Instant, wanted: Wanted, muted: bool) -> Option<Wanted> {
         if muted {
@@ -127,12 +132,23 @@ impl TrackDynacast {
         if !is_news {
             return None;
         }
-        // A codec of which nothing was said yet is made whole.
         let told = self
             .codecs
             .iter()
-            .map(|(codec, dynacast)| (*codec, dynacast.told.unwrap_or(Some(VideoQuality::High))));
+            .map(|(codec, dynacast)| (*codec, dynacast.latest()));
         Some(message(track_sid, told))
+    }
+
+    /// What the publisher was told of a codec of video last. A codec of which nothing was said yet is made whole.
+    pub fn told(&self, codec: Codec) -> Wanted {
+        let own = self.codecs.iter().find(|(own, _)| *own == codec);
+        own.map_or(Some(VideoQuality::High), |(_, dynacast)| dynacast.latest())
+    }
+
+    /// The same of audio.
+    pub fn is_audio_wanted(&self, codec: Codec) -> bool {
+        let own = self.told_audio.iter().find(|(own, _)| *own == codec);
+        own.is_none_or(|(_, is_wanted)| *is_wanted)
     }
 
     /// See [`Dynacast::refresh`].

@@ -8,6 +8,7 @@ use crate::negotiate::offer::SectionKind;
 use crate::negotiate::slots::Slot;
 use crate::participant::Participant;
 use crate::room::Room;
+use crate::score::Score;
 use crate::signalling::SessionId;
 use crate::subscribe::Bound;
 use crate::timers::Timer;
@@ -40,7 +41,11 @@ impl Room {
             return;
         };
         let goes_out = known.subscribers.contains(&session);
-        if std::mem::replace(&mut bound.want, want) != want && goes_out {
+        let before = std::mem::replace(&mut bound.want, want);
+        if before.enabled != want.enabled {
+            bound.score.interrupt();
+        }
+        if before != want && goes_out {
             cx.media(MediaCommand::SetWant {
                 down_track: bound.down_track,
                 want,
@@ -160,6 +165,7 @@ impl Room {
             rtx_ssrc: format.rtx_payload_type.map(|_| free_ssrc(cx, &taken)),
             format: format.clone(),
             want: subscription.want(known, source, is_adaptive),
+            score: Score::default(),
         });
         Binding::Done
     }
@@ -324,6 +330,12 @@ impl Room {
             match track.dynacast.due() {
                 Some(due) => cx.timers.set(Timer::Dynacast(self.key, id), due),
                 None => cx.timers.cancel(Timer::Dynacast(self.key, id)),
+            }
+            let told = &track.dynacast;
+            for source in &mut track.sources {
+                if told.told(source.format.codec).is_none() {
+                    source.score.score.interrupt();
+                }
             }
             news.map(Message::SubscribedQualityUpdate)
         } else if track.info.codecs.len() > 1 {

@@ -38,6 +38,7 @@ mod quality;
 mod requests;
 mod revocations;
 mod room;
+mod score;
 pub mod signalling;
 mod simulate;
 mod speakers;

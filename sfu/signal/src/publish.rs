@@ -447,6 +447,7 @@ impl Room {
                 cx.media(MediaCommand::RequestKeyFrame { track: source.id });
             }
         }
+        self.interrupt_scores(cx, id);
         self.broadcast_change(cx, session);
         self.update_dynacast(cx, id);
     }

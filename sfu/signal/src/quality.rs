@@ -1,93 +1,256 @@
-//! Connection quality: a score from loss, round trip and jitter, as LiveKit's server weighs them for video
-//! (`pkg/sfu/connectionquality/scorer.go`, a simplified E-model), told every [`QUALITY_INTERVAL`] to the participant and to
-//! those who receive it. `LOST` is never said: `livekit-client` answers it with a full reconnect.
+//! Connection quality: what each track is worth ([`crate::score`]), and one grade for each participant, that of the worst
+//! track which it sends or receives, on whichever of its transports. It is told every [`QUALITY_INTERVAL`] to the
+//! participant and to those who receive it.
+//!
+//! `livekit-client` answers `LOST` about itself with a full reconnect, so it is only said when nothing at all is heard from
+//! a publisher whose track should flow: neither media nor a report. A track that is muted, that nobody wants or that has
+//! not begun yet is never missed.
 
 use crate::context::Context;
 use crate::limits::QUALITY_INTERVAL;
+use crate::participant::Participant;
 use crate::room::Room;
+use crate::score::{Score, Window, grade, loss_weight, mean_opinion};
 use crate::signalling::SessionId;
+use crate::subscribe::Bound;
 use crate::timers::Timer;
-use hanse_sfu_core::command::TransportQuality;
+use crate::track::{Source, Track};
+use crate::transport::Side;
+use hanse_sfu_core::command::{Codec, ReceivedQuality, SentQuality, TransportQuality};
+use hanse_sfu_core::ids::{DownTrackId, TrackId};
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate};
-use std::time::Duration;
+use livekit_protocol::{ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, TrackSource};
+use std::collections::BTreeMap;
 
-const SCORE_BEST: f32 = 100.0;
+/// Clients up to this protocol version do not know `LOST`.
+const PROTOCOL_WITHOUT_LOST: i32 = 10;
 
-/// A worse score counts this much of the way at once.
-const FALL_FACTOR: f32 = 0.8;
-
-/// A better one is believed more slowly.
-const RISE_FACTOR: f32 = 0.4;
-
-#[derive(Clone, Debug)]
+/// What a participant's quality was when it was told last.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quality {
-    score: f32,
-    /// What was told last.
     told: Option<ConnectionQuality>,
 }
 
-impl Default for Quality {
-    fn default() -> Self {
-        Quality {
-            score: SCORE_BEST,
-            told: None,
-        }
-    }
+/// How a source comes in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceScore {
+    pub score: Score,
+    /// Layers that were expected at the end of the latest interval; a rise since then has had no time yet.
+    expected: u8,
 }
 
-impl Quality {
-    /// Takes a measurement: 2 % of loss are no longer excellent, 6 % are poor; 320 ms of delay cost as much as 2 %.
-    pub fn measure(&mut self, quality: TransportQuality) {
-        let loss = quality
-            .loss_up_permille
-            .max(quality.loss_down_permille)
-            .unwrap_or(0);
-        let measured = (SCORE_BEST - delay_effect(quality) - f32::from(loss)).max(0.0);
-        let factor = if measured < self.score {
-            FALL_FACTOR
-        } else {
-            RISE_FACTOR
+impl SourceScore {
+    /// Takes what has come in of a source.
+    fn measure(&mut self, should: Expectation, quality: &ReceivedQuality, is_silent: bool) {
+        let Some(layers) = should.layers else {
+            self.expected = 0;
+            if is_silent {
+                self.score.interrupt();
+            } else {
+                self.score.rest();
+            }
+            return;
         };
-        self.score += factor * (measured - self.score);
-    }
-
-    pub fn grade(&self) -> ConnectionQuality {
-        if self.score > 80.0 {
-            ConnectionQuality::Excellent
-        } else if self.score > 40.0 {
-            ConnectionQuality::Good
+        let held = std::mem::replace(&mut self.expected, layers).min(layers);
+        if quality.expected > 0 {
+            let is_video = should.codec.is_video();
+            self.score.measure(&Window {
+                expected: quality.expected,
+                lost: quality.lost,
+                loss_weight: loss_weight(should.codec),
+                round_trip: None,
+                jitter: quality.jitter,
+                missing_layers: if is_video {
+                    f32::from(held) - quality.layers
+                } else {
+                    0.0
+                },
+            });
+        } else if is_silent && !quality.is_reported {
+            self.score.starve(true);
+        } else if should.may_stand_still {
+            self.score.idle();
         } else {
-            ConnectionQuality::Poor
+            self.score.starve(false);
         }
-    }
-
-    /// Mean opinion score, 1 to 4.5 (ITU-T G.107, annex B).
-    fn mean_opinion(&self) -> f32 {
-        let r = self.score;
-        1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 0.000_007
     }
 }
 
-/// Points that delay costs: one way, and what a jitter buffer adds to it. Up to 160 ms nobody minds much.
-fn delay_effect(quality: TransportQuality) -> f32 {
-    let ms = |time: Option<Duration>| time.unwrap_or_default().as_secs_f32() * 1_000.0;
-    let delay = ms(quality.round_trip) / 2.0 + ms(quality.jitter_up) * 2.0;
-    if delay > 160.0 {
-        (delay - 120.0) / 10.0
-    } else {
-        delay / 40.0
+/// What should come in of a source.
+#[derive(Clone, Copy)]
+struct Expectation {
+    codec: Codec,
+    /// How many layers; `None`: nothing.
+    layers: Option<u8>,
+    /// Nothing may have changed on a screen.
+    may_stand_still: bool,
+}
+
+impl Expectation {
+    fn of(track: &Track, source: &Source) -> Self {
+        let codec = source.format.codec;
+        let layers = if track.info.muted {
+            None
+        } else if track.is_video() {
+            let wanted = track.dynacast.told(codec);
+            wanted.map(|wanted| track.layers_up_to(source, wanted))
+        } else {
+            track.dynacast.is_audio_wanted(codec).then_some(1)
+        };
+        Expectation {
+            codec,
+            layers,
+            may_stand_still: track.info.source() == TrackSource::ScreenShare,
+        }
+    }
+}
+
+impl Bound {
+    /// Takes how a track has gone out.
+    fn measure(&mut self, quality: &SentQuality, is_muted: bool) {
+        let missing_layers = quality.missing_layers.unwrap_or(0.0);
+        if is_muted || !self.want.enabled {
+            self.score.rest();
+        } else if quality.expected > 0 {
+            self.score.measure(&Window {
+                expected: quality.expected,
+                lost: quality.lost,
+                loss_weight: loss_weight(self.format.codec),
+                round_trip: quality.round_trip,
+                jitter: None,
+                missing_layers,
+            });
+        } else if quality.sent > 0 || missing_layers > 0.0 {
+            self.score.measure_unreported(missing_layers);
+        } else {
+            self.score.idle();
+        }
     }
 }
 
 impl Room {
-    /// The media plane has measured.
-    pub fn handle_quality(&mut self, cx: &mut Context, session: SessionId, quality: TransportQuality) {
+    /// The media plane has measured one of a session's transports.
+    pub fn handle_quality(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        side: Side,
+        quality: &TransportQuality,
+    ) {
+        for received in &quality.received {
+            self.measure_received(session, received, quality.is_silent);
+        }
+        self.measure_sent(session, &quality.sent);
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
+        // Once an interval, though there may be two transports.
+        if side == participant.primary() && participant.is_connected() {
+            let score = self.score(participant);
+            cx.quality(grade(score), mean_opinion(score));
+        }
+        self.review_quality(cx, session);
+    }
+
+    fn measure_received(&mut self, session: SessionId, quality: &ReceivedQuality, is_silent: bool) {
+        let Some(id) = self.track_from(quality.track).map(|track| track.id) else {
+            return;
+        };
+        let Some(track) = self
+            .tracks
+            .get_mut(&id)
+            .filter(|track| track.publisher == session)
+        else {
+            return;
+        };
+        let source = track.source(quality.track);
+        let Some(should) = source.map(|source| Expectation::of(track, source)) else {
+            return;
+        };
+        let mut sources = track.sources.iter_mut();
+        if let Some(source) = sources.find(|source| source.id == quality.track) {
+            source.score.measure(should, quality, is_silent);
+        }
+    }
+
+    fn measure_sent(&mut self, session: SessionId, sent: &[SentQuality]) {
         let Some(participant) = self.participants.get_mut(&session) else {
             return;
         };
-        participant.quality.measure(quality);
-        if participant.quality.told != Some(participant.quality.grade()) {
+        let sent: BTreeMap<DownTrackId, &SentQuality> =
+            sent.iter().map(|quality| (quality.down_track, quality)).collect();
+        for (track, subscription) in &mut participant.subscriptions {
+            if let Some(bound) = subscription.bound.as_mut()
+                && let Some(quality) = sent.get(&bound.down_track)
+            {
+                let is_muted = self.tracks.get(track).is_none_or(|track| track.info.muted);
+                bound.measure(quality, is_muted);
+            }
+        }
+    }
+
+    /// The score of a participant: of its worst track, sent or received.
+    fn score(&self, participant: &Participant) -> f32 {
+        let own = self.tracks.values();
+        let published = own
+            .filter(|track| track.publisher == participant.session)
+            .flat_map(|track| &track.sources)
+            .map(|source| source.score.score.value());
+        let subscriptions = participant.subscriptions.values();
+        let received = subscriptions
+            .filter_map(|subscription| subscription.bound.as_ref())
+            .map(|bound| bound.score.value());
+        published.chain(received).fold(Score::default().value(), f32::min)
+    }
+
+    /// A track is muted or unmuted: nothing of it is missed until an interval has passed.
+    pub fn interrupt_scores(&mut self, cx: &mut Context, id: TrackId) {
+        let Some(track) = self.tracks.get_mut(&id) else {
+            return;
+        };
+        track
+            .sources
+            .iter_mut()
+            .for_each(|source| source.score.score.interrupt());
+        let (publisher, subscribers) = (track.publisher, track.subscribers.clone());
+        for session in &subscribers {
+            self.interrupt_received(*session, id);
+        }
+        for session in subscribers.into_iter().chain([publisher]) {
+            self.review_quality(cx, session);
+        }
+    }
+
+    /// A subscriber does not want a track any more, or wants it again.
+    pub fn interrupt_received(&mut self, session: SessionId, id: TrackId) {
+        let participant = self.participants.get_mut(&session);
+        let subscription = participant.and_then(|participant| participant.subscriptions.get_mut(&id));
+        if let Some(bound) = subscription.and_then(|subscription| subscription.bound.as_mut()) {
+            bound.score.interrupt();
+        }
+    }
+
+    /// A subscriber's downlink is too small for a track, or carries it again.
+    pub fn pause_received(&mut self, cx: &mut Context, session: SessionId, source: TrackId, is_paused: bool) {
+        let Some(id) = self.track_from(source).map(|track| track.id) else {
+            return;
+        };
+        let participant = self.participants.get_mut(&session);
+        let subscription = participant.and_then(|participant| participant.subscriptions.get_mut(&id));
+        if let Some(bound) = subscription.and_then(|subscription| subscription.bound.as_mut())
+            && bound.source == source
+        {
+            bound.score.pause(is_paused);
+            self.review_quality(cx, session);
+        }
+    }
+
+    /// Tells a participant's grade soon if it has changed.
+    fn review_quality(&self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
+        if participant.quality.told != Some(grade(self.score(participant))) {
             cx.timers
                 .set_if_unset(Timer::Quality(self.key), cx.now + QUALITY_INTERVAL);
         }
@@ -95,11 +258,14 @@ impl Room {
 
     /// Somebody's media is up: its own grade, at once.
     pub fn send_own_quality(&mut self, cx: &mut Context, session: SessionId) {
-        let Some(participant) = self.participants.get_mut(&session) else {
+        let Some(participant) = self.participants.get(&session) else {
             return;
         };
-        participant.quality.told = Some(participant.quality.grade());
-        let updates = vec![info(&participant.sid, &participant.quality)];
+        let score = self.score(participant);
+        let updates = vec![quality_info(participant, score, participant.protocol)];
+        if let Some(participant) = self.participants.get_mut(&session) {
+            participant.quality.told = Some(grade(score));
+        }
         self.send(
             cx,
             session,
@@ -121,15 +287,20 @@ impl Room {
 
     /// Tells everybody what has changed for them.
     pub fn send_qualities(&mut self, cx: &mut Context) {
-        let mut changed = Vec::new();
-        for participant in self
+        let connected = self
             .participants
-            .values_mut()
-            .filter(|participant| participant.is_connected())
-        {
-            let grade = participant.quality.grade();
-            if participant.quality.told.replace(grade) != Some(grade) {
-                changed.push(participant.session);
+            .values()
+            .filter(|participant| participant.is_connected());
+        let scores: BTreeMap<SessionId, f32> = connected
+            .map(|participant| (participant.session, self.score(participant)))
+            .collect();
+        let mut changed = Vec::new();
+        for (session, score) in &scores {
+            let grade = grade(*score);
+            if let Some(participant) = self.participants.get_mut(session)
+                && participant.quality.told.replace(grade) != Some(grade)
+            {
+                changed.push(*session);
             }
         }
         let recipients: Vec<SessionId> = self.participants.keys().copied().collect();
@@ -143,11 +314,11 @@ impl Room {
             if !owes && !changed.iter().any(|session| about.contains(session)) {
                 continue;
             }
+            let protocol = participant.protocol;
             let updates: Vec<ConnectionQualityInfo> = about
                 .iter()
-                .filter_map(|session| self.participants.get(session))
-                .filter(|participant| participant.is_connected())
-                .map(|participant| info(&participant.sid, &participant.quality))
+                .filter_map(|session| self.participants.get(session).zip(scores.get(session)))
+                .map(|(participant, score)| quality_info(participant, *score, protocol))
                 .collect();
             if !updates.is_empty() {
                 self.send(
@@ -160,97 +331,15 @@ impl Room {
     }
 }
 
-fn info(sid: &str, quality: &Quality) -> ConnectionQualityInfo {
+/// A participant's quality as a client of this protocol version can read it.
+fn quality_info(about: &Participant, score: f32, protocol: i32) -> ConnectionQualityInfo {
+    let quality = match grade(score) {
+        ConnectionQuality::Lost if protocol <= PROTOCOL_WITHOUT_LOST => ConnectionQuality::Poor,
+        quality => quality,
+    };
     ConnectionQualityInfo {
-        participant_sid: sid.to_owned(),
-        quality: quality.grade().into(),
-        score: quality.mean_opinion(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn loss(up: Option<u16>, down: Option<u16>) -> TransportQuality {
-        TransportQuality {
-            loss_up_permille: up,
-            loss_down_permille: down,
-            ..TransportQuality::default()
-        }
-    }
-
-    fn settled(quality: TransportQuality) -> ConnectionQuality {
-        let mut state = Quality::default();
-        (0..20).for_each(|_| state.measure(quality));
-        state.grade()
-    }
-
-    #[test]
-    fn the_worse_direction_decides() {
-        assert_eq!(settled(loss(Some(0), Some(0))), ConnectionQuality::Excellent);
-        assert_eq!(settled(loss(Some(0), Some(30))), ConnectionQuality::Good);
-        assert_eq!(settled(loss(Some(70), Some(0))), ConnectionQuality::Poor);
-    }
-
-    fn delayed(round_trip_ms: u64, jitter_ms: u64) -> TransportQuality {
-        TransportQuality {
-            round_trip: Some(Duration::from_millis(round_trip_ms)),
-            jitter_up: Some(Duration::from_millis(jitter_ms)),
-            ..loss(Some(0), Some(0))
-        }
-    }
-
-    #[test]
-    fn delay_counts_where_people_notice_it() {
-        let around_the_world = delayed(300, 5);
-        assert_eq!(settled(around_the_world), ConnectionQuality::Excellent);
-        assert_eq!(settled(delayed(800, 0)), ConnectionQuality::Good);
-        assert_eq!(settled(delayed(100, 150)), ConnectionQuality::Good);
-        assert_eq!(settled(delayed(1_000, 200)), ConnectionQuality::Poor);
-        assert_eq!(
-            settled(delayed(60_000, 60_000)),
-            ConnectionQuality::Poor,
-            "and never lost"
-        );
-        assert!(
-            (delay_effect(delayed(320, 0)) - 4.0).abs() < 0.01,
-            "no step at 160 ms"
-        );
-        assert!((delay_effect(delayed(320, 1)) - 4.2).abs() < 0.01);
-    }
-
-    #[test]
-    fn delay_and_loss_add_up() {
-        let both = TransportQuality {
-            round_trip: Some(Duration::from_millis(500)),
-            ..loss(Some(10), None)
-        };
-        assert_eq!(settled(both), ConnectionQuality::Good);
-        assert_eq!(settled(loss(Some(10), None)), ConnectionQuality::Excellent);
-        assert_eq!(settled(delayed(500, 0)), ConnectionQuality::Excellent);
-    }
-
-    #[test]
-    fn silence_is_no_loss_and_total_loss_is_not_called_lost() {
-        assert_eq!(settled(loss(None, None)), ConnectionQuality::Excellent);
-        assert_eq!(settled(loss(Some(1000), None)), ConnectionQuality::Poor);
-    }
-
-    #[test]
-    fn a_recovery_is_believed_more_slowly_than_a_fall() {
-        let mut quality = Quality::default();
-        quality.measure(loss(Some(100), None));
-        assert_eq!(quality.grade(), ConnectionQuality::Poor);
-        quality.measure(loss(Some(0), None));
-        assert_eq!(quality.grade(), ConnectionQuality::Good);
-        quality.measure(loss(Some(0), None));
-        quality.measure(loss(Some(0), None));
-        assert_eq!(quality.grade(), ConnectionQuality::Excellent);
-    }
-
-    #[test]
-    fn a_perfect_connection_has_the_best_opinion() {
-        assert!((Quality::default().mean_opinion() - 4.5).abs() < 0.01);
+        participant_sid: about.sid.clone(),
+        quality: quality.into(),
+        score: mean_opinion(score),
     }
 }

@@ -11,7 +11,7 @@ use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
 use crate::transport;
 use hanse_sfu_core::command::{Codec, ConnectionEnd, MediaCommand, MediaEvent};
-use livekit_protocol::{SignalRequest, SignalResponse, UpdateSubscription};
+use livekit_protocol::{ConnectionQuality, SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -86,6 +86,14 @@ pub enum Output {
         /// The time since its join was taken, which is just before its socket opens.
         after: Duration,
     },
+    /// For whoever measures: how some participant's connection is. For each connected one every
+    /// [`hanse_sfu_core::QUALITY_INTERVAL`].
+    Quality {
+        /// Its grade.
+        grade: ConnectionQuality,
+        /// Mean opinion score, 1 to 4.5.
+        score: f32,
+    },
 }
 
 impl std::fmt::Debug for Output {
@@ -96,6 +104,7 @@ impl std::fmt::Debug for Output {
             Output::Media(_) => f.write_str("Media"),
             Output::Event(_) => f.write_str("Event"),
             Output::FirstPicture { session, .. } => write!(f, "FirstPicture({})", session.0),
+            Output::Quality { grade, .. } => write!(f, "Quality({})", grade.as_str_name()),
         }
     }
 }
@@ -232,9 +241,9 @@ impl Signalling {
                 }
             }
             MediaEvent::Quality { connection, quality } => {
-                let (session, _) = transport::session_of(connection);
+                let (session, side) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
-                    room.handle_quality(&mut self.cx, session, quality);
+                    room.handle_quality(&mut self.cx, session, side, &quality);
                 }
             }
             MediaEvent::AudioLevel { track, level } => {
@@ -251,6 +260,7 @@ impl Signalling {
                 let (session, _) = transport::session_of(connection);
                 if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {
                     room.send_stream_state(&mut self.cx, session, track, is_paused);
+                    room.pause_received(&mut self.cx, session, track, is_paused);
                 }
             }
             MediaEvent::FirstForwarded { connection, track } => {

@@ -11,6 +11,7 @@ use crate::limits::{
 };
 use crate::negotiate::codec::Format;
 use crate::room::Room;
+use crate::score::Score;
 use crate::signalling::SessionId;
 use crate::timers::Timer;
 use crate::track::{Source, Track};
@@ -71,6 +72,8 @@ pub(crate) struct Bound {
     /// As the subscriber's section has it.
     pub format: Format,
     pub want: Want,
+    /// How it goes out.
+    pub score: Score,
 }
 
 /// Whom a publisher lets receive its tracks.

@@ -6,6 +6,7 @@ use crate::limits::CODECS_PER_TRACK_MAX;
 use crate::names::Names;
 use crate::negotiate::codec::{Format, codec_named, is_scalable, mime};
 use crate::negotiate::offer::Section;
+use crate::quality::SourceScore;
 use crate::signalling::SessionId;
 use hanse_sfu_core::command::{Codec, Layering};
 use hanse_sfu_core::ids::{LAYERS_MAX, Layer, Mid, TrackId};
@@ -58,6 +59,8 @@ pub(crate) struct Source {
     /// Layers that can be chosen from, at least 1.
     pub layers: u8,
     pub layering: Layering,
+    /// How it comes in.
+    pub score: SourceScore,
 }
 
 impl Source {
@@ -79,6 +82,7 @@ impl Source {
             format: format.clone(),
             layers: layers as u8,
             layering,
+            score: SourceScore::default(),
         }
     }
 }
@@ -131,6 +135,15 @@ impl Track {
                 .map_or(best, |place| place as u8),
         };
         Layer(place.min(best))
+    }
+
+    /// How many layers a source has up to a quality. Of several layers in one stream that were not announced, only the
+    /// first is sure.
+    pub fn layers_up_to(&self, source: &Source, quality: VideoQuality) -> u8 {
+        if source.layering == Layering::InStream && video_layers(&self.info, source.format.codec).is_empty() {
+            return 1;
+        }
+        self.layer_of(source, quality).0 + 1
     }
 
     /// The quality for a picture of this height: the smallest layer that covers nine tenths of it.

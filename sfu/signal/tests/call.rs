@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Browser, Town, add_track, claims, info_of, tracks_of};
-use hanse_sfu_core::command::{MediaCommand, MediaEvent, TransportQuality};
+use hanse_sfu_core::command::{MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::Layer;
 use hanse_sfu_signal::limits::SETTING_DELAY;
 use hanse_sfu_signal::{SessionId, SfuEvent};
@@ -18,8 +18,8 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::{
-    AddTrackRequest, AudioTrackFeature, ConnectionQuality, MuteTrackRequest, TrackSource, TrackType,
-    UpdateTrackSettings, VideoQuality, encryption,
+    AddTrackRequest, AudioTrackFeature, MuteTrackRequest, TrackSource, TrackType, UpdateTrackSettings,
+    VideoQuality, encryption,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -475,44 +475,6 @@ fn a_muted_microphone_is_silent_at_once() {
     town.event(MediaEvent::AudioLevel { track, level: 0.5 });
     town.pass(Duration::from_millis(400));
     assert!(!last!(town, "bob", SpeakersChanged).unwrap().speakers[0].active);
-}
-
-#[test]
-fn quality_is_told_when_connected_and_when_it_changes() {
-    let mut town = Town::default();
-    town.join("alice");
-    town.join("bob");
-    town.join("carol");
-    town.publish("alice", TrackSource::Camera);
-    town.pass(Duration::from_secs(6));
-    let of_alice = |town: &Town, name: &str| -> ConnectionQuality {
-        let sid = &town.people["alice"].sid;
-        let updates = last!(town, name, ConnectionQuality).unwrap().updates;
-        updates
-            .iter()
-            .find(|update| update.participant_sid == *sid)
-            .unwrap()
-            .quality()
-    };
-    assert_eq!(of_alice(&town, "alice"), ConnectionQuality::Excellent);
-    assert_eq!(of_alice(&town, "bob"), ConnectionQuality::Excellent);
-    let quality = TransportQuality {
-        loss_up_permille: Some(300),
-        ..TransportQuality::default()
-    };
-    let connection = town.connection("alice");
-    town.event(MediaEvent::Quality { connection, quality });
-    town.pass(Duration::from_secs(5));
-    assert_eq!(of_alice(&town, "alice"), ConnectionQuality::Poor);
-    assert_eq!(of_alice(&town, "bob"), ConnectionQuality::Poor);
-    let before = count!(town, "bob", ConnectionQuality);
-    town.event(MediaEvent::Quality { connection, quality });
-    town.pass(Duration::from_secs(20));
-    assert_eq!(
-        count!(town, "bob", ConnectionQuality),
-        before,
-        "nothing has changed"
-    );
 }
 
 #[test]

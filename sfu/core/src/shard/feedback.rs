@@ -21,6 +21,9 @@ impl Shard {
             .as_mut()?
             .open_control(datagram)
             .ok()?;
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.loss.controls = connection.loss.controls.saturating_add(1);
+        }
         let mut facts = std::mem::take(&mut self.facts);
         rtcp::parse(&compound, &mut |fact| facts.push(fact));
         let mut key_frames = arrayvec::ArrayVec::<u32, STREAMS_ASKED_MAX>::new();
@@ -104,7 +107,7 @@ impl Shard {
         };
         let down_tracks = self.tracks.get_mut(track).map(|track| &mut track.down_tracks);
         if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
-            down_track.on_receiver_report(now, block.lsr, block.dlsr);
+            down_track.on_receiver_report(now, &block);
             let round_trip = down_track.round_trip();
             if let Some(connection) = self.connections.get_mut(key) {
                 connection.loss.round_trip = connection.loss.round_trip.max(round_trip);

@@ -1,8 +1,8 @@
 //! One shard: the connections, tracks and down tracks of one core.
 //!
 //! A datagram comes in by `ingress`, is told apart, opened, and kept in its track's ring; `egress` seals it for every
-//! subscriber when the shell asks for datagrams; `feedback` takes what the peers report, `tick` does what is due;
-//! `data` passes messages of data channels on; `neighbours` is what shards of one node say to each other.
+//! subscriber when the shell asks for datagrams; `feedback` takes what the peers report, `tick` does what is due,
+//! `quality` says how it went; `data` passes messages of data channels on; `neighbours` is what shards of one node say to each other.
 
 mod commands;
 mod data;
@@ -10,6 +10,7 @@ mod egress;
 mod feedback;
 mod ingress;
 mod neighbours;
+mod quality;
 mod tick;
 
 pub use crate::arena::{Batch, Train};

@@ -1,8 +1,8 @@
 //! What is due: feedback to publishers, reports to everyone, peers that have gone.
 
 use super::{Shard, ShardEvent, TICK};
-use crate::command::{ConnectionEnd, MediaEvent, TransportQuality};
-use crate::connection::{FEEDBACK_SSRC, LossCounters};
+use crate::command::{ConnectionEnd, MediaEvent};
+use crate::connection::FEEDBACK_SSRC;
 use crate::downlink::{Budget, Claim, share};
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
 use crate::rtcp::{self, ReportBlock, SenderReport};
@@ -120,6 +120,7 @@ impl Shard {
             connection.due.receiver_reports = now + RECEIVER_REPORTS;
             self.report_reception(now, key);
             self.share_downlink(now, key);
+            self.sample_sending(key);
         }
         self.report_sending(now, key);
         self.report_quality(now, key);
@@ -138,18 +139,16 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(section.track) else {
                 continue;
             };
+            let clock_rate_hz = track.codec.clock_rate_hz();
+            track.window.sample(track.reach.count());
             for layer in &mut track.layers {
                 let Some(ssrc) = layer.ssrc else { continue };
                 let stats = layer.nack.report();
-                let fresh = stats.expected.saturating_sub(layer.reported.0);
-                if fresh > 0 {
-                    let seconds = f64::from(stats.jitter) / f64::from(track.codec.clock_rate_hz());
-                    let jitter = Duration::try_from_secs_f64(seconds).ok();
-                    connection.loss.jitter = connection.loss.jitter.max(jitter);
-                }
-                connection.loss.expected += fresh;
-                connection.loss.received += (stats.received).saturating_sub(layer.reported.1);
-                layer.reported = (stats.expected, stats.received);
+                let window = &mut track.window;
+                let (expected, received, jitter) = window.count(&mut layer.counted, &stats, clock_rate_hz);
+                connection.loss.expected += expected;
+                connection.loss.received += received;
+                connection.loss.jitter = connection.loss.jitter.max(jitter);
                 let (lsr, dlsr) = layer.report.map_or((0, 0), |(ntp, _, at)| {
                     let age = now.saturating_duration_since(at).as_secs_f64() * 65_536.0;
                     ((ntp >> 16) as u32, age as u32)
@@ -228,37 +227,6 @@ impl Shard {
             connection.wire.flush_full(&mut self.arena);
         }
         connection.due.sender_reports = now + next;
-    }
-
-    fn report_quality(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get_mut(key) else {
-            return;
-        };
-        if now < connection.due.quality {
-            return;
-        }
-        connection.due.quality = now + crate::QUALITY_INTERVAL;
-        let LossCounters {
-            expected,
-            received,
-            reported: (sum, count),
-            round_trip,
-            jitter,
-        } = std::mem::take(&mut connection.loss);
-        let up = expected.saturating_sub(received) * 1000;
-        let quality = TransportQuality {
-            loss_up_permille: up.checked_div(expected).map(|loss| loss as u16),
-            loss_down_permille: (u64::from(sum) * 1000)
-                .checked_div(u64::from(count) * 256)
-                .map(|loss| loss as u16),
-            round_trip,
-            jitter_up: jitter,
-        };
-        let quality = MediaEvent::Quality {
-            connection: connection.id,
-            quality,
-        };
-        self.event(quality);
     }
 
     /// Shares what a subscriber's downlink carries among its video.

@@ -8,7 +8,7 @@ use crate::control::{Input, SOCKET_MESSAGES_MAX, SocketLink, Waiting};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
-use hanse_runtime::Redacted;
+use hanse_runtime::{Redacted, clock};
 use hanse_sfu_signal::{
     JoinAttempt, JoinRefusal, PeerConnections, complete_client_info, decode_join_request,
 };
@@ -108,6 +108,7 @@ async fn check(api: &Api, parts: &mut Parts, place: Place) -> Result<(), Refusal
 }
 
 async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade, place: Place) -> Result<Response, Refusal> {
+    let came = clock::now();
     let attempt = Box::new(attempt(api, parts, place, false).await?);
     if attempt.request.is_none() {
         return Err(JoinRefusal::RequestMissing.into());
@@ -140,7 +141,7 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade, place: Place) -> R
         }
     };
     tracing::info!(session = session.0, %person, %room, ?peer_connections, "joined");
-    let seat = socket::Seat::new(session, api.inputs.clone(), api.sockets.clone());
+    let seat = socket::Seat::new(session, came, api.inputs.clone(), api.sockets.clone());
     Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, waiting, killed)))
 }
 

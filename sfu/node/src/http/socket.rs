@@ -2,6 +2,7 @@
 
 use super::twirp_json;
 use crate::control::{Input, Inputs, SocketMessage, Waiting};
+use crate::metrics::JOIN_LATENCY;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hanse_runtime::clock;
@@ -64,15 +65,23 @@ impl SocketCount {
 /// A session's place. When it is dropped, for whatever reason, the control side hears that the socket is gone.
 pub(super) struct Seat {
     session: SessionId,
+    /// When its request came.
+    came: std::time::Instant,
     inputs: Inputs,
     count: SocketCount,
 }
 
 impl Seat {
-    pub(super) fn new(session: SessionId, inputs: Inputs, count: SocketCount) -> Self {
+    pub(super) fn new(
+        session: SessionId,
+        came: std::time::Instant,
+        inputs: Inputs,
+        count: SocketCount,
+    ) -> Self {
         count.0.send_modify(|count| *count += 1);
         Seat {
             session,
+            came,
             inputs,
             count,
         }
@@ -152,6 +161,7 @@ impl Socket {
     ) -> End {
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_answered = false;
         loop {
             let result = tokio::select! {
                 message = self.stream.next(), if self.resume_at.is_none() => self.receive(seat, message).await,
@@ -164,6 +174,10 @@ impl Socket {
                     Some(SocketMessage::Send(message)) => {
                         let sent = self.send(&message).await;
                         waiting.remove(&message);
+                        if sent.is_ok() && !std::mem::replace(&mut is_answered, true) {
+                            let waited = clock::now().saturating_duration_since(seat.came);
+                            JOIN_LATENCY.record(waited.as_secs_f64() * 1_000.0, []);
+                        }
                         sent
                     }
                     Some(SocketMessage::Close) | None => Err(End::Close(CloseCode::Normal, "")),

@@ -3,10 +3,12 @@
 
 use super::twirp_json::{self, Reply};
 use super::{Api, access};
-use crate::metrics::TWIRP;
+use crate::metrics::{TWIRP, TWIRP_LATENCY};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
+use hanse_runtime::clock;
+use hanse_runtime::metrics::Word;
 use hanse_sfu_signal::{
     Claims, DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuRefusal, SfuReply, VideoGrant,
 };
@@ -137,6 +139,7 @@ pub(super) async fn call(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
+    let came = clock::now();
     let answer = async {
         if service != "livekit.RoomService" {
             return Err(bad_route(&service, &method).into_response());
@@ -167,7 +170,8 @@ pub(super) async fn call(
         .map_err(IntoResponse::into_response)
     };
     let response = answer.await.unwrap_or_else(|refused| refused);
-    count(&service, &method, &response);
+    let took = clock::now().saturating_duration_since(came);
+    count(&service, &method, &response, took);
     response
 }
 
@@ -190,7 +194,7 @@ const METHODS: [&str; 14] = [
 ];
 
 /// Notes how a call ended, as LiveKit's server does: a family of errors, or the status.
-fn count(service: &str, method: &str, response: &Response) {
+fn count(service: &str, method: &str, response: &Response, took: Duration) {
     let status = match response.status().as_u16() {
         200 => "200",
         400..500 => "4xx",
@@ -201,15 +205,10 @@ fn count(service: &str, method: &str, response: &Response) {
     let is_ours = service == "livekit.RoomService";
     let service = if is_ours { "RoomService" } else { "" };
     let method = METHODS.into_iter().find(|known| is_ours && *known == method);
-    TWIRP.add(
-        1,
-        [
-            service.into(),
-            method.unwrap_or_default().into(),
-            status.into(),
-            code.into(),
-        ],
-    );
+    let [service, method, status] = [service, method.unwrap_or_default(), status].map(Word::from);
+    let words = [service.clone(), method.clone(), status.clone()];
+    TWIRP_LATENCY.record(took.as_secs_f64() * 1_000.0, words);
+    TWIRP.add(1, [service, method, status, code.into()]);
 }
 
 fn bad_route(service: &str, method: &str) -> TwirpError {

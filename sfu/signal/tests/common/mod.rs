@@ -19,8 +19,8 @@ use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, LeaveRequest, ParticipantPermission, SessionDescription, SignalRequest, TrackInfo,
-    TrackSource, TrackType,
+    AddTrackRequest, ConnectionQuality, LeaveRequest, ParticipantPermission, SessionDescription,
+    SignalRequest, TrackInfo, TrackSource, TrackType,
 };
 pub use media::Media;
 use std::collections::BTreeMap;
@@ -39,6 +39,8 @@ pub struct Town {
     pub events: Vec<SfuEvent>,
     /// Whose first picture has gone out, and how long after the join.
     pub first_pictures: Vec<(SessionId, Duration)>,
+    /// What was measured of people's connections.
+    pub qualities: Vec<(ConnectionQuality, f32)>,
     /// Media connects as soon as the first answer is out.
     pub connects: bool,
     /// Messages that went to any socket.
@@ -125,6 +127,7 @@ impl Town {
             media: Media::default(),
             events: Vec::new(),
             first_pictures: Vec::new(),
+            qualities: Vec::new(),
             connects: true,
             signalled: 0,
         }
@@ -193,6 +196,7 @@ impl Town {
                     Output::Media(command) => self.media.take(command),
                     Output::Event(event) => self.events.push(event),
                     Output::FirstPicture { session, after } => self.first_pictures.push((session, after)),
+                    Output::Quality { grade, score } => self.qualities.push((grade, score)),
                 }
             }
             let mut asks = Vec::new();

@@ -3,9 +3,11 @@
 use super::{
     Browser, START_UNIX_S, Town, add_track, change_participant, change_rights, claims, full_offer, keys,
 };
-use hanse_sfu_core::command::{ConnectionEnd, DataChannel, MediaEvent, TransportQuality};
+use hanse_sfu_core::command::{
+    ConnectionEnd, DataChannel, MediaEvent, ReceivedQuality, SentQuality, TransportQuality,
+};
 use hanse_sfu_core::fuzz::Script;
-use hanse_sfu_core::ids::{ConnectionId, TrackId};
+use hanse_sfu_core::ids::{ConnectionId, DownTrackId, TrackId};
 use hanse_sfu_signal::limits::{
     ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, PENDING_TRACKS_MAX, PUBLISHED_TRACKS_MAX, QUEUED_TRACKS_MAX,
 };
@@ -163,9 +165,30 @@ fn act(town: &mut Town, name: &str, kind: usize, script: &mut Script, rights_cha
         }
         35 => {
             let loss = |script: &mut Script| Some(script.below(1_200) as u16).filter(|loss| *loss < 1_100);
+            let count = |script: &mut Script| [0, 1, 1_000, u32::MAX][script.below(4)];
+            let layers = |script: &mut Script| [0.0, 1.0, 3.0, 1e9, f32::NAN][script.below(5)];
+            let received = |script: &mut Script| ReceivedQuality {
+                track: TrackId(script.below(40) as u64),
+                expected: count(script),
+                lost: count(script),
+                jitter: [None, Some(Duration::MAX)][script.below(2)],
+                layers: layers(script),
+                is_reported: script.below(2) == 1,
+            };
+            let sent = |script: &mut Script| SentQuality {
+                down_track: DownTrackId(script.below(40) as u64),
+                sent: count(script),
+                expected: count(script),
+                lost: count(script),
+                round_trip: [None, Some(Duration::MAX)][script.below(2)],
+                missing_layers: [None, Some(layers(script))][script.below(2)],
+            };
             let quality = TransportQuality {
                 loss_up_permille: loss(script),
                 loss_down_permille: loss(script),
+                is_silent: script.below(3) == 0,
+                received: (0..script.below(4)).map(|_| received(script)).collect(),
+                sent: (0..script.below(4)).map(|_| sent(script)).collect(),
                 ..TransportQuality::default()
             };
             let connection = ConnectionId(session.0);
