@@ -157,23 +157,8 @@ fn protect_replay(protect: bool) -> Option<rtc_srtp::option::ContextOption> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::keys;
     use proptest::prelude::*;
-
-    fn keys() -> (SrtpKeys, SrtpKeys) {
-        let ours = SrtpKeys {
-            remote_key: [1; 16],
-            remote_salt: [2; 12],
-            local_key: [3; 16],
-            local_salt: [4; 12],
-        };
-        let theirs = SrtpKeys {
-            remote_key: ours.local_key,
-            remote_salt: ours.local_salt,
-            local_key: ours.remote_key,
-            local_salt: ours.remote_salt,
-        };
-        (ours, theirs)
-    }
 
     fn oracle(key: &[u8; 16], salt: &[u8; 12]) -> Context {
         let provider = AwsLcRsProvider::new();

@@ -9,6 +9,9 @@ use livekit_protocol::{ClientConfiguration, ClientInfo, DisabledCodecs};
 /// Bytes of a browser's name, version or system that are kept of a `User-Agent`.
 const NAME_BYTES_MAX: usize = 32;
 
+/// Clients up to this protocol version expect a new section for every track.
+const PROTOCOL_WITHOUT_REUSE: i32 = 3;
+
 /// Some devices, and what they must not use.
 struct Rule {
     concerns: fn(&ClientInfo) -> bool,
@@ -130,6 +133,12 @@ fn is_firefox(client: &ClientInfo) -> bool {
 
 fn is_safari(client: &ClientInfo) -> bool {
     client.browser.eq_ignore_ascii_case("safari")
+}
+
+/// Whether a media section of it may carry one track after another. To Safari and to clients of long ago every track is
+/// given a section of its own, as LiveKit's server does (`SupportsTransceiverReuse`).
+pub(crate) fn reuses_sections(client: &ClientInfo) -> bool {
+    !is_safari(client) && client.protocol > PROTOCOL_WITHOUT_REUSE
 }
 
 fn is_on(client: &ClientInfo, system: &str) -> bool {

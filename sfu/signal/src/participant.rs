@@ -1,6 +1,6 @@
 //! One participant: who it is, what it may do, what it publishes and receives. See `docs/participant-life.md`.
 
-use crate::client::Abilities;
+use crate::client::{self, Abilities};
 use crate::context::Context;
 use crate::data::ParticipantData;
 use crate::join::{Admission, JoinAttempt, PeerConnections};
@@ -101,6 +101,7 @@ impl Participant {
             claims.video.can_subscribe = Some(false);
         }
         let client = request.client_info.clone().unwrap_or_default();
+        let reuses_sections = client::reuses_sections(&client);
         let settings = request.connection_settings.unwrap_or_default();
         let permission = claims.video.permission();
         let subscriber = (attempt.peer_connections == PeerConnections::Two).then(|| {
@@ -142,7 +143,7 @@ impl Participant {
             data: ParticipantData::new(settings.auto_subscribe_data_track.unwrap_or(false)),
             downlink_bps: None,
             tested: Tested::default(),
-            negotiation: Negotiation::new(&mut cx.names),
+            negotiation: Negotiation::new(&mut cx.names, reuses_sections),
             subscriber,
         }
     }

@@ -205,3 +205,31 @@ fn a_hundred_people_in_one_room_receive_a_speaker_each_on_one_slot() {
     }
     assert_eq!(town.media.down.len(), 100);
 }
+
+#[test]
+fn safari_gets_a_new_slot_for_every_track_and_others_use_theirs_again() {
+    let mut town = Town::default();
+    let mut safari = Browser::new("alice");
+    safari.name = ("Safari", "macOS");
+    town.join_as("alice", claims("alice"), safari).unwrap();
+    town.join("carol");
+    town.join("bob");
+    for _ in 0..5 {
+        let sid = town.publish("bob", TrackSource::Camera);
+        for name in ["alice", "carol"] {
+            assert!(town.hears(name, "bob", TrackSource::Camera), "{name}");
+        }
+        town.unpublish("bob", &sid);
+    }
+    assert_eq!(town.people["alice"].slots(), 3 + 5);
+    assert_eq!(town.people["carol"].slots(), 3 + 3);
+    // Two at once that had none.
+    town.publish("bob", TrackSource::Camera);
+    town.publish("bob", TrackSource::ScreenShare);
+    assert!(
+        town.hears("alice", "bob", TrackSource::Camera)
+            && town.hears("alice", "bob", TrackSource::ScreenShare)
+    );
+    assert_eq!(town.people["alice"].slots(), 3 + 7);
+    assert_eq!(count!(town, "alice", Leave), 0);
+}

@@ -304,7 +304,8 @@ pub fn parse_stun(datagram: &[u8]) {
     );
 }
 
-fn sessions() -> (SrtpSession, SrtpSession) {
+/// Keys of both ends of a connection.
+pub(crate) fn keys() -> (SrtpKeys, SrtpKeys) {
     let ours = SrtpKeys {
         remote_key: [1; 16],
         remote_salt: [2; 12],
@@ -317,6 +318,11 @@ fn sessions() -> (SrtpSession, SrtpSession) {
         local_key: ours.remote_key,
         local_salt: ours.remote_salt,
     };
+    (ours, theirs)
+}
+
+fn sessions() -> (SrtpSession, SrtpSession) {
+    let (ours, theirs) = keys();
     (
         SrtpSession::new(&ours).unwrap(),
         SrtpSession::new(&theirs).unwrap(),

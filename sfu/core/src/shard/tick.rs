@@ -1,7 +1,7 @@
 //! What is due: feedback to publishers, reports to everyone, peers that have gone.
 
 use super::{Shard, ShardEvent, TICK};
-use crate::command::{ConnectionEnd, MediaEvent};
+use crate::command::{Codec, ConnectionEnd, MediaEvent};
 use crate::connection::FEEDBACK_SSRC;
 use crate::downlink::{Budget, Claim, share};
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
@@ -67,6 +67,10 @@ impl Shard {
         let Origin::Connection(publisher) = track.origin else {
             return;
         };
+        // It carries copies of what may be lost, and nobody has agreed to send more.
+        if track.codec == Codec::Red {
+            return;
+        }
         let Some(connection) = self
             .connections
             .get_mut(publisher)

@@ -6,7 +6,7 @@
 
 use super::content::Content;
 use super::sink::{Scaled, Sink};
-use super::source::{HISTORY, RIDS, SIZES, SentFrame, Source};
+use super::source::{RIDS, SIZES, SentFrame, Source};
 use super::wire::Rtp;
 use hanse_sfu_core::command::{Codec, ExtensionIds};
 use hanse_sfu_core::dependency::{self, Parsed, Structure};
@@ -219,13 +219,7 @@ impl Source {
                     _ => vec![0x10],
                 };
                 payload.extend(content.write(len));
-                let mut extensions = Vec::new();
-                if !stream.known {
-                    extensions.push((ids.mid.unwrap(), mid.as_bytes().to_vec()));
-                    if !in_stream {
-                        extensions.push((ids.rid.unwrap(), RIDS[at].as_bytes().to_vec()));
-                    }
-                }
+                let mut extensions = stream.names(ids, &mid, (!in_stream).then_some(RIDS[at]));
                 if dependency {
                     let template = 4 * spatial + if key { 0 } else { 1 + tid };
                     let mut bits = Bits::default();
@@ -252,13 +246,7 @@ impl Source {
                     extensions,
                     payload,
                 };
-                stream.sequence += 1;
-                stream.packets += 1;
-                stream.octets += rtp.payload.len() as u32;
-                stream.history.push_back(rtp.clone());
-                if stream.history.len() > HISTORY {
-                    stream.history.pop_front();
-                }
+                stream.keep(&rtp);
                 packets.push(rtp);
             }
         }

@@ -26,7 +26,7 @@ pub(super) const SIZES: [(u8, usize); 3] = [(1, 300), (2, 500), (3, 900)];
 pub(super) const RIDS: [&str; 3] = ["q", "h", "f"];
 
 /// Packets that can be sent again.
-pub(super) const HISTORY: usize = 400;
+const HISTORY: usize = 400;
 
 /// A frame that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,29 @@ pub struct Source {
     pub scalable: Option<Scalable>,
     pub(super) frame: u32,
     due_us: u64,
+}
+
+impl Stream {
+    /// Header extensions that say which stream it is, until that is known.
+    pub(super) fn names(&self, ids: &ExtensionIds, mid: &Mid, rid: Option<&str>) -> Vec<(u8, Vec<u8>)> {
+        let names = [(ids.mid, Some(mid.as_str())), (ids.rid, rid)];
+        let used = names
+            .into_iter()
+            .filter(|(_, name)| !self.known && name.is_some());
+        used.map(|(id, name)| (id.unwrap(), name.unwrap().as_bytes().to_vec()))
+            .collect()
+    }
+
+    /// Notes that its next packet goes out.
+    pub(super) fn keep(&mut self, rtp: &Rtp) {
+        self.sequence += 1;
+        self.packets += 1;
+        self.octets += rtp.payload.len() as u32;
+        self.history.push_back(rtp.clone());
+        if self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+    }
 }
 
 impl Source {
@@ -243,13 +266,7 @@ impl Source {
                 payload.extend([0x80 | PRIMARY, 0x0f, 0x00, 0x03, PRIMARY, b'o', b'l', b'd']);
             }
             payload.extend(content);
-            let mut extensions = Vec::new();
-            if !stream.known {
-                extensions.push((ids.mid.unwrap(), mid.as_bytes().to_vec()));
-                if video {
-                    extensions.push((ids.rid.unwrap(), RIDS[at].as_bytes().to_vec()));
-                }
-            }
+            let mut extensions = stream.names(ids, &mid, video.then_some(RIDS[at]));
             if !video {
                 extensions.push((ids.audio_level.unwrap(), vec![0x80 | level]));
             }
@@ -262,13 +279,7 @@ impl Source {
                 extensions,
                 payload,
             };
-            stream.sequence += 1;
-            stream.packets += 1;
-            stream.octets += rtp.payload.len() as u32;
-            stream.history.push_back(rtp.clone());
-            if stream.history.len() > HISTORY {
-                stream.history.pop_front();
-            }
+            stream.keep(&rtp);
             packets.push(rtp);
         }
         stream.sent.insert(frame, SentFrame { key, packets: count });

@@ -77,27 +77,12 @@ pub(crate) fn candidate_lines(candidates: &[SocketAddr]) -> Vec<String> {
 
 impl Answer<'_> {
     pub fn write(&self) -> String {
-        let mut lines = Lines::default();
-        lines.push(format_args!("v=0"));
-        lines.push(format_args!(
-            "o=- {} {} IN IP4 127.0.0.1",
-            self.sdp_session, self.sdp_version
-        ));
-        lines.push(format_args!("s=-"));
-        lines.push(format_args!("t=0 0"));
-        let mut bundle = String::from("BUNDLE");
-        for section in self.offer.sections.iter().filter(|section| !section.is_refused) {
-            bundle.push(' ');
-            bundle.push_str(&section.mid);
-        }
-        lines.push(format_args!("a=group:{bundle}"));
-        // Dependency descriptors of key frames are longer than the one-byte form of header extensions can carry. A sender
-        // may use the two-byte form for some packets only if both sides have said so (RFC 8285, section 4.1.2).
-        if self.offer.allows_mixed_extensions {
-            lines.push(format_args!("a=extmap-allow-mixed"));
-        }
-        lines.push(format_args!("a=ice-lite"));
-        lines.push(format_args!("a=msid-semantic: WMS *"));
+        let used = self.offer.sections.iter().filter(|section| !section.is_refused);
+        let mut lines = Lines::with_head(
+            (self.sdp_session, self.sdp_version),
+            used.map(|section| section.mid.as_str()),
+            self.offer.allows_mixed_extensions,
+        );
         let tagged = self.offer.sections.iter().position(|section| !section.is_refused);
         // Clients that seal frames learn from the first video section of an answer which payload type is which codec
         // (livekit-client, `RTPVideoPayloadTypes`), so that one has all of them.
@@ -121,10 +106,7 @@ impl Answer<'_> {
                 self.write_media(&mut lines, section, &formats, &parameters, answer);
             }
             if tagged == Some(place) {
-                for candidate in candidate_lines(self.candidates) {
-                    lines.push(format_args!("a={candidate}"));
-                }
-                lines.push(format_args!("a=end-of-candidates"));
+                lines.push_candidates(self.candidates);
             }
         }
         lines.into_text()
@@ -145,11 +127,7 @@ impl Answer<'_> {
     }
 
     fn write_transport(&self, lines: &mut Lines, section: &Section) {
-        lines.push(format_args!("a=ice-ufrag:{}", self.local.ufrag));
-        lines.push(format_args!("a=ice-pwd:{}", self.local.password));
-        lines.push(format_args!("a=fingerprint:{}", self.fingerprint));
-        lines.push(format_args!("a=setup:passive"));
-        lines.push(format_args!("a=mid:{}", section.mid));
+        lines.push_transport(self.local, self.fingerprint, "passive", &section.mid);
     }
 
     fn write_data(&self, lines: &mut Lines, section: &Section) {
@@ -220,7 +198,7 @@ impl Answer<'_> {
             lines.push(format_args!("a=rtcp-rsize"));
         }
         for format in formats {
-            self.write_format(lines, section, format, parameters);
+            self.write_format(lines, section, answer, format, parameters);
         }
         if receives && !section.rids.is_empty() {
             for rid in &section.rids {
@@ -238,6 +216,7 @@ impl Answer<'_> {
         &self,
         lines: &mut Lines,
         section: &Section,
+        answer: &SectionAnswer,
         format: &Format,
         parameters: &Parameters<'_>,
     ) {
@@ -256,6 +235,10 @@ impl Answer<'_> {
             for (name, _) in feedback.into_iter().filter(|(_, is_used)| *is_used) {
                 lines.push(format_args!("a=rtcp-fb:{payload_type} {name}"));
             }
+        } else if answer.receives == Some(codec) && codec != Codec::Red {
+            // Browsers do not offer to send sound again, and LiveKit's server answers it all the same. RED needs none. What
+            // we send of sound we send once: there is no RTX for it, and sealing a packet twice under one number is unsafe.
+            lines.push(format_args!("a=rtcp-fb:{payload_type} nack"));
         }
         let parameters = parameters.get(&(payload_type, codec)).copied().unwrap_or("");
         write_parameters(lines, format, parameters, &self.opus);
@@ -382,6 +365,47 @@ fn write_refused(lines: &mut Lines, section: &Section) {
 pub(super) struct Lines(String);
 
 impl Lines {
+    /// The session's part of a description (RFC 9429, section 5.2.1), with the mids of its BUNDLE. `id`: its number and
+    /// version.
+    pub fn with_head<'a>(id: (u64, u64), mids: impl Iterator<Item = &'a str>, allows_mixed: bool) -> Self {
+        let mut lines = Lines::default();
+        lines.push(format_args!("v=0"));
+        lines.push(format_args!("o=- {} {} IN IP4 127.0.0.1", id.0, id.1));
+        lines.push(format_args!("s=-"));
+        lines.push(format_args!("t=0 0"));
+        let mut bundle = String::from("BUNDLE");
+        for mid in mids {
+            bundle.push(' ');
+            bundle.push_str(mid);
+        }
+        lines.push(format_args!("a=group:{bundle}"));
+        // Dependency descriptors of key frames are longer than the one-byte form of header extensions can carry. A sender
+        // may use the two-byte form for some packets only if both sides have said so (RFC 8285, section 4.1.2).
+        if allows_mixed {
+            lines.push(format_args!("a=extmap-allow-mixed"));
+        }
+        lines.push(format_args!("a=ice-lite"));
+        lines.push(format_args!("a=msid-semantic: WMS *"));
+        lines
+    }
+
+    /// Our end of the transport, on one section.
+    pub fn push_transport(&mut self, local: &IceCredentials, fingerprint: &str, setup: &str, mid: &str) {
+        self.push(format_args!("a=ice-ufrag:{}", local.ufrag));
+        self.push(format_args!("a=ice-pwd:{}", local.password));
+        self.push(format_args!("a=fingerprint:{fingerprint}"));
+        self.push(format_args!("a=setup:{setup}"));
+        self.push(format_args!("a=mid:{mid}"));
+    }
+
+    /// Our addresses; there are no others.
+    pub fn push_candidates(&mut self, candidates: &[SocketAddr]) {
+        for candidate in candidate_lines(candidates) {
+            self.push(format_args!("a={candidate}"));
+        }
+        self.push(format_args!("a=end-of-candidates"));
+    }
+
     pub fn into_text(self) -> String {
         self.0
     }

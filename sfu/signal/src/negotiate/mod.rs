@@ -65,6 +65,8 @@ pub(crate) struct Negotiation {
     pub answered: BTreeMap<Mid, Codec>,
     /// Sections on which a subscribed track can go out.
     pub slots: BTreeMap<Mid, Slot>,
+    /// A slot may carry another track later.
+    reuses_slots: bool,
     /// The `media_sections_requirement` that is out.
     pub requirement: Option<Requirement>,
     /// What the media plane was told last.
@@ -75,7 +77,7 @@ pub(crate) struct Negotiation {
 }
 
 impl Negotiation {
-    pub fn new(names: &mut Names) -> Self {
+    pub fn new(names: &mut Names, reuses_slots: bool) -> Self {
         Negotiation {
             local: names.ice_credentials(),
             sdp_session: names.sdp_session(),
@@ -86,6 +88,7 @@ impl Negotiation {
             publishing: BTreeMap::new(),
             answered: BTreeMap::new(),
             slots: BTreeMap::new(),
+            reuses_slots,
             requirement: None,
             plan: ReceivePlan::default(),
             window_start: None,

@@ -3,7 +3,7 @@
 //! the start.
 
 use super::answer::{
-    Lines, OpusParameters, OutgoingTrack, candidate_lines, write_data_section, write_parameters, write_ssrcs,
+    Lines, OpusParameters, OutgoingTrack, write_data_section, write_parameters, write_ssrcs,
 };
 use super::codec::{Format, encoding};
 use super::offer::SectionKind;
@@ -43,30 +43,13 @@ pub(crate) struct OfferedSection<'a> {
 
 impl ServerOffer<'_> {
     pub fn write(&self) -> String {
-        let mut lines = Lines::default();
-        lines.push(format_args!("v=0"));
-        lines.push(format_args!(
-            "o=- {} {} IN IP4 127.0.0.1",
-            self.sdp_session, self.sdp_version
-        ));
-        lines.push(format_args!("s=-"));
-        lines.push(format_args!("t=0 0"));
-        let mut bundle = format!("BUNDLE {DATA_MID}");
-        for section in self.sections.iter().filter(|section| !section.is_dead) {
-            bundle.push(' ');
-            bundle.push_str(&section.mid);
-        }
-        lines.push(format_args!("a=group:{bundle}"));
-        lines.push(format_args!("a=extmap-allow-mixed"));
-        lines.push(format_args!("a=ice-lite"));
-        lines.push(format_args!("a=msid-semantic: WMS *"));
+        let used = self.sections.iter().filter(|section| !section.is_dead);
+        let mids = std::iter::once(DATA_MID).chain(used.map(|section| section.mid.as_str()));
+        let mut lines = Lines::with_head((self.sdp_session, self.sdp_version), mids, true);
         write_data_section(&mut lines, "UDP/DTLS/SCTP", |lines| {
             self.write_transport(lines, DATA_MID);
         });
-        for candidate in candidate_lines(self.candidates) {
-            lines.push(format_args!("a={candidate}"));
-        }
-        lines.push(format_args!("a=end-of-candidates"));
+        lines.push_candidates(self.candidates);
         for section in &self.sections {
             self.write_media(&mut lines, section);
         }
@@ -74,11 +57,7 @@ impl ServerOffer<'_> {
     }
 
     fn write_transport(&self, lines: &mut Lines, mid: &str) {
-        lines.push(format_args!("a=ice-ufrag:{}", self.local.ufrag));
-        lines.push(format_args!("a=ice-pwd:{}", self.local.password));
-        lines.push(format_args!("a=fingerprint:{}", self.fingerprint));
-        lines.push(format_args!("a=setup:{}", self.setup));
-        lines.push(format_args!("a=mid:{mid}"));
+        lines.push_transport(self.local, self.fingerprint, self.setup, mid);
     }
 
     fn write_media(&self, lines: &mut Lines, section: &OfferedSection<'_>) {

@@ -1,4 +1,4 @@
-//! Slots: media sections on which the client receives. A slot is free, carries one track, or drains.
+//! Slots: media sections on which the client receives. A slot is free, carries one track, drains, or is spent.
 //!
 //! A slot whose track has ended is answered `inactive` once before it carries another one: by the rules of WebRTC a
 //! receiver hears of a new track only when the direction of its section changes. Where slots are missing, or a drained
@@ -25,6 +25,8 @@ pub(crate) enum Slot {
     Busy(TrackId),
     /// Its track has ended, and the client has not heard so yet.
     Draining,
+    /// For nothing any more: it has carried a track, and its client takes no second one on a section.
+    Spent,
 }
 
 /// Sections on which the client will receive once it has done what it was asked for. An offer with fewer has crossed
@@ -107,14 +109,20 @@ impl Room {
         }
     }
 
-    /// After an answer: what it answered `inactive` can be used again.
+    /// After an answer: what it answered `inactive` can be used again, unless the client takes only one track on each.
     pub fn settle_slots(&mut self, session: SessionId) {
         let Some(participant) = self.participants.get_mut(&session) else {
             return;
         };
-        for slot in participant.negotiation.slots.values_mut() {
+        let negotiation = &mut participant.negotiation;
+        let next = if negotiation.reuses_slots {
+            Slot::Free
+        } else {
+            Slot::Spent
+        };
+        for slot in negotiation.slots.values_mut() {
             if *slot == Slot::Draining {
-                *slot = Slot::Free;
+                *slot = next;
             }
         }
     }
@@ -143,7 +151,8 @@ impl Room {
         let [audios, videos] = waiting.map(|(kind, waiting)| {
             let free = negotiation.in_state(kind, Slot::Free).count();
             let draining = negotiation.in_state(kind, Slot::Draining).count();
-            let missing = waiting.saturating_sub(free + draining).min(places);
+            let places_soon = if negotiation.reuses_slots { draining } else { 0 };
+            let missing = waiting.saturating_sub(free + places_soon).min(places);
             places -= missing;
             would_help |= draining > 0 || missing > 0 || waiting.min(free) > 0;
             missing

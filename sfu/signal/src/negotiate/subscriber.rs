@@ -12,6 +12,7 @@ use super::codec::Format;
 use super::offer::{OfferError, SectionKind, Transport};
 use super::payload;
 use super::server_offer::{DATA_MID, OfferedSection, ServerOffer};
+use crate::client;
 use crate::context::Context;
 use crate::forward::Binding;
 use crate::life::Cause;
@@ -107,7 +108,7 @@ impl Subscriber {
             offered_at: None,
             setup,
             setups,
-            reuses_sections: !client.browser.eq_ignore_ascii_case("safari"),
+            reuses_sections: client::reuses_sections(client),
         }
     }
 

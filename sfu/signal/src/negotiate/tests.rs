@@ -367,6 +367,37 @@ fn feedback_follows_the_direction() {
 }
 
 #[test]
+fn sound_that_comes_in_is_asked_for_again_but_not_with_redundancy_and_not_what_goes_out() {
+    let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
+    let sound = |receives: Option<Codec>| {
+        let mut sections = vec![SectionAnswer::default(); 10];
+        sections[0].sends = Some(OutgoingTrack {
+            rtx_ssrc: None,
+            payload_type: 111,
+            ..outgoing()
+        });
+        sections[6].receives = receives;
+        let text = answer(&offer, PLAIN, sections);
+        let lines = |place| -> Vec<String> {
+            let block = block(&text, place);
+            let feedback = block.iter().filter(|line| line.starts_with("a=rtcp-fb:"));
+            feedback.map(|line| (*line).to_owned()).collect()
+        };
+        (lines(0), lines(6))
+    };
+    assert_eq!(
+        sound(Some(Codec::Opus)),
+        (vec![], vec!["a=rtcp-fb:111 nack".to_owned()])
+    );
+    assert_eq!(
+        sound(Some(Codec::Pcmu)),
+        (vec![], vec!["a=rtcp-fb:0 nack".to_owned()])
+    );
+    assert_eq!(sound(Some(Codec::Red)), (vec![], vec![]));
+    assert_eq!(sound(None), (vec![], vec![]));
+}
+
+#[test]
 fn slots_keep_the_extensions_that_publishing_will_need() {
     let offer = Offer::parse(CAPTURE, &CODECS).unwrap();
     let text = answer(&offer, PLAIN, vec![SectionAnswer::default(); 10]);
