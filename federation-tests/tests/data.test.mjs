@@ -113,15 +113,21 @@ async function together(t, room, passphrase) {
   }
 }
 
-/** Calls `SendData` of the server API; gives the status. */
-async function sendData(room, request, grants = { roomAdmin: true, room }) {
+/** Calls a method of the server API. */
+async function serverApi(method, request, grants = { roomAdmin: true, room: request.room }) {
   const { http, key, secret } = here.hanse;
   const token = await signToken({ key, secret, identity: "operator", grants });
-  const answer = await fetch(`${http}/twirp/livekit.RoomService/SendData`, {
+  return fetch(`${http}/twirp/livekit.RoomService/${method}`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ room, ...request, data: Buffer.from(request.data).toString("base64") }),
+    body: JSON.stringify(request),
   });
+}
+
+/** Calls `SendData`; gives the status. */
+async function sendData(room, request, grants) {
+  const data = Buffer.from(request.data).toString("base64");
+  const answer = await serverApi("SendData", { room, ...request, data }, grants);
   return answer.status;
 }
 
@@ -157,6 +163,31 @@ test("the server API sends to everybody or to some, and a repeated request once"
     await hears(present.ann, "ann", "the end");
     await hasNotHeard(present.ann, "ann", "no");
   });
+});
+
+test("the server API calls methods of a browser and of a Python program, and hears what goes wrong", async (t) => {
+  const room = "data-methods";
+  const seat = (identity) => ({ url: here.hanse.url, token: here.hanse.seat(identity, room) });
+  const { ann } = await people(t, here.browser, ["ann"]);
+  await ann.join(seat("ann"));
+  await pythonTalker(t, seat("pia"));
+  const call = async (request, grants) => {
+    const answer = await serverApi("PerformRpc", { room, method: "shout", ...request }, grants);
+    return { status: answer.status, ...(await answer.json()) };
+  };
+  for (const destination_identity of ["ann", "pia"]) {
+    const { status, payload, msg } = await call({ destination_identity, payload: "hey" });
+    assert.equal(status, 200, msg);
+    // Whoever calls is nobody in the room.
+    assert.match(payload, /^RPC_\w+: HEY$/);
+    const unknown = await call({ destination_identity, method: "whisper" });
+    assert.deepEqual([unknown.status, unknown.code], [400, "invalid_argument"]);
+    assert.match(unknown.msg, /^RpcError 1400: /);
+  }
+  const absent = await call({ destination_identity: "nobody", payload: "hey" });
+  assert.deepEqual([absent.status, absent.code], [404, "not_found"]);
+  const stranger = await call({ destination_identity: "ann", payload: "hey" }, { roomJoin: true, room });
+  assert.deepEqual([stranger.status, stranger.code], [401, "unauthenticated"]);
 });
 
 test("who may not publish data reaches nobody, and still hears", async (t) => {

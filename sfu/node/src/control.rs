@@ -5,7 +5,7 @@
 //! does not take its messages is closed, a subscriber that does not take its events misses some.
 
 use crate::forwarding::{Forwarding, Samples};
-use crate::handle::{Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
+use crate::handle::{Call, Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
 use crate::metrics::FIRST_PICTURE;
 use crate::shard::ShardLink;
 use crate::tally::Tally;
@@ -13,7 +13,9 @@ use hanse_runtime::clock;
 use hanse_sfu_core::ids::ShardId;
 use hanse_sfu_core::placement::{Placement, PlacementOutput};
 use hanse_sfu_core::shard::ShardEvent;
-use hanse_sfu_signal::{JoinAttempt, JoinRefusal, Output, SessionId, SfuEvent, Signalling};
+use hanse_sfu_signal::{
+    CallId, JoinAttempt, JoinRefusal, Output, RpcFailure, SessionId, SfuEvent, Signalling,
+};
 use livekit_protocol::{SignalRequest, SignalResponse};
 use prost::Message as _;
 use std::collections::{BTreeSet, HashMap};
@@ -59,6 +61,8 @@ pub(crate) enum Input {
     SocketClosed { session: SessionId },
     /// Somebody controls the SFU.
     Command(Command),
+    /// Somebody calls a participant's method.
+    Call(Call),
     /// Say goodbye to everybody, answer when all farewells are queued, and end.
     Shutdown { answer: oneshot::Sender<()> },
 }
@@ -106,6 +110,8 @@ pub(crate) struct Control {
     placement: Placement,
     shards: Vec<ShardLink>,
     sockets: HashMap<SessionId, SocketLink>,
+    /// Who waits for the ends of calls.
+    calls: HashMap<CallId, oneshot::Sender<Result<String, RpcFailure>>>,
     events: broadcast::Sender<Arc<SfuEvent>>,
     inputs: mpsc::Receiver<Input>,
     shard_events: mpsc::Receiver<(ShardId, ShardEvent)>,
@@ -134,6 +140,7 @@ impl Control {
             placement,
             shards,
             sockets: HashMap::new(),
+            calls: HashMap::new(),
             events,
             inputs,
             shard_events,
@@ -235,6 +242,10 @@ impl Control {
                     .answer
                     .send(self.signalling.handle_command(now, command.command));
             }
+            Input::Call(Call { call, answer }) => match self.signalling.handle_call(now, &call) {
+                Ok(id) => drop(self.calls.insert(id, answer)),
+                Err(failure) => drop(answer.send(Err(failure))),
+            },
             Input::Shutdown { answer } => {
                 self.signalling.handle_shutdown(now);
                 return Some(answer);
@@ -268,6 +279,12 @@ impl Control {
                         drop(self.events.send(Arc::new(event)));
                     }
                     Output::Quality { grade, score } => Tally::quality(grade, score),
+                    Output::CallEnded { call, result } => {
+                        if let Some(answer) = self.calls.remove(&call) {
+                            // Its caller may have gone meanwhile.
+                            drop(answer.send(result.map_err(RpcFailure::Failed)));
+                        }
+                    }
                     Output::FirstPicture { session, after } => {
                         FIRST_PICTURE.observe(after, []);
                         let sfu_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);

@@ -1,7 +1,7 @@
 //! Controlling the SFU from inside the process. The server API ([`crate::http`]) translates to the same words.
 
 use crate::control::{Input, Inputs};
-use hanse_sfu_signal::{SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use hanse_sfu_signal::{RpcCall, RpcFailure, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
 use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot};
 
@@ -12,6 +12,12 @@ pub const EVENTS_MAX: usize = 4096;
 pub(crate) struct Command {
     pub command: SfuCommand,
     pub answer: oneshot::Sender<Result<SfuReply, SfuRefusal>>,
+}
+
+/// A call of a participant's method on its way to the control task.
+pub(crate) struct Call {
+    pub call: RpcCall,
+    pub answer: oneshot::Sender<Result<String, RpcFailure>>,
 }
 
 /// A cheap clone reaches the same SFU.
@@ -46,10 +52,23 @@ impl SfuHandle {
     ///
     /// What the SFU refuses, with the sentence for whoever asked; also when it is stopping.
     pub async fn command(&self, command: SfuCommand) -> Result<SfuReply, SfuRefusal> {
-        let stopping = || SfuRefusal::Full("the server is stopping".to_owned());
         let (answer, reply) = oneshot::channel();
         self.inputs
             .send(Input::Command(Command { command, answer }))
+            .await
+            .map_err(|_| stopping())?;
+        reply.await.map_err(|_| stopping())?
+    }
+
+    /// Calls a method that a participant's client has registered, and waits for what it answers.
+    ///
+    /// # Errors
+    ///
+    /// What the SFU refuses, also when it is stopping; how the call failed.
+    pub async fn call(&self, call: RpcCall) -> Result<String, RpcFailure> {
+        let (answer, reply) = oneshot::channel();
+        self.inputs
+            .send(Input::Call(Call { call, answer }))
             .await
             .map_err(|_| stopping())?;
         reply.await.map_err(|_| stopping())?
@@ -61,6 +80,10 @@ impl SfuHandle {
             events: self.events.subscribe(),
         }
     }
+}
+
+fn stopping() -> SfuRefusal {
+    SfuRefusal::Full("the server is stopping".to_owned())
 }
 
 /// Events from elsewhere, for tests of what follows from them.

@@ -10,8 +10,8 @@
 mod common;
 
 use common::{Sfu, admin_token, claims, join_grant, signed, start};
-use hanse_sfu_signal::VideoGrant;
-use livekit_protocol::{DisconnectReason, signal_response};
+use hanse_sfu_signal::{RpcCall, RpcError, VideoGrant};
+use livekit_protocol::{DisconnectReason, LeaveRequest, signal_request, signal_response};
 use serde_json::{Value, json};
 
 struct Api {
@@ -288,10 +288,11 @@ async fn participants_are_written_with_all_fields_and_read_in_both_spellings() {
     api.sfu.node.stop().await;
 }
 
-const ADMINISTRATION: [&str; 8] = [
+const ADMINISTRATION: [&str; 9] = [
     "GetParticipant",
     "ListParticipants",
     "MutePublishedTrack",
+    "PerformRpc",
     "RemoveParticipant",
     "SendData",
     "UpdateParticipant",
@@ -299,12 +300,8 @@ const ADMINISTRATION: [&str; 8] = [
     "UpdateSubscriptions",
 ];
 
-/// What this server does not do, and whether it would need a room to go to.
-const UNIMPLEMENTED: [(&str, bool); 3] = [
-    ("PerformRpc", false),
-    ("ForwardParticipant", true),
-    ("MoveParticipant", true),
-];
+/// What this server does not do. All of it needs a room to go to.
+const UNIMPLEMENTED: [&str; 2] = ["ForwardParticipant", "MoveParticipant"];
 
 fn admin_grant(destination: &str) -> VideoGrant {
     VideoGrant {
@@ -327,9 +324,7 @@ async fn each_grant_opens_its_own_methods_and_nothing_is_read_for_the_others() {
         ..VideoGrant::default()
     };
     let grants = [creator, lister, admin_grant(""), join_grant("room")];
-    let administration = ADMINISTRATION
-        .into_iter()
-        .chain(UNIMPLEMENTED.map(|(method, _)| method));
+    let administration = ADMINISTRATION.into_iter().chain(UNIMPLEMENTED);
     let methods = [("CreateRoom", 0), ("DeleteRoom", 0), ("ListRooms", 1)]
         .into_iter()
         .chain(administration.map(|method| (method, 2)));
@@ -358,20 +353,67 @@ async fn what_this_server_does_not_do_is_unimplemented_for_whoever_might_and_ref
     let api = Api::start().await;
     let may = signed(&claims("", admin_grant("other")));
     let may_not_go_there = signed(&claims("", admin_grant("")));
-    for (method, needs_destination) in UNIMPLEMENTED {
+    for method in UNIMPLEMENTED {
         let ask = r#"{"room":"room","identity":"alice","destination_room":"other","data":null}"#;
         let unimplemented = (501, "unimplemented".to_owned());
         let refused = (401, "unauthenticated".to_owned());
         assert_eq!(api.refusal(method, &may, ask).await, unimplemented, "{method}");
-        let expected = if needs_destination {
-            &refused
-        } else {
-            &unimplemented
-        };
-        let got = api.refusal(method, &may_not_go_there, ask).await;
-        assert_eq!(&got, expected, "{method}");
+        assert_eq!(
+            api.refusal(method, &may_not_go_there, ask).await,
+            refused,
+            "{method}"
+        );
         let elsewhere = r#"{"room":"elsewhere","identity":"alice","destinationRoom":"other"}"#;
         assert_eq!(api.refusal(method, &may, elsewhere).await, refused, "{method}");
     }
+    api.sfu.node.stop().await;
+}
+
+#[tokio::test]
+async fn who_calls_a_method_is_told_why_nobody_answers() {
+    let api = Api::start().await;
+    let (mut alice, _) = api.sfu.join("room", "alice").await;
+    let token = admin_token("room");
+    let call = |request: Value| {
+        let (api, token) = (&api, &token);
+        async move {
+            let (status, answer) = api.call("PerformRpc", token, request.to_string()).await;
+            (
+                status,
+                answer["code"].as_str().unwrap().to_owned(),
+                answer["msg"].as_str().unwrap().to_owned(),
+            )
+        }
+    };
+    let told = |status: u16, code: &str, sentence: &str| (status, code.to_owned(), sentence.to_owned());
+    assert_eq!(
+        call(json!({ "room": "room", "method": "greet" })).await,
+        told(400, "invalid_argument", "destination identity is required")
+    );
+    assert_eq!(
+        call(json!({ "room": "room", "destination_identity": "bob", "method": "greet" })).await,
+        told(404, "not_found", "participant does not exist")
+    );
+    let large = json!({ "room": "room", "destinationIdentity": "alice", "payload": "x".repeat(15_361) });
+    assert_eq!(
+        call(large).await,
+        told(400, "malformed", "RpcError 1402: Request payload too large")
+    );
+    let hasty = json!({ "room": "room", "destination_identity": "alice", "method": "greet", "response_timeout_ms": 1 });
+    assert_eq!(
+        call(hasty).await,
+        told(408, "canceled", "RpcError 1502: Response timeout")
+    );
+    // Nothing connects its media, so it never hears of the call; then it leaves.
+    let patient = RpcCall {
+        room: "room".to_owned(),
+        identity: "alice".to_owned(),
+        method: "greet".to_owned(),
+        ..RpcCall::default()
+    };
+    let handle = api.sfu.node.handle();
+    let leave = alice.send(signal_request::Message::Leave(LeaveRequest::default()));
+    let (answer, ()) = tokio::join!(biased; handle.call(patient), leave);
+    assert_eq!(answer, Err(RpcError::RECIPIENT_DISCONNECTED.into()));
     api.sfu.node.stop().await;
 }

@@ -2,7 +2,9 @@
 //! both translate to it, and one exam runs over both.
 
 use livekit_protocol::{DisconnectReason, ParticipantInfo, ParticipantPermission, Room, TrackInfo};
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What the SFU is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -185,6 +187,79 @@ pub enum SfuRefusal {
     /// Twirp `resource_exhausted`; the sentence says what is full.
     #[error("{0}")]
     Full(String),
+}
+
+/// A method that a participant's client has registered is to be called (LiveKit's RPC), in nobody's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RpcCall {
+    /// The room's name.
+    pub room: String,
+    /// Whose method.
+    pub identity: String,
+    /// Its name.
+    pub method: String,
+    /// What it is called with, at most 15,360 bytes.
+    pub payload: String,
+    /// How long the answer may take, at most [`crate::limits::CALL_TIMEOUT_MAX`]; `None`: 10 s.
+    pub response_timeout: Option<Duration>,
+}
+
+/// A call that is under way. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// How a call ended that a method has not answered. The text is for the caller, as LiveKit's server writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcError {
+    /// Those from 1400 to 1500 are LiveKit's; every other one is the method's own.
+    pub code: u32,
+    /// A sentence.
+    pub message: Cow<'static, str>,
+    /// What the method adds to it.
+    pub data: String,
+}
+
+impl RpcError {
+    /// What the method is called with is too large.
+    pub const REQUEST_PAYLOAD_TOO_LARGE: RpcError = RpcError::known(1402, "Request payload too large");
+    /// The participant's client has not said that the call has arrived.
+    pub const CONNECTION_TIMEOUT: RpcError = RpcError::known(1501, "Connection timeout");
+    /// The method has not answered in time.
+    pub const RESPONSE_TIMEOUT: RpcError = RpcError::known(1502, "Response timeout");
+    /// The participant has left.
+    pub const RECIPIENT_DISCONNECTED: RpcError = RpcError::known(1503, "Recipient disconnected");
+
+    const fn known(code: u32, message: &'static str) -> Self {
+        RpcError {
+            code,
+            message: Cow::Borrowed(message),
+            data: String::new(),
+        }
+    }
+}
+
+impl std::error::Error for RpcError {}
+
+impl std::fmt::Display for RpcError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RpcError {}: {}", self.code, self.message)?;
+        if self.data.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {}", self.data)
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RpcFailure {
+    /// Nobody was called.
+    #[error(transparent)]
+    Refused(#[from] SfuRefusal),
+    /// It was made, or would have been.
+    #[error(transparent)]
+    Failed(#[from] RpcError),
 }
 
 /// What happened. In order for each room; a participant is named by identity and sid, since the same identity may have

@@ -1,7 +1,7 @@
 //! What every room may use while it handles an input: the moment, the configuration, names, timers, and the queue of
 //! what comes out.
 
-use crate::api::SfuEvent;
+use crate::api::{CallId, RpcError, SfuEvent};
 use crate::life::{Gets, Step};
 use crate::names::Names;
 use crate::signalling::{Output, SessionId, SignalConfig};
@@ -79,6 +79,10 @@ impl Context {
 
     pub fn event(&mut self, event: SfuEvent) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    pub fn call_ended(&mut self, call: CallId, result: Result<String, RpcError>) {
+        self.outputs.push_back(Output::CallEnded { call, result });
     }
 
     pub fn first_picture(&mut self, session: SessionId, after: Duration) {

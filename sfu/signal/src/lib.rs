@@ -3,7 +3,7 @@
 //!
 //! **In:** joins with checked tokens ([`Signalling::handle_join`]), clients' messages
 //! ([`Signalling::handle_request`]), what the media plane reports ([`Signalling::handle_media`]), commands of the
-//! operator ([`Signalling::handle_command`]), and time. **Out**, by [`Signalling::poll_output`]: messages for sockets,
+//! operator ([`Signalling::handle_command`], [`Signalling::handle_call`]), and time. **Out**, by [`Signalling::poll_output`]: messages for sockets,
 //! commands for the media plane, events for whoever watches. After each input drain the outputs until there is none, then
 //! sleep until [`Signalling::poll_timeout`].
 //!
@@ -48,7 +48,10 @@ pub mod token;
 mod track;
 mod transport;
 
-pub use api::{DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+pub use api::{
+    CallId, DataMessage, ParticipantChange, RoomSettings, RpcCall, RpcError, RpcFailure, SfuCommand,
+    SfuEvent, SfuRefusal, SfuReply,
+};
 pub use budget::RequestBudget;
 pub use client::complete_client_info;
 pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};

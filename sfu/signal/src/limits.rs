@@ -164,3 +164,15 @@ pub const DATA_TRACKS_MAX: usize = 50;
 
 /// Data tracks that one participant wants at a time, whether they exist or not. Further wishes are ignored.
 pub const DATA_SUBSCRIPTIONS_MAX: usize = 1_000;
+
+/// Calls of one participant's methods by the server API that it has not answered. Beyond: `resource_exhausted`.
+pub const CALLS_MAX: usize = 100;
+
+/// The longest that such a call waits for its answer, whatever its caller says: nobody may wait for it any more.
+pub const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// Between two reports of measurements to one participant (LiveKit's server: the same).
+pub const METRICS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Bytes of such a report, which is one message of a data channel. Further measurements are dropped.
+pub const METRICS_REPORT_BYTES_MAX: usize = 60_000;

@@ -16,6 +16,9 @@ const ID_CHARACTERS: usize = 12;
 /// 16 of 57 letters are 93 bits: unique on any node, and not to be guessed.
 const UFRAG_CHARACTERS: usize = 16;
 
+/// As many as a user fragment: unique, and not to be guessed.
+const CALL_CHARACTERS: usize = UFRAG_CHARACTERS;
+
 /// 32 of 57 letters are 186 bits; RFC 8839 asks for 128.
 const PASSWORD_CHARACTERS: usize = 32;
 
@@ -69,6 +72,11 @@ impl Names {
         format!("DTR_{}", self.letters(ID_CHARACTERS))
     }
 
+    /// What a call of a method is called in packets.
+    pub fn call_request(&mut self) -> String {
+        format!("RPC_{}", self.letters(CALL_CHARACTERS))
+    }
+
     pub fn ice_credentials(&mut self) -> IceCredentials {
         IceCredentials {
             ufrag: self.letters(UFRAG_CHARACTERS),
@@ -103,6 +111,10 @@ impl Names {
     }
 
     pub fn session(&mut self) -> u64 {
+        self.count()
+    }
+
+    pub fn call(&mut self) -> u64 {
         self.count()
     }
 

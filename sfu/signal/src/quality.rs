@@ -137,6 +137,9 @@ impl Room {
         side: Side,
         quality: &TransportQuality,
     ) {
+        if let Some(round_trip) = quality.round_trip {
+            self.report_round_trip(cx, session, side, round_trip);
+        }
         for received in &quality.received {
             self.measure_received(session, received, quality.is_silent);
         }

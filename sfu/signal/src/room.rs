@@ -416,6 +416,7 @@ impl Room {
             Timer::Settings,
             Timer::Offer,
             Timer::Answer,
+            Timer::Metrics,
         ] {
             cx.timers.cancel(timer(self.key, session));
         }

@@ -1,6 +1,8 @@
 //! The entrance: every input, and the queue of outputs.
 
-use crate::api::{RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use crate::api::{
+    CallId, RoomSettings, RpcCall, RpcError, RpcFailure, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
+};
 use crate::context::Context;
 use crate::join::{Admission, JoinAttempt, JoinRefusal};
 use crate::life::{self, Cause};
@@ -79,6 +81,13 @@ pub enum Output {
     Media(MediaCommand),
     /// For whoever watches the SFU.
     Event(SfuEvent),
+    /// For whoever has made a call ([`Signalling::handle_call`]): it is over.
+    CallEnded {
+        /// Which.
+        call: CallId,
+        /// What the method has answered.
+        result: Result<String, RpcError>,
+    },
     /// For whoever measures: the session's first key frame has gone out. Once per session.
     FirstPicture {
         /// Whose.
@@ -103,6 +112,7 @@ impl std::fmt::Debug for Output {
             Output::Close { session } => write!(f, "Close({})", session.0),
             Output::Media(_) => f.write_str("Media"),
             Output::Event(_) => f.write_str("Event"),
+            Output::CallEnded { call, .. } => write!(f, "CallEnded({})", call.0),
             Output::FirstPicture { session, .. } => write!(f, "FirstPicture({})", session.0),
             Output::Quality { grade, .. } => write!(f, "Quality({})", grade.as_str_name()),
         }
@@ -399,6 +409,22 @@ impl Signalling {
         }
     }
 
+    /// Calls a method that a participant's client has registered. Each call that is let in ends with one
+    /// [`Output::CallEnded`]: when it is answered, or was not in time, or the participant has left.
+    ///
+    /// # Errors
+    ///
+    /// Nobody is called.
+    pub fn handle_call(&mut self, now: Instant, call: &RpcCall) -> Result<CallId, RpcFailure> {
+        self.cx.now = now;
+        if call.identity.is_empty() {
+            return Err(SfuRefusal::Invalid("destination identity is required".to_owned()).into());
+        }
+        let (key, session) = self.participant(&call.room, &call.identity)?;
+        let room = self.rooms.get_mut(&key).ok_or(SfuRefusal::RoomNotFound)?;
+        room.start_call(&mut self.cx, session, call)
+    }
+
     fn handle_create_room(&mut self, settings: RoomSettings) -> Result<SfuReply, SfuRefusal> {
         if settings.name.is_empty() {
             return Err(SfuRefusal::Invalid("no room name".to_owned()));
@@ -524,6 +550,16 @@ impl Signalling {
             Timer::Answer(key, session) => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.handle_answer_timeout(cx, session);
+                }
+            }
+            Timer::Metrics(key, session) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.send_metrics(cx, session);
+                }
+            }
+            Timer::Call(key, session, call) => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.handle_call_timeout(cx, session, call);
                 }
             }
             Timer::Dynacast(key, track) => {

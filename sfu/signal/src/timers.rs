@@ -1,5 +1,6 @@
 //! Every timer of the signalling, by name. A timer whose owner is gone fires into the void.
 
+use crate::api::CallId;
 use crate::signalling::SessionId;
 use hanse_sfu_core::ids::TrackId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,10 @@ pub(crate) enum Timer {
     Offer(RoomKey, SessionId),
     /// An offer of ours has been out for too long.
     Answer(RoomKey, SessionId),
+    /// Tell a participant what was measured.
+    Metrics(RoomKey, SessionId),
+    /// A call of a participant's method has not been acknowledged, or not been answered.
+    Call(RoomKey, SessionId, CallId),
     /// A track's wanted quality may go down, or be told for the first time.
     Dynacast(RoomKey, TrackId),
 }

@@ -11,9 +11,9 @@
 mod common;
 
 use bytes::Bytes;
+use common::data::{decoded, open, open_all, packet, received, receivers, send, send_raw, to, town};
 use common::{Browser, Town, change_rights, claims};
 use hanse_sfu_core::command::{DataChannel, MediaEvent};
-use hanse_sfu_signal::Claims;
 use livekit_protocol::data_packet::{Kind, Value};
 use livekit_protocol::data_stream;
 use livekit_protocol::participant_info;
@@ -21,92 +21,12 @@ use livekit_protocol::{
     ChatMessage, DataPacket, EncryptedPacket, MetricsBatch, RpcAck, RpcRequest, RpcResponse, SipDtmf,
     Transcription, UserPacket,
 };
-use prost::Message as _;
-use std::collections::BTreeMap;
-
-fn join_with_claims(town: &mut Town, name: &str, change: impl FnOnce(&mut Claims)) {
-    let mut claims = claims(name);
-    change(&mut claims);
-    town.join_as(name, claims, Browser::new(name)).unwrap();
-}
-
-fn open(town: &mut Town, name: &str, channel: DataChannel) {
-    let connection = town.connection(name);
-    town.media.channels.insert((connection, channel));
-    town.event(MediaEvent::DataChannelOpen { connection, channel });
-}
-
-/// Everybody joins and opens the three channels.
-fn town(names: &[&str]) -> Town {
-    let mut town = Town::default();
-    for name in names {
-        town.join(name);
-        open_all(&mut town, name);
-    }
-    town
-}
-
-fn open_all(town: &mut Town, name: &str) {
-    for channel in DataChannel::KNOWN {
-        open(town, name, channel);
-    }
-}
-
-fn send_raw(town: &mut Town, from: &str, channel: DataChannel, payload: impl Into<Bytes>) {
-    let connection = town.connection(from);
-    town.event(MediaEvent::Data {
-        connection,
-        channel,
-        payload: payload.into(),
-    });
-}
-
-fn send(town: &mut Town, from: &str, channel: DataChannel, packet: &DataPacket) {
-    send_raw(town, from, channel, packet.encode_to_vec());
-}
-
-/// What has gone out since the last call, by receiver.
-fn received(town: &mut Town) -> BTreeMap<String, Vec<(DataChannel, Bytes)>> {
-    let names: BTreeMap<_, _> = town
-        .people
-        .keys()
-        .map(|name| (town.connection(name), name.clone()))
-        .collect();
-    let mut received: BTreeMap<String, Vec<(DataChannel, Bytes)>> = BTreeMap::new();
-    for (connection, channel, payload) in std::mem::take(&mut town.media.data) {
-        let mine = received.entry(names[&connection].clone()).or_default();
-        mine.push((channel, payload));
-    }
-    received
-}
-
-fn receivers(town: &mut Town) -> Vec<String> {
-    received(town).into_keys().collect()
-}
-
-fn decoded((_, payload): &(DataChannel, Bytes)) -> DataPacket {
-    DataPacket::decode(payload.clone()).unwrap()
-}
-
-fn packet(value: Value) -> DataPacket {
-    DataPacket {
-        value: Some(value),
-        ..DataPacket::default()
-    }
-}
 
 fn user(payload: &[u8]) -> DataPacket {
     packet(Value::User(UserPacket {
         payload: payload.to_vec(),
         ..UserPacket::default()
     }))
-}
-
-fn to(names: &[&str], packet: DataPacket) -> DataPacket {
-    DataPacket {
-        destination_identities: names.iter().map(|name| (*name).to_owned()).collect(),
-        ..packet
-    }
 }
 
 #[test]
@@ -150,7 +70,7 @@ fn a_message_reaches_everybody_else_by_the_channel_that_it_came_in_by() {
 #[test]
 fn a_message_for_some_reaches_them_only_and_never_its_sender_or_another_room() {
     let mut town = town(&["alice", "bob", "carol", "dave"]);
-    join_with_claims(&mut town, "erin", |claims| claims.video.room = "elsewhere".into());
+    town.join_with_claims("erin", |claims| claims.video.room = "elsewhere".into());
     open_all(&mut town, "erin");
     let by_identity = to(&["bob", "alice", "erin", "nobody", "bob"], user(b"1"));
     send(&mut town, "alice", DataChannel::Reliable, &by_identity);
@@ -191,9 +111,7 @@ fn a_message_for_some_reaches_them_only_and_never_its_sender_or_another_room() {
 #[test]
 fn without_the_right_to_publish_data_nothing_goes_out_and_a_change_counts_at_once() {
     let mut town = Town::default();
-    join_with_claims(&mut town, "alice", |claims| {
-        claims.video.can_publish_data = Some(false)
-    });
+    town.join_with_claims("alice", |claims| claims.video.can_publish_data = Some(false));
     town.join("bob");
     open_all(&mut town, "alice");
     open_all(&mut town, "bob");
@@ -220,9 +138,7 @@ fn without_the_right_to_publish_data_nothing_goes_out_and_a_change_counts_at_onc
 #[test]
 fn whoever_may_not_subscribe_still_gets_data() {
     let mut town = town(&["alice"]);
-    join_with_claims(&mut town, "bob", |claims| {
-        claims.video.can_subscribe = Some(false)
-    });
+    town.join_with_claims("bob", |claims| claims.video.can_subscribe = Some(false));
     open_all(&mut town, "bob");
     send(&mut town, "alice", DataChannel::Reliable, &user(b"x"));
     assert_eq!(receivers(&mut town), ["bob"]);
@@ -231,7 +147,7 @@ fn whoever_may_not_subscribe_still_gets_data() {
 #[test]
 fn a_hidden_sender_is_not_named() {
     let mut town = town(&["alice"]);
-    join_with_claims(&mut town, "ghost", |claims| claims.video.hidden = true);
+    town.join_with_claims("ghost", |claims| claims.video.hidden = true);
     open_all(&mut town, "ghost");
     send(&mut town, "ghost", DataChannel::Reliable, &user(b"boo"));
     let packet = decoded(&received(&mut town)["alice"][0]);
@@ -313,9 +229,7 @@ fn every_kind_of_packet_passes_untouched_but_what_is_not_for_people_to_send() {
         send(&mut town, "alice", DataChannel::Reliable, &packet(value));
         assert!(receivers(&mut town).is_empty());
     }
-    join_with_claims(&mut town, "agent", |claims| {
-        claims.kind = participant_info::Kind::Agent
-    });
+    town.join_with_claims("agent", |claims| claims.kind = participant_info::Kind::Agent);
     send(
         &mut town,
         "agent",
@@ -609,9 +523,7 @@ mod tracks {
         }
         town.ask("alice", Ask::PublishDataTrackRequest(request(51, "51")));
         assert_eq!(reason(&town, "alice"), Reason::LimitExceeded);
-        join_with_claims(&mut town, "bob", |claims| {
-            claims.video.can_publish_data = Some(false)
-        });
+        town.join_with_claims("bob", |claims| claims.video.can_publish_data = Some(false));
         town.ask("bob", Ask::PublishDataTrackRequest(request(1, "one")));
         assert_eq!(reason(&town, "bob"), Reason::NotAllowed);
     }

@@ -20,22 +20,16 @@ use std::time::Duration;
 
 /// Joins another room.
 fn join_elsewhere(town: &mut Town, name: &str) {
-    let mut claims = claims(name);
-    claims.video.room = "elsewhere".into();
-    town.join_as(name, claims, Browser::new(name)).unwrap();
+    town.join_with_claims(name, |claims| claims.video.room = "elsewhere".into());
 }
 
 fn join_hidden(town: &mut Town, name: &str) {
-    let mut claims = claims(name);
-    claims.video.hidden = true;
-    town.join_as(name, claims, Browser::new(name)).unwrap();
+    town.join_with_claims(name, |claims| claims.video.hidden = true);
 }
 
 /// Joins and subscribes to nothing itself.
 fn join_manual(town: &mut Town, name: &str) {
-    let mut browser = Browser::new(name);
-    browser.settings.auto_subscribe = false;
-    town.join_as(name, claims(name), browser).unwrap();
+    town.join_as(name, claims(name), Browser::manual(name)).unwrap();
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> HashMap<String, String> {

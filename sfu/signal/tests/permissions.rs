@@ -12,7 +12,7 @@ mod common;
 use common::{Browser, START_UNIX_S, Town, add_track, attempt, claims, info_of, keys, tracks_of};
 use hanse_sfu_core::command::{MediaCommand, MediaEvent};
 use hanse_sfu_signal::limits::SETTING_DELAY;
-use hanse_sfu_signal::{Claims, JoinRefusal, SfuCommand, SfuRefusal, SfuReply, verify};
+use hanse_sfu_signal::{JoinRefusal, SfuCommand, SfuRefusal, SfuReply, verify};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
@@ -23,18 +23,6 @@ use livekit_protocol::{
     UpdateTrackSettings,
 };
 use std::time::Duration;
-
-fn join_with_claims(town: &mut Town, name: &str, change: impl FnOnce(&mut Claims)) {
-    let mut claims = claims(name);
-    change(&mut claims);
-    town.join_as(name, claims, Browser::new(name)).unwrap();
-}
-
-fn manual(name: &str) -> Browser {
-    let mut browser = Browser::new(name);
-    browser.settings.auto_subscribe = false;
-    browser
-}
 
 fn subscription(sids: &[&str], subscribe: bool) -> Ask {
     let track_sids = sids.iter().map(|sid| (*sid).to_owned()).collect();
@@ -53,7 +41,7 @@ fn reason(town: &Town, name: &str) -> Option<Reason> {
 fn without_the_right_to_publish_nothing_is_published() {
     let mut town = Town::default();
     town.join("alice");
-    join_with_claims(&mut town, "bob", |claims| claims.video.can_publish = Some(false));
+    town.join_with_claims("bob", |claims| claims.video.can_publish = Some(false));
     town.browser("bob")
         .announce(add_track("cam", TrackSource::Camera));
     town.browser("bob").add_sender(TrackType::Video, "cam");
@@ -73,7 +61,7 @@ fn without_the_right_to_publish_nothing_is_published() {
 #[test]
 fn a_token_may_allow_some_sources_only() {
     let mut town = Town::default();
-    join_with_claims(&mut town, "alice", |claims| {
+    town.join_with_claims("alice", |claims| {
         claims.video.can_publish_sources = vec!["microphone".into()]
     });
     town.publish("alice", TrackSource::Microphone);
@@ -167,7 +155,7 @@ fn an_announcement_with_a_used_cid_waits_until_the_earlier_track_has_ended() {
 fn a_hidden_participant_is_not_seen_and_not_heard_but_sees_and_hears() {
     let mut town = Town::default();
     town.join("alice");
-    join_with_claims(&mut town, "ghost", |claims| claims.video.hidden = true);
+    town.join_with_claims("ghost", |claims| claims.video.hidden = true);
     town.join("bob");
     let ghost = town.people["ghost"].sid.clone();
     town.publish("bob", TrackSource::Camera);
@@ -189,7 +177,7 @@ fn a_hidden_viewer_alone_is_no_first_subscriber() {
     let mut town = Town::default();
     town.join("alice");
     town.publish("alice", TrackSource::Camera);
-    join_with_claims(&mut town, "ghost", |claims| claims.video.hidden = true);
+    town.join_with_claims("ghost", |claims| claims.video.hidden = true);
     assert!(town.hears("ghost", "alice", TrackSource::Camera));
     assert_eq!(count!(town, "alice", TrackSubscribed), 0);
     town.join("bob");
@@ -202,7 +190,8 @@ fn without_auto_subscribe_only_what_is_asked_for_comes() {
     town.join("alice");
     let camera = town.publish("alice", TrackSource::Camera);
     town.publish("alice", TrackSource::Microphone);
-    town.join_as("bob", claims("bob"), manual("bob")).unwrap();
+    town.join_as("bob", claims("bob"), Browser::manual("bob"))
+        .unwrap();
     assert!(town.people["bob"].heard().is_empty());
     for _ in 0..2 {
         town.ask("bob", subscription(&[&camera], true));
@@ -233,7 +222,8 @@ fn without_auto_subscribe_only_what_is_asked_for_comes() {
 fn a_track_that_never_comes_is_reported_after_a_minute_and_one_that_comes_is_received() {
     let mut town = Town::default();
     town.join("alice");
-    town.join_as("bob", claims("bob"), manual("bob")).unwrap();
+    town.join_as("bob", claims("bob"), Browser::manual("bob"))
+        .unwrap();
     town.ask("alice", Ask::AddTrack(add_track("cam", TrackSource::Camera)));
     let soon = last!(town, "alice", TrackPublished).unwrap().track.unwrap().sid;
     town.ask("bob", subscription(&[&soon, "TR_never"], true));
@@ -363,9 +353,7 @@ fn without_the_right_to_subscribe_nothing_comes_until_it_is_given() {
     let mut town = Town::default();
     town.join("alice");
     town.publish("alice", TrackSource::Camera);
-    join_with_claims(&mut town, "bob", |claims| {
-        claims.video.can_subscribe = Some(false)
-    });
+    town.join_with_claims("bob", |claims| claims.video.can_subscribe = Some(false));
     assert!(town.people["bob"].heard().is_empty());
     let change = |can_subscribe| {
         common::change_rights(
@@ -422,7 +410,7 @@ fn a_lost_source_ends_its_track_for_everybody_and_spares_the_others() {
 fn metadata_is_changed_by_whoever_may_and_told_to_everybody() {
     let mut town = Town::default();
     town.join("bob");
-    join_with_claims(&mut town, "alice", |claims| {
+    town.join_with_claims("alice", |claims| {
         claims.video.can_update_own_metadata = Some(true);
         claims.attributes = [
             ("hand".to_owned(), "up".to_owned()),

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use hanse_runtime::clock;
 use hanse_runtime::metrics::Word;
 use hanse_sfu_signal::{
-    Claims, DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuRefusal, SfuReply, VideoGrant,
+    Claims, DataMessage, ParticipantChange, RoomSettings, RpcCall, RpcError, RpcFailure, SfuCommand,
+    SfuRefusal, SfuReply, VideoGrant,
 };
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -19,8 +20,8 @@ use livekit_protocol::{
     CreateRoomRequest, DeleteRoomRequest, DeleteRoomResponse, ForwardParticipantRequest,
     ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
     MoveParticipantRequest, MuteRoomTrackRequest, MuteRoomTrackResponse, PerformRpcRequest,
-    RoomParticipantIdentity, SendDataRequest, UpdateParticipantRequest, UpdateRoomMetadataRequest,
-    UpdateSubscriptionsRequest,
+    PerformRpcResponse, RoomParticipantIdentity, SendDataRequest, UpdateParticipantRequest,
+    UpdateRoomMetadataRequest, UpdateSubscriptionsRequest,
 };
 use prost::Message;
 use serde::Deserialize;
@@ -35,6 +36,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy)]
 enum Code {
     BadRoute,
+    Canceled,
     FailedPrecondition,
     Internal,
     InvalidArgument,
@@ -42,6 +44,7 @@ enum Code {
     NotFound,
     ResourceExhausted,
     Unauthenticated,
+    Unavailable,
     Unimplemented,
 }
 
@@ -49,6 +52,7 @@ impl Code {
     fn name(self) -> &'static str {
         match self {
             Code::BadRoute => "bad_route",
+            Code::Canceled => "canceled",
             Code::FailedPrecondition => "failed_precondition",
             Code::Internal => "internal",
             Code::InvalidArgument => "invalid_argument",
@@ -56,6 +60,7 @@ impl Code {
             Code::NotFound => "not_found",
             Code::ResourceExhausted => "resource_exhausted",
             Code::Unauthenticated => "unauthenticated",
+            Code::Unavailable => "unavailable",
             Code::Unimplemented => "unimplemented",
         }
     }
@@ -63,11 +68,13 @@ impl Code {
     fn status(self) -> StatusCode {
         match self {
             Code::BadRoute | Code::NotFound => StatusCode::NOT_FOUND,
+            Code::Canceled => StatusCode::REQUEST_TIMEOUT,
             Code::FailedPrecondition => StatusCode::PRECONDITION_FAILED,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::InvalidArgument | Code::Malformed => StatusCode::BAD_REQUEST,
             Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
             Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         }
     }
@@ -97,6 +104,32 @@ impl From<SfuRefusal> for TwirpError {
             SfuRefusal::Full(_) => Code::ResourceExhausted,
         };
         TwirpError::new(code, refusal.to_string())
+    }
+}
+
+/// LiveKit's server has one of Twirp's codes for each of its own (protocol `utils/data_channel_rpc.go`); what a method
+/// itself has thrown is `internal`.
+impl From<RpcError> for TwirpError {
+    fn from(error: RpcError) -> Self {
+        let code = match error.code {
+            1400 => Code::InvalidArgument,
+            1401 => Code::NotFound,
+            1402 | 1504 => Code::Malformed,
+            1403 | 1404 => Code::Unimplemented,
+            1501 | 1502 => Code::Canceled,
+            1503 => Code::Unavailable,
+            _ => Code::Internal,
+        };
+        TwirpError::new(code, error.to_string())
+    }
+}
+
+impl From<RpcFailure> for TwirpError {
+    fn from(failure: RpcFailure) -> Self {
+        match failure {
+            RpcFailure::Refused(refusal) => refusal.into(),
+            RpcFailure::Failed(error) => error.into(),
+        }
     }
 }
 
@@ -268,6 +301,9 @@ fn require(granted: bool) -> Result<(), TwirpError> {
 
 impl Call<'_> {
     async fn answer(&self, service: &str, method: &str) -> Result<Response, TwirpError> {
+        if method == "PerformRpc" {
+            return self.perform_rpc().await;
+        }
         let command = self.command(service, method)?;
         match self.api.handle.command(command).await? {
             SfuReply::Room(room) => self.reply(&room),
@@ -278,6 +314,21 @@ impl Call<'_> {
             // The answers of `DeleteRoom`, `RemoveParticipant`, `UpdateSubscriptions` and `SendData` are all empty.
             SfuReply::Done => self.reply(&DeleteRoomResponse {}),
         }
+    }
+
+    async fn perform_rpc(&self) -> Result<Response, TwirpError> {
+        let request: PerformRpcRequest = self.request()?;
+        self.require_room(&request.room)?;
+        let ms = Some(request.response_timeout_ms).filter(|ms| *ms > 0);
+        let call = RpcCall {
+            room: request.room,
+            identity: request.destination_identity,
+            method: request.method,
+            payload: request.payload,
+            response_timeout: ms.map(|ms| Duration::from_millis(ms.into())),
+        };
+        let payload = self.api.handle.call(call).await?;
+        self.reply(&PerformRpcResponse { payload })
     }
 
     /// What the SFU is asked to do.
@@ -386,10 +437,6 @@ impl Call<'_> {
                     },
                 }
             }
-            "PerformRpc" => {
-                let request: PerformRpcRequest = self.request()?;
-                return Err(self.unimplemented(&request.room, "this server calls no methods of participants"));
-            }
             "ForwardParticipant" => {
                 let request: ForwardParticipantRequest = self.request()?;
                 self.require_destination(&request.destination_room)?;
@@ -444,5 +491,37 @@ impl Call<'_> {
             ),
         };
         Ok(([(CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_call_has_the_code_and_the_sentence_of_livekits_server() {
+        let error = |code| RpcError {
+            code,
+            message: "Sentence".into(),
+            data: String::new(),
+        };
+        for (code, name, status) in [
+            (1400, "invalid_argument", 400),
+            (1401, "not_found", 404),
+            (1402, "malformed", 400),
+            (1403, "unimplemented", 501),
+            (1404, "unimplemented", 501),
+            (1500, "internal", 500),
+            (1501, "canceled", 408),
+            (1502, "canceled", 408),
+            (1503, "unavailable", 503),
+            (1504, "malformed", 400),
+            (1505, "internal", 500),
+            (101, "internal", 500),
+        ] {
+            let told = TwirpError::from(RpcFailure::from(error(code)));
+            assert_eq!((told.code.name(), told.code.status().as_u16()), (name, status));
+            assert_eq!(told.message, format!("RpcError {code}: Sentence"));
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use livekit_protocol::{
     DeleteRoomResponse, ListParticipantsResponse, ListRoomsResponse, MuteRoomTrackResponse, ParticipantInfo,
-    Room,
+    PerformRpcResponse, Room,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +57,10 @@ impl Reply for ListParticipantsResponse {
 
 impl Reply for MuteRoomTrackResponse {
     const FIELDS: Fields = &[("track", Message(TRACK_INFO))];
+}
+
+impl Reply for PerformRpcResponse {
+    const FIELDS: Fields = &[("payload", Text)];
 }
 
 impl Reply for Room {

@@ -1,16 +1,19 @@
 //! Data: what people send each other besides media. Packets are routed here and nowhere else; the media plane only knows
-//! channels. `packet.rs` is LiveKit's packet, `tracks.rs` what data tracks add.
+//! channels. `packet.rs` is LiveKit's packet, `tracks.rs` what data tracks add, `rpc.rs` calls of
+//! methods from outside, `metrics.rs` measurements.
 
+mod metrics;
 mod nonces;
 mod packet;
+mod rpc;
 mod tracks;
 
-use crate::api::{DataMessage, SfuRefusal};
+use crate::api::{CallId, DataMessage, SfuRefusal};
 use crate::context::Context;
 use crate::life::Cause;
 use crate::limits::WAITING_DATA_BYTES_MAX;
 #[cfg(doc)]
-use crate::limits::{DATA_SUBSCRIPTIONS_MAX, DATA_TRACKS_MAX};
+use crate::limits::{CALLS_MAX, DATA_SUBSCRIPTIONS_MAX, DATA_TRACKS_MAX};
 use crate::participant::Participant;
 use crate::room::Room;
 use crate::signalling::SessionId;
@@ -18,11 +21,15 @@ use bytes::Bytes;
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{DataChannel, MediaCommand};
 use hanse_sfu_core::ids::ConnectionId;
+use livekit_protocol::data_packet::Value;
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::{DataTrackInfo, UserPacket};
+use metrics::{Offset, Report};
 use nonces::Nonces;
 use packet::{Packet, Sender};
+use rpc::Call;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 use tracks::DataTrack;
 
 /// What a room remembers about data.
@@ -52,6 +59,14 @@ pub(crate) struct ParticipantData {
     wishes: BTreeMap<String, bool>,
     /// It wants every data track.
     auto_subscribes: bool,
+    /// Calls of its methods that it has not answered; at most [`CALLS_MAX`].
+    calls: BTreeMap<CallId, Call>,
+    /// From us to it and back, when that was measured last.
+    round_trip: Option<Duration>,
+    /// What its measurements are late by.
+    clock_offset: Offset,
+    /// Measurements that it has not been told.
+    metrics: Report,
 }
 
 impl ParticipantData {
@@ -84,6 +99,21 @@ struct Receivers {
     packet: Vec<ConnectionId>,
     /// Only the user's bytes: by a channel without packets.
     raw: Vec<ConnectionId>,
+}
+
+impl Participant {
+    /// Sends it a packet by the channel that keeps everything, or keeps it until that is open.
+    fn send_reliably(&mut self, cx: &mut Context, payload: &Bytes) {
+        if self.data.open.contains(&DataChannel::Reliable) {
+            cx.media(MediaCommand::SendData {
+                to: vec![self.data_connection()],
+                channel: DataChannel::Reliable,
+                payload: payload.clone(),
+            });
+        } else {
+            self.data.wait(payload);
+        }
+    }
 }
 
 impl Room {
@@ -157,6 +187,12 @@ impl Room {
                 return;
             }
             participant.data.last_sequence = packet.sequence();
+        }
+        if self.take_answer(cx, session, packet.value()) {
+            return;
+        }
+        if let Some(Value::Metrics(batch)) = packet.value() {
+            return self.take_metrics(cx, session, batch.clone());
         }
         self.send_packet(cx, Some(session), channel, &packet);
     }

@@ -43,8 +43,8 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// Reads what a participant has sent. `None`: it is not a packet, or of a kind that is not passed on: nothing that only
-    /// the server may say (speakers), no measurements, and no transcription unless by an agent.
+    /// Reads what a participant has sent. `None`: it is not a packet, or of a kind that is not for people to send: nothing
+    /// that only the server may say (speakers), and no transcription unless by an agent.
     pub fn parse(raw: Bytes, is_agent: bool) -> Option<Self> {
         let mut decoded = DataPacket::decode(raw.clone()).ok()?;
         let mut values = 0;
@@ -58,7 +58,6 @@ impl Packet {
         match &mut decoded.value {
             #[expect(deprecated, reason = "nobody but a server of long ago sent it")]
             Some(Value::Speaker(_)) => return None,
-            Some(Value::Metrics(_)) => return None,
             Some(Value::Transcription(_)) if !is_agent => return None,
             Some(Value::User(user)) if decoded.destination_identities.is_empty() => {
                 #[expect(deprecated, reason = "clients of long ago say it here")]
@@ -98,6 +97,11 @@ impl Packet {
     pub fn sids(&self) -> &[String] {
         #[expect(deprecated, reason = "clients of long ago say it here")]
         self.user().map_or(&[], |user| &user.destination_sids)
+    }
+
+    /// What it carries; `None`: something newer than this code.
+    pub fn value(&self) -> Option<&Value> {
+        self.decoded.value.as_ref()
     }
 
     /// What it carries, if that is the user's own bytes.
@@ -325,13 +329,11 @@ mod tests {
         assert!(Packet::parse(transcription, true).is_some());
         #[expect(deprecated, reason = "it is refused")]
         let speaker = Value::Speaker(Default::default());
-        for value in [speaker, Value::Metrics(Default::default())] {
-            let packet = DataPacket {
-                value: Some(value),
-                ..DataPacket::default()
-            };
-            assert!(Packet::parse(packet.encode_to_vec().into(), true).is_none());
-        }
+        let packet = DataPacket {
+            value: Some(speaker),
+            ..DataPacket::default()
+        };
+        assert!(Packet::parse(packet.encode_to_vec().into(), true).is_none());
     }
 
     #[test]

@@ -255,6 +255,7 @@ impl Room {
 
     /// Somebody goes: what it published ends, and what it received is not sent to it any more.
     pub fn end_data_of(&mut self, cx: &mut Context, session: SessionId) {
+        self.end_calls_of(cx, session);
         let Some(participant) = self.participants.get_mut(&session) else {
             return;
         };

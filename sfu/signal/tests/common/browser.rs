@@ -130,6 +130,13 @@ impl Browser {
         browser
     }
 
+    /// One that receives only what it asks for.
+    pub fn manual(identity: &str) -> Self {
+        let mut browser = Browser::new(identity);
+        browser.settings.auto_subscribe = false;
+        browser
+    }
+
     /// One that speaks the older form, with a peer connection for each way.
     pub fn dual(identity: &str) -> Self {
         let mut browser = Browser::new(identity);

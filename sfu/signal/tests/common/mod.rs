@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 mod browser;
+pub mod data;
 mod media;
 mod second;
 pub mod wild;
@@ -12,8 +13,9 @@ pub use browser::Browser;
 use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{
-    ApiKeys, CODECS, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, PeerConnections, SessionId,
-    SfuCommand, SfuEvent, SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant, WallClock,
+    ApiKeys, CODECS, CallId, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, PeerConnections,
+    RpcError, SessionId, SfuCommand, SfuEvent, SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant,
+    WallClock,
 };
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
@@ -37,6 +39,8 @@ pub struct Town {
     pub people: BTreeMap<String, Browser>,
     pub media: Media,
     pub events: Vec<SfuEvent>,
+    /// Calls of methods that have ended.
+    pub ended_calls: Vec<(CallId, Result<String, RpcError>)>,
     /// Whose first picture has gone out, and how long after the join.
     pub first_pictures: Vec<(SessionId, Duration)>,
     /// What was measured of people's connections.
@@ -126,6 +130,7 @@ impl Town {
             people: BTreeMap::new(),
             media: Media::default(),
             events: Vec::new(),
+            ended_calls: Vec::new(),
             first_pictures: Vec::new(),
             qualities: Vec::new(),
             connects: true,
@@ -144,6 +149,13 @@ impl Town {
     /// Joins with an ordinary token.
     pub fn join(&mut self, name: &str) {
         self.join_as(name, claims(name), Browser::new(name)).unwrap();
+    }
+
+    /// Joins with a token that says something else than an ordinary one.
+    pub fn join_with_claims(&mut self, name: &str, change: impl FnOnce(&mut Claims)) {
+        let mut claims = claims(name);
+        change(&mut claims);
+        self.join_as(name, claims, Browser::new(name)).unwrap();
     }
 
     pub fn join_as(
@@ -195,6 +207,7 @@ impl Town {
                     }
                     Output::Media(command) => self.media.take(command),
                     Output::Event(event) => self.events.push(event),
+                    Output::CallEnded { call, result } => self.ended_calls.push((call, result)),
                     Output::FirstPicture { session, after } => self.first_pictures.push((session, after)),
                     Output::Quality { grade, score } => self.qualities.push((grade, score)),
                 }
