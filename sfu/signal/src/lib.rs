@@ -35,6 +35,7 @@ mod negotiate;
 mod participant;
 mod publish;
 mod quality;
+mod regression;
 mod requests;
 mod revocations;
 mod room;

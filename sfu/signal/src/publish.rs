@@ -151,12 +151,16 @@ impl Room {
             track: Box::new(info.clone()),
         });
         self.track_sids.insert(info.sid.clone(), id);
+        let backup = info.codecs.get(1);
+        let backup = backup.and_then(|codec| codec_named(&codec.mime_type));
         let mut track = Track {
             id,
             publisher: session,
             cid,
             info,
             sources: vec![source],
+            backup,
+            regressed: None,
             subscribers: BTreeSet::new(),
             subscribed_told: false,
             dynacast: TrackDynacast::default(),
@@ -294,6 +298,7 @@ impl Room {
             return;
         };
         let source = track.sources.remove(place);
+        track.regressed = track.regressed.filter(|regressed| *regressed != source.id);
         track::set_stopped(&mut track.info, &source.mid);
         let subscribers = track.subscribers.clone();
         cx.track_rooms.remove(&source.id);

@@ -301,8 +301,12 @@ impl Signalling {
                     room.handle_data_stalled(&mut self.cx, session);
                 }
             }
-            // A track is known from its negotiation on.
-            MediaEvent::TrackFlowing { .. } => {}
+            MediaEvent::TrackFlowing { track } => {
+                let key = self.cx.track_rooms.get(&track).copied();
+                if let Some(room) = key.and_then(|key| self.rooms.get_mut(&key)) {
+                    room.handle_flowing(&mut self.cx, track);
+                }
+            }
         }
     }
 

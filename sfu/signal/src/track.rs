@@ -39,6 +39,10 @@ pub(crate) struct Track {
     /// What it comes in as; at least one, the first of which it was published with. The others are backups for receivers
     /// that cannot decode the first.
     pub sources: Vec<Source>,
+    /// The second codec that was announced with it.
+    pub backup: Option<Codec>,
+    /// The source that everybody gets who can; see [`crate::regression`].
+    pub regressed: Option<TrackId>,
     /// Whoever receives it.
     pub subscribers: BTreeSet<SessionId>,
     /// Its publisher has heard that somebody receives it.

@@ -10,16 +10,17 @@
 mod common;
 
 use common::{Browser, Town, add_track, claims, tracks_of};
-use hanse_sfu_core::command::{Codec, Layering, ReceiveSection};
+use hanse_sfu_core::command::{Codec, Layering, MediaEvent, ReceiveSection};
 use hanse_sfu_core::ids::Layer;
 use hanse_sfu_signal::limits::{DYNACAST_LOWER_DELAY, QUEUED_TRACKS_MAX, SETTING_DELAY};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::video_layer::Mode;
 use livekit_protocol::{
-    AddTrackRequest, SimulcastCodec, SubscriptionError, TrackSource, TrackType, UpdateSubscription,
-    UpdateTrackSettings, encryption,
+    AddTrackRequest, BackupCodecPolicy, SimulcastCodec, SubscriptionError, TrackSource, TrackType,
+    UpdateSubscription, UpdateTrackSettings, encryption,
 };
+use std::time::Duration;
 
 /// An announcement of frames that nobody seals, in these codecs.
 fn open(cid: &str, source: TrackSource, codecs: &[&str]) -> AddTrackRequest {
@@ -31,6 +32,7 @@ fn open(cid: &str, source: TrackSource, codecs: &[&str]) -> AddTrackRequest {
     AddTrackRequest {
         encryption: encryption::Type::None.into(),
         simulcast_codecs: codecs.iter().enumerate().map(named).collect(),
+        backup_codec_policy: BackupCodecPolicy::Simulcast.into(),
         ..add_track(cid, source)
     }
 }
@@ -449,5 +451,125 @@ fn frames_per_second_choose_the_temporal_layer() {
             temporal_max,
             "{fps}"
         );
+    }
+}
+
+/// The codecs in which a person receives, whichever form it speaks.
+fn codecs_of(town: &Town, name: &str) -> Vec<Codec> {
+    let connection = town.downstream(name);
+    let down = town.media.down.values();
+    down.filter(|down| down.connection == connection)
+        .map(|down| down.plan.codec)
+        .collect()
+}
+
+/// The first packet of somebody's latest section comes in.
+fn flows(town: &mut Town, name: &str) {
+    let track = incoming(town, name).track;
+    town.event(MediaEvent::TrackFlowing { track });
+    town.pass(Duration::from_secs(1));
+}
+
+/// Alice publishes VP9 with VP8 behind it; Bob cannot decode VP9, Carol and Dora, who speaks the older form, can. Says the
+/// track's sid.
+fn with_backup(town: &mut Town, policy: BackupCodecPolicy) -> String {
+    town.join("alice");
+    town.join("carol");
+    town.join_as("dora", claims("dora"), Browser::dual("dora"))
+        .unwrap();
+    let request = AddTrackRequest {
+        backup_codec_policy: policy.into(),
+        ..open("svc", TrackSource::Camera, &["vp9", "vp8"])
+    };
+    let sid = publish(town, "alice", request);
+    flows(town, "alice");
+    join(town, "bob", |browser| browser.lacks = vec!["VP9"]);
+    publish_backup(town, "alice", &sid, "backup");
+    town.pass(Duration::from_secs(1));
+    for name in ["carol", "dora"] {
+        assert_eq!(codecs_of(town, name), [Codec::Vp9], "until the backup comes in");
+    }
+    assert_eq!(codecs_of(town, "bob"), [Codec::Vp8]);
+    sid
+}
+
+#[test]
+fn once_somebody_needs_the_backup_everybody_gets_it_and_the_first_codec_rests() {
+    for policy in [BackupCodecPolicy::PreferRegression, BackupCodecPolicy::Regression] {
+        let mut town = Town::default();
+        with_backup(&mut town, policy);
+        flows(&mut town, "alice");
+        for name in ["bob", "carol", "dora"] {
+            assert_eq!(codecs_of(&town, name), [Codec::Vp8], "{name}");
+            assert!(town.hears(name, "alice", TrackSource::Camera), "{name}");
+            assert_eq!(count!(town, name, SubscriptionResponse), 0);
+        }
+        town.pass(DYNACAST_LOWER_DELAY);
+        assert_eq!(asked(&town, "alice"), pairs(&[("vp9", 0), ("vp8", 3)]));
+        // For newcomers, too, and there is no way back.
+        town.join("fred");
+        assert_eq!(codecs_of(&town, "fred"), [Codec::Vp8]);
+        town.leave("bob");
+        town.pass(DYNACAST_LOWER_DELAY);
+        assert_eq!(asked(&town, "alice"), pairs(&[("vp9", 0), ("vp8", 3)]));
+        assert_eq!(codecs_of(&town, "carol"), [Codec::Vp8]);
+    }
+}
+
+#[test]
+fn nobody_regresses_without_the_policy_nor_in_a_large_room_that_only_prefers_it() {
+    for (policy, is_large, regresses) in [
+        (BackupCodecPolicy::Simulcast, false, false),
+        (BackupCodecPolicy::PreferRegression, true, false),
+        (BackupCodecPolicy::Regression, true, true),
+    ] {
+        let mut town = Town::default();
+        with_backup(&mut town, policy);
+        if is_large {
+            town.join("erin");
+        }
+        flows(&mut town, "alice");
+        let expected = if regresses { Codec::Vp8 } else { Codec::Vp9 };
+        for name in ["carol", "dora"] {
+            assert_eq!(codecs_of(&town, name), [expected], "{policy:?}");
+        }
+        assert_eq!(codecs_of(&town, "bob"), [Codec::Vp8]);
+    }
+}
+
+#[test]
+fn a_backup_that_was_not_announced_with_the_track_makes_nobody_regress() {
+    let mut town = Town::default();
+    town.join("alice");
+    town.join("carol");
+    let request = AddTrackRequest {
+        backup_codec_policy: BackupCodecPolicy::Regression.into(),
+        ..open("svc", TrackSource::Camera, &["vp9"])
+    };
+    let sid = publish(&mut town, "alice", request);
+    publish_backup(&mut town, "alice", &sid, "backup");
+    flows(&mut town, "alice");
+    assert_eq!(codecs_of(&town, "carol"), [Codec::Vp9]);
+}
+
+#[test]
+fn when_the_backup_ends_whoever_can_gets_the_first_codec_again() {
+    let mut town = Town::default();
+    let sid = with_backup(&mut town, BackupCodecPolicy::Regression);
+    flows(&mut town, "alice");
+    assert_eq!(codecs_of(&town, "carol"), [Codec::Vp8]);
+    let mid = incoming(&town, "alice").mid.to_string();
+    town.browser("alice").stop_section(&mid);
+    town.browser("alice").offer();
+    town.pass(Duration::from_secs(1));
+    for name in ["carol", "dora"] {
+        assert_eq!(codecs_of(&town, name), [Codec::Vp9], "{name}");
+    }
+    assert!(codecs_of(&town, "bob").is_empty(), "it waits");
+    assert_eq!(asked(&town, "alice"), pairs(&[("vp9", 3), ("vp8", 3)]));
+    publish_backup(&mut town, "alice", &sid, "backup again");
+    flows(&mut town, "alice");
+    for name in ["bob", "carol", "dora"] {
+        assert_eq!(codecs_of(&town, name), [Codec::Vp8], "{name}");
     }
 }
