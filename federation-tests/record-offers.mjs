@@ -3,7 +3,8 @@
 //   HANSE_BIN=… HANSE_PYTHON=… node record-offers.mjs FOLDER
 //
 // Writes NAME-join.sdp, the first offer of each client, and NAME-call.sdp, the last one once it publishes a microphone, a
-// camera with layers and, in browsers, a screen. The clients are those of the contract tests, and so is the network.
+// camera with layers and, in browsers, a screen. The clients are those of the contract tests, and so is the network. With two
+// peer connections (`/rtc`) these are the offers of the one by which the client publishes.
 import { JoinRequest, SignalRequest, WrappedJoinRequest, WrappedJoinRequest_Compression } from "@livekit/protocol";
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
@@ -24,6 +25,17 @@ const FOLDER = process.env["OFFERS_FOLDER"] ?? process.argv[2];
 const SECTIONS_SENT_BY_PAGES = 3;
 const SECTIONS_SENT_BY_PROGRAMS = 2;
 
+/** The browsers' recordings: each has a name of its own for every form and version of livekit-client. */
+const PAGES = {
+  chromium: { open: openBrowser },
+  "chromium-dual": { open: openBrowser, dual: true },
+  "livekit-1": { open: openBrowser, livekit: "livekit-client-1" },
+  "livekit-2.5": { open: openBrowser, livekit: "livekit-client-2.5" },
+  "livekit-element-call": { open: openBrowser, livekit: "livekit-client-element-call" },
+  firefox: { open: openFirefox },
+  "firefox-dual": { open: openFirefox, dual: true },
+};
+
 // What is started inside the network has no arguments of its own.
 if (FOLDER) process.env["OFFERS_FOLDER"] = FOLDER;
 
@@ -32,12 +44,13 @@ inOwnNetwork(import.meta.filename, () => {
     assert.ok(FOLDER, "name the folder for the offers");
     const hanse = await startHanse({ address: ADDRESS });
     t.after(() => hanse.stop());
-    for (const [name, open] of Object.entries({ chromium: openBrowser, firefox: openFirefox })) {
-      const browser = await open();
-      t.after(() => browser.close());
+    const opened = new Map();
+    t.after(() => Promise.all([...opened.values()].map((browser) => browser.close())));
+    for (const [name, { open, livekit, dual = false }] of Object.entries(PAGES)) {
+      if (!opened.has(open)) opened.set(open, await open());
       await record(t, hanse, name, SECTIONS_SENT_BY_PAGES, async (seat) => {
-        const person = await browser.person();
-        await person.join({ ...seat, dynacast: true, adaptive: true });
+        const person = await opened.get(open).person(livekit);
+        await person.join({ ...seat, dual, dynacast: true, adaptive: true });
         await person.publishTone(440);
         await person.publishPicture("camera", { width: 1280, height: 720, fps: 5, mark: 1 }, [320, 640]);
         await person.publishPicture("screen", { width: 640, height: 360, fps: 5, mark: 2 });

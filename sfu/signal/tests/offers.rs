@@ -10,15 +10,20 @@
 
 mod common;
 
+use common::second::Second;
 use common::{Browser, Media, add_track, attempt, claims, config};
 use hanse_sfu_core::command::{Codec, MediaEvent};
 use hanse_sfu_core::ids::ConnectionId;
 use hanse_sfu_signal::{Output, SessionId, Signalling};
+use livekit_protocol::client_info::Sdk;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{SessionDescription, SignalRequest, TrackSource};
+use livekit_protocol::{ParticipantInfo, SessionDescription, SignalRequest, TrackSource};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Longer than the server holds its own offers back.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// A client: its first offer, and its last one once it publishes.
 struct Recording {
@@ -29,44 +34,38 @@ struct Recording {
     layers: usize,
     /// It shares its screen, too.
     has_screen: bool,
+    /// These are the offers of a peer connection to publish, beside one on which the server offers.
+    is_dual: bool,
 }
 
-const RECORDINGS: [Recording; 5] = [
-    Recording {
-        name: "chromium",
-        join: include_str!("offers/chromium-join.sdp"),
-        call: include_str!("offers/chromium-call.sdp"),
-        layers: 3,
-        has_screen: true,
-    },
-    Recording {
-        name: "firefox",
-        join: include_str!("offers/firefox-join.sdp"),
-        call: include_str!("offers/firefox-call.sdp"),
-        layers: 3,
-        has_screen: true,
-    },
-    Recording {
-        name: "python",
-        join: include_str!("offers/python-join.sdp"),
-        call: include_str!("offers/python-call.sdp"),
-        layers: 1,
-        has_screen: false,
-    },
-    Recording {
-        name: "node",
-        join: include_str!("offers/node-join.sdp"),
-        call: include_str!("offers/node-call.sdp"),
-        layers: 1,
-        has_screen: false,
-    },
-    Recording {
-        name: "safari",
-        join: include_str!("offers/safari-join.sdp"),
-        call: include_str!("offers/safari-call.sdp"),
-        layers: 3,
-        has_screen: false,
-    },
+/// The recording of a client, by the beginning of its files' names.
+macro_rules! recording {
+    ($name:literal, layers: $layers:literal, screen: $screen:literal, dual: $dual:literal) => {
+        Recording {
+            name: $name,
+            join: include_str!(concat!("offers/", $name, "-join.sdp")),
+            call: include_str!(concat!("offers/", $name, "-call.sdp")),
+            layers: $layers,
+            has_screen: $screen,
+            is_dual: $dual,
+        }
+    };
+}
+
+const RECORDINGS: [Recording; 13] = [
+    recording!("chromium", layers: 3, screen: true, dual: false),
+    recording!("chromium-dual", layers: 3, screen: true, dual: true),
+    recording!("livekit-1", layers: 3, screen: true, dual: true),
+    recording!("livekit-2.5", layers: 3, screen: true, dual: true),
+    recording!("livekit-element-call", layers: 3, screen: true, dual: false),
+    recording!("firefox", layers: 3, screen: true, dual: false),
+    recording!("firefox-dual", layers: 3, screen: true, dual: true),
+    recording!("firefox-h264", layers: 3, screen: true, dual: false),
+    recording!("python", layers: 1, screen: false, dual: false),
+    recording!("node", layers: 1, screen: false, dual: false),
+    recording!("go", layers: 1, screen: false, dual: true),
+    recording!("ios", layers: 3, screen: true, dual: true),
+    recording!("safari", layers: 3, screen: false, dual: false),
 ];
 
 /// What may stand in a media section of an answer.
@@ -352,6 +351,10 @@ struct Person {
     /// The last offer, with its id.
     last: (u32, &'static str),
     answers: Vec<SessionDescription>,
+    /// The peer connection on which the server offers.
+    second: Option<Second>,
+    /// Whom it has been told of, by sid.
+    known: BTreeMap<String, ParticipantInfo>,
 }
 
 impl Call {
@@ -368,23 +371,45 @@ impl Call {
 
     /// Joins without an offer, as Firefox does, makes the first one, announces its tracks and makes the last one.
     fn enter(&mut self, identity: &str, offers: &'static Recording) -> SessionId {
-        let mut browser = Browser::new(identity);
+        self.enter_with(identity, offers, "vp8")
+    }
+
+    /// The same, with a codec for its pictures.
+    fn enter_with(&mut self, identity: &str, offers: &'static Recording, codec: &str) -> SessionId {
+        let mut browser = if offers.is_dual {
+            Browser::dual(identity)
+        } else {
+            Browser::new(identity)
+        };
         browser.offers_at_join = false;
         let mut attempt = attempt(claims(identity), &mut browser);
         if let Some(client) = attempt.request.as_mut().and_then(|it| it.client_info.as_mut()) {
-            client.browser = offers.name.into();
+            client.browser = offers.name.split('-').next().unwrap().into();
             client.os = "linux".into();
+            if offers.name == "go" {
+                client.set_sdk(Sdk::Go);
+            }
         }
         let session = self.signalling.handle_join(self.now, attempt).unwrap();
         let person = Person {
             offers,
             last: (0, ""),
             answers: Vec::new(),
+            second: offers.is_dual.then(|| Second {
+                setup: if offers.name == "go" { "passive" } else { "actpass" },
+                ..Default::default()
+            }),
+            known: BTreeMap::new(),
         };
         self.people.insert(session, person);
+        self.settle();
         self.offer(session, offers.join);
         for (cid, source) in tracks(offers.call) {
-            self.ask(session, Ask::AddTrack(add_track(cid, source)));
+            let mut request = add_track(cid, source);
+            for named in &mut request.simulcast_codecs {
+                named.codec = codec.into();
+            }
+            self.ask(session, Ask::AddTrack(request));
         }
         self.offer(session, offers.call);
         session
@@ -422,6 +447,9 @@ impl Call {
                     Output::Send { session, message } => match message.message.unwrap() {
                         Message::Answer(answer) => self.receive(session, answer),
                         Message::MediaSectionsRequirement(_) => required.push(session),
+                        Message::Offer(offer) => self.take(session, &offer),
+                        Message::Join(join) => self.learn(session, join.other_participants),
+                        Message::Update(update) => self.learn(session, update.participants),
                         Message::Leave(leave) => panic!("sent away: {leave:?}"),
                         _ => {}
                     },
@@ -452,19 +480,56 @@ impl Call {
         person.answers.push(answer);
     }
 
-    /// What `subscriber` gets: codecs of what the media plane sends to it, each as the subscriber's own offer has it.
+    fn learn(&mut self, session: SessionId, participants: Vec<ParticipantInfo>) {
+        let known = &mut self.people.get_mut(&session).unwrap().known;
+        known.extend(participants.into_iter().map(|info| (info.sid.clone(), info)));
+    }
+
+    /// Takes an offer of the server, and answers it.
+    fn take(&mut self, session: SessionId, offer: &SessionDescription) {
+        let person = self.people.get_mut(&session).unwrap();
+        let second = person.second.as_mut().expect("one connection is offered nothing");
+        second.take(offer, &person.known);
+        let answer = second.answer(&format!("second{}", session.0));
+        let request = SignalRequest {
+            message: Some(Ask::Answer(answer)),
+        };
+        self.signalling.handle_request(self.now, session, request);
+    }
+
+    /// Lets time pass, from timer to timer.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.signalling.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.signalling.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// What `subscriber` gets: codecs of what the media plane sends to it, each in the numbers of the offer that counts: the
+    /// subscriber's own, or with two peer connections the server's.
     fn gets(&self, subscriber: SessionId) -> Vec<Codec> {
         let person = &self.people[&subscriber];
-        let answer = person.answers.last().unwrap();
-        let (offered, answered) = (Block::all(person.last.1), Block::all(&answer.sdp));
+        let (description, numbers) = match &person.second {
+            None => {
+                let answer = person.answers.last().unwrap();
+                (answer, person.last.1)
+            }
+            Some(second) => {
+                let offer = second.offers.last().unwrap();
+                (offer, offer.sdp.as_str())
+            }
+        };
+        let downstream = ConnectionId(subscriber.0 | u64::from(person.second.is_some()) << 63);
+        let (offered, described) = (Block::all(numbers), Block::all(&description.sdp));
         let mut gets = Vec::new();
-        for (ours, theirs) in answered.iter().zip(&offered).filter(|(ours, _)| ours.sends()) {
+        for (ours, theirs) in described.iter().zip(&offered).filter(|(ours, _)| ours.sends()) {
             let mid = ours.values("mid")[0];
             let mut plans = self.media.down.values().map(|down| (down.connection, &down.plan));
             let (_, plan) = plans
-                .find(|(connection, plan)| {
-                    *connection == ConnectionId(subscriber.0) && plan.mid.as_str() == mid
-                })
+                .find(|(connection, plan)| *connection == downstream && plan.mid.as_str() == mid)
                 .unwrap_or_else(|| {
                     panic!(
                         "{}: section {mid} announces a track that is not sent",
@@ -475,12 +540,13 @@ impl Call {
             let codec = match plan.codec {
                 Codec::Opus => "opus/48000/2",
                 Codec::Vp8 => "vp8/90000",
+                Codec::H264 => "h264/90000",
                 other => panic!("{other:?}"),
             };
             assert_eq!(encoding, codec, "{}: section {mid}", person.offers.name);
             assert_eq!(ours.formats[0], plan.payload_type.to_string());
             assert!(ours.values("ssrc")[0].starts_with(&plan.ssrc.to_string()));
-            assert!(answer.mid_to_track_id.contains_key(mid));
+            assert!(description.mid_to_track_id.contains_key(mid));
             gets.push(plan.codec);
         }
         gets
@@ -540,6 +606,7 @@ fn each_two_of_them_receive_everything_of_each_other_in_their_own_numbers() {
             let mut call = Call::new();
             let alice = call.enter("alice", first);
             let bob = call.enter("bob", second);
+            call.pass(MOMENT);
             for (subscriber, publisher) in [(alice, second), (bob, first)] {
                 let mut gets = call.gets(subscriber);
                 gets.sort_by_key(|codec| codec.is_video());
@@ -551,12 +618,30 @@ fn each_two_of_them_receive_everything_of_each_other_in_their_own_numbers() {
     }
 }
 
+/// The recording of a name.
+fn recorded(name: &str) -> &'static Recording {
+    RECORDINGS
+        .iter()
+        .find(|recording| recording.name == name)
+        .unwrap()
+}
+
+#[test]
+fn who_offers_h264_is_sent_it_in_a_number_of_their_own_whatever_their_browser_is_called() {
+    for name in ["firefox-h264", "ios", "safari"] {
+        let mut call = Call::new();
+        call.enter_with("alice", recorded("chromium"), "h264");
+        let bob = call.enter("bob", recorded(name));
+        call.pass(MOMENT);
+        let mut gets = call.gets(bob);
+        gets.sort_by_key(|codec| codec.is_video());
+        assert_eq!(gets, [Codec::Opus, Codec::H264, Codec::H264], "{name}");
+    }
+}
+
 #[test]
 fn firefox_is_answered_with_one_codec_where_it_sends_and_never_with_red() {
-    let firefox = RECORDINGS
-        .iter()
-        .find(|recording| recording.name == "firefox")
-        .unwrap();
+    let firefox = recorded("firefox");
     let mut call = Call::new();
     let session = call.enter("alice", firefox);
     let answer = call.people[&session].answers.last().unwrap();

@@ -6,7 +6,7 @@
 mod browser;
 pub mod data;
 mod media;
-mod second;
+pub mod second;
 pub mod wild;
 
 pub use browser::Browser;
