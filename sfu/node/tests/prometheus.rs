@@ -80,6 +80,16 @@ async fn dashboards_made_for_livekits_server_see_who_is_there_and_name_nobody() 
     }
     let responses = "livekit_node_messages{type=\"signal\",status=\"success\",direction=\"response\"}";
     assert!(value(&text, responses).unwrap() >= 2.0, "{text}");
+    let latency = "livekit_node_twirp_request_latency_ms_count";
+    for (name, expected) in [
+        ("livekit_session_join_latency_ms_count".to_owned(), 1.0),
+        (
+            format!("{latency}{{service=\"RoomService\",method=\"ListRooms\",status=\"4xx\"}}"),
+            1.0,
+        ),
+    ] {
+        assert_eq!(value(&text, &name), Some(expected), "{name} in {text}");
+    }
     for word in ["alice", "secret", "PA_", "RM_", "hanse_"] {
         assert!(!text.contains(word), "{word} is in {text}");
     }
