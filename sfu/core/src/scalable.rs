@@ -399,3 +399,56 @@ impl LayerChoice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Layer;
+    use crate::vp9;
+
+    #[test]
+    fn a_late_packet_goes_by_the_choice_of_its_own_time() {
+        let mut choice = LayerChoice::default();
+        // Pictures of one packet and two temporal layers, the first a key picture: I, P, L, B, E; then U.
+        let mut judge = |sequence: u64, temporal: u8| {
+            let first = if sequence == 1 { 0xac } else { 0xec };
+            let payload = [first, sequence as u8, (sequence as u8 + 1) % 2 << 5 | 0x10, 1, 7];
+            let descriptor = vp9::parse(&payload).unwrap();
+            let facts = PacketFacts {
+                layer: Layer(0),
+                sequence,
+                timestamp: 3_000 * sequence,
+                marker: true,
+                entry: sequence == 1,
+                description: Description::Vp9(descriptor),
+                dependency: None,
+            };
+            let wish = Wish { spatial: 0, temporal };
+            choice.judge(&facts, &descriptor, wish).0
+        };
+        let goes_out = |verdict| matches!(verdict, Verdict::Forward(_));
+        assert!(goes_out(judge(1, 1)) && goes_out(judge(2, 1)) && goes_out(judge(3, 1)));
+        // 4 is late; meanwhile the subscriber wants fewer pictures.
+        assert!(goes_out(judge(5, 0)) && !goes_out(judge(6, 0)));
+        assert!(goes_out(judge(4, 0)), "it was wanted when it was sent");
+        assert!(goes_out(judge(7, 0)) && !goes_out(judge(8, 0)));
+    }
+
+    #[test]
+    fn what_became_of_a_frame_is_known_for_as_long_as_a_chain_can_span() {
+        let mut fates = Fates::default();
+        let first = fates.extend(65_500);
+        // Every third goes out, and every fifth never comes.
+        for number in (first..first + 1_000).filter(|number| number % 5 != 0) {
+            fates.note(number, number % 3 == 0);
+            for back in 0..256.min(number - first) {
+                let earlier = number - back;
+                let expected = (earlier % 5 != 0).then_some(earlier % 3 == 0);
+                assert_eq!(fates.of(earlier), expected, "{earlier} at {number}");
+            }
+            assert_eq!(fates.of(number.saturating_sub(256)), None);
+            assert_eq!(fates.of(number + 1), None);
+        }
+        assert_eq!(fates.extend(65_500_u16.wrapping_add(1_001)), first + 1_001);
+    }
+}

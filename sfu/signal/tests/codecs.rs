@@ -260,6 +260,20 @@ fn an_announced_backup_is_asked_for_when_somebody_needs_it_and_let_go_when_nobod
 }
 
 #[test]
+fn of_several_announced_codecs_one_is_asked_for_that_the_receiver_can_decode() {
+    let mut town = Town::default();
+    town.join("alice");
+    let codecs = ["vp9", "h264", "vp8"];
+    publish(&mut town, "alice", open("svc", TrackSource::Camera, &codecs));
+    join(&mut town, "bob", |browser| browser.lacks = vec!["VP9", "H264"]);
+    assert_eq!(
+        asked(&town, "alice"),
+        pairs(&[("vp9", 3), ("h264", 0), ("vp8", 3)])
+    );
+    assert_eq!(count!(town, "bob", SubscriptionResponse), 0, "it is on its way");
+}
+
+#[test]
 fn a_backup_that_ends_takes_the_track_from_those_who_need_it_and_from_nobody_else() {
     let mut town = Town::default();
     town.join("alice");

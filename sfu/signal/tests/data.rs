@@ -482,6 +482,13 @@ mod tracks {
             track_packet(7, b"")[..11].to_vec(),
         );
         assert!(receivers(&mut town).is_empty());
+        // Extensions that are as long as they say, or cut.
+        for (content, arrives) in [(&[0, 0, 1, 1][..], 1), (&[0, 1, 1, 1, 1, 1, 1], 0), (&[0], 0)] {
+            let mut packet = track_packet(7, content);
+            packet[0] |= 4;
+            send_raw(&mut town, "alice", DataChannel::DataTrack, packet);
+            assert_eq!(receivers(&mut town).len(), arrives, "{content:?}");
+        }
         subscribe(&mut town, "carol", &first.sid, false);
         assert_eq!(handle_of(&town, "carol", &first.sid), None);
         send_raw(&mut town, "alice", DataChannel::DataTrack, track_packet(7, b"x"));

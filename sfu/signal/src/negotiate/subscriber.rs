@@ -75,8 +75,6 @@ pub(crate) struct Subscriber {
     /// Of the latest offer, or one less than that of the first.
     offer_id: u32,
     is_offer_out: bool,
-    /// Something has changed since the offer that is out.
-    has_news: bool,
     offered_at: Option<Instant>,
     /// `a=setup` of our offers, and what may stand in the answers.
     setup: &'static str,
@@ -104,7 +102,6 @@ impl Subscriber {
             sections: Vec::new(),
             offer_id: names.offer_id() - 1,
             is_offer_out: false,
-            has_news: false,
             offered_at: None,
             setup,
             setups,
@@ -277,7 +274,7 @@ impl Room {
             return;
         }
         if subscriber.is_offer_out {
-            subscriber.has_news = true;
+            // Its answer looks again.
             return;
         }
         let is_quiet = subscriber
@@ -359,7 +356,6 @@ impl Room {
             return false;
         };
         subscriber.is_offer_out = true;
-        subscriber.has_news = false;
         subscriber.offer_id += 1;
         subscriber.sdp_version += 1;
         let is_first = subscriber.offered_at.replace(cx.now).is_none();
