@@ -225,6 +225,12 @@ Element Call is livekit-client in a page of its own. Its calls between two organ
 - livekit-client publishes neither VP9 nor AV1 with it, though Firefox decodes both. H264 it gets from a plugin that it fetches from
   elsewhere; Debian's has none, so that only the answer to an offer with H264 is tested.
 
+## How older versions of livekit-client differ
+
+- With frame encryption, versions before that of Element Call, such as 1.15.13 and 2.5.10, may show nothing of a
+  track that comes in a media section which carried another track before: in Chromium they keep decrypting for the former one. A
+  camera that is switched off and on again can stay dark for them. Without frame encryption it arrives.
+
 ## Recorded offers
 
 How each client's offers are answered is tested without the client, too, from offers that were recorded on the wire

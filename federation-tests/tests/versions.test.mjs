@@ -79,8 +79,10 @@ async function call(t, room, key) {
     const forms = [...here.hanse.log().matchAll(/peer_connections\W+(One|Two)\b/g)].map(([, form]) => form);
     assert.deepEqual(forms.slice(-5), Object.values(SIGNS).map(({ form }) => form));
   });
+  // Not with encryption: older versions do not always decrypt what comes where another track was (docs/clients.md).
+  if (!key) await cameras(step, present, { pages, ofPages, publishCamera });
   // How people mute, leave and come back has nothing to do with what is inside the frames: once is enough.
-  if (key) await change(step, present, { pages, ofPages, publishCamera, everybodyMeets, enter });
+  if (key) await change(step, present, { pages, ofPages, everybodyMeets, enter });
   await step("nobody's connection was disturbed", async () => {
     for (const identity of pages) {
       const trouble = (await present[identity].happened()).filter((each) => /reconnecting|failed|error|disconnected/.test(each.event));
@@ -89,8 +91,18 @@ async function call(t, room, key) {
   });
 }
 
-/** Everybody mutes, ends a camera, and those with older versions leave and come back. */
-async function change(step, present, { pages, ofPages, publishCamera, everybodyMeets, enter }) {
+/** Everybody ends a camera and begins another one. */
+async function cameras(step, present, { pages, ofPages, publishCamera }) {
+  await step("cameras that end go for everybody else, and the next ones arrive", async () => {
+    await Promise.all(pages.map((identity) => present[identity].unpublish("camera")));
+    await ofPages((viewer, other) => until("it is gone", async () => (await trackOf(viewer, other, "camera")) === undefined));
+    await Promise.all(pages.map(publishCamera));
+    await ofPages((viewer, other) => sees(viewer, other, "camera", SIGNS[other].mark));
+  });
+}
+
+/** Everybody mutes, and those with older versions leave and come back. */
+async function change(step, present, { pages, ofPages, everybodyMeets, enter }) {
   await step("microphones that are muted fall silent for everybody else, and are heard again", async () => {
     await Promise.all(pages.map((identity) => present[identity].mute("microphone")));
     await ofPages(async (listener, other) => {
@@ -99,12 +111,6 @@ async function change(step, present, { pages, ofPages, publishCamera, everybodyM
     });
     await Promise.all(pages.map((identity) => present[identity].mute("microphone", false)));
     await ofPages((listener, other) => hears(listener, other, SIGNS[other].hertz));
-  });
-  await step("cameras that end go for everybody else, and the next ones arrive", async () => {
-    await Promise.all(pages.map((identity) => present[identity].unpublish("camera")));
-    await ofPages((viewer, other) => until("it is gone", async () => (await trackOf(viewer, other, "camera")) === undefined));
-    await Promise.all(pages.map(publishCamera));
-    await ofPages((viewer, other) => sees(viewer, other, "camera", SIGNS[other].mark));
   });
   await step("those with older versions leave, which the others are told, and come back", async () => {
     const gone = Object.keys(OLDER).map((identity) => [identity, present[identity]]);
