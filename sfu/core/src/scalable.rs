@@ -412,7 +412,13 @@ mod tests {
         // Pictures of one packet and two temporal layers, the first a key picture: I, P, L, B, E; then U.
         let mut judge = |sequence: u64, temporal: u8| {
             let first = if sequence == 1 { 0xac } else { 0xec };
-            let payload = [first, sequence as u8, (sequence as u8 + 1) % 2 << 5 | 0x10, 1, 7];
+            let payload = [
+                first,
+                sequence as u8,
+                (((sequence as u8 + 1) % 2) << 5) | 0x10,
+                1,
+                7,
+            ];
             let descriptor = vp9::parse(&payload).unwrap();
             let facts = PacketFacts {
                 layer: Layer(0),
