@@ -170,29 +170,34 @@ impl Room {
         Binding::Done
     }
 
-    /// The client has answered what was offered with these formats: the subscription goes out in one of them. False: it
-    /// cannot.
-    pub fn settle_format(&mut self, session: SessionId, track: TrackId, formats: &[Format]) -> bool {
+    /// The client has answered what was offered with these formats: the subscription goes out in one of them, awaits a
+    /// codec that they have, or cannot be served.
+    pub fn settle_format(&mut self, session: SessionId, track: TrackId, formats: &[Format]) -> Binding {
         let (Some(known), Some(participant)) = (self.tracks.get(&track), self.participants.get_mut(&session))
         else {
-            return false;
+            return Binding::Impossible;
         };
         let is_adaptive = participant.adaptive_stream;
         let Some(subscription) = participant.subscriptions.get_mut(&track) else {
-            return false;
+            return Binding::Impossible;
         };
-        let Choice::Send(source, format) = choose(known, formats) else {
-            return false;
+        let (source, format) = match choose(known, formats) {
+            Choice::Send(source, format) => (source, format),
+            Choice::Await(codec) => {
+                subscription.awaits = Some(codec);
+                return Binding::Awaits;
+            }
+            Choice::Impossible => return Binding::Impossible,
         };
         let want = subscription.want(known, source, is_adaptive);
         let Some(bound) = &mut subscription.bound else {
-            return false;
+            return Binding::Impossible;
         };
         bound.source = source.id;
         bound.format = format.clone();
         bound.rtx_ssrc = bound.rtx_ssrc.filter(|_| format.rtx_payload_type.is_some());
         bound.want = want;
-        true
+        Binding::Done
     }
 
     /// A track has got another codec: whoever waited for one tries again.
@@ -444,7 +449,7 @@ impl Room {
     }
 }
 
-/// What became of an attempt to give a subscription a slot.
+/// What became of an attempt to give a subscription a slot, or a format that its client has agreed to.
 pub(crate) enum Binding {
     Done,
     /// The publisher has to send another codec first.

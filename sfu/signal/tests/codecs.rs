@@ -22,6 +22,9 @@ use livekit_protocol::{
 };
 use std::time::Duration;
 
+/// Longer than offers are held back.
+const MOMENT: Duration = Duration::from_millis(500);
+
 /// An announcement of frames that nobody seals, in these codecs.
 fn open(cid: &str, source: TrackSource, codecs: &[&str]) -> AddTrackRequest {
     let named = |(place, codec): (usize, &&str)| SimulcastCodec {
@@ -75,7 +78,7 @@ fn incoming(town: &Town, name: &str) -> ReceiveSection {
 
 /// Codecs and payload types that go out to a person.
 fn outgoing(town: &Town, name: &str) -> Vec<(Codec, u8)> {
-    let connection = town.connection(name);
+    let connection = town.downstream(name);
     let down = town.media.down.values();
     down.filter(|down| down.connection == connection)
         .map(|down| (down.plan.codec, down.plan.payload_type))
@@ -257,6 +260,62 @@ fn an_announced_backup_is_asked_for_when_somebody_needs_it_and_let_go_when_nobod
     town.pass(DYNACAST_LOWER_DELAY);
     assert_eq!(asked(&town, "alice"), pairs(&[("vp9", 3), ("vp8", 0)]));
     assert_eq!(outgoing(&town, "carol"), [(Codec::Vp9, 98)]);
+}
+
+/// Somebody whose browser lacks VP9, of the older form: it is known from their first answer.
+fn join_without_vp9(town: &mut Town, name: &str) {
+    let mut browser = Browser::dual(name);
+    browser.second().lacks = ["VP9".to_owned()].into();
+    town.join_as(name, claims(name), browser).unwrap();
+    town.pass(MOMENT);
+}
+
+#[test]
+fn who_leaves_a_codec_out_of_an_answer_gets_the_backup_and_is_not_offered_it_again() {
+    let mut town = Town::default();
+    town.join("alice");
+    town.join("carol");
+    let sid = publish(
+        &mut town,
+        "alice",
+        open("svc", TrackSource::Camera, &["vp9", "vp8"]),
+    );
+    join_without_vp9(&mut town, "bob");
+    assert!(outgoing(&town, "bob").is_empty());
+    assert_eq!(count!(town, "bob", SubscriptionResponse), 0, "it is on its way");
+    assert_eq!(asked(&town, "alice"), pairs(&[("vp9", 3), ("vp8", 3)]));
+    publish_backup(&mut town, "alice", &sid, "backup");
+    town.pass(MOMENT);
+    assert_eq!(outgoing(&town, "bob"), [(Codec::Vp8, 96)]);
+    assert_eq!(outgoing(&town, "carol"), [(Codec::Vp9, 98)]);
+    let offers = town.people["bob"].second.as_ref().unwrap().offers.clone();
+    assert!(
+        offers
+            .first()
+            .is_some_and(|offer| offer.sdp.contains("VP9/90000"))
+    );
+    assert!(
+        offers
+            .last()
+            .is_some_and(|offer| !offer.sdp.contains("VP9/90000"))
+    );
+    // Of what comes later, it is offered what it can decode, and hears at once of what it cannot.
+    publish(&mut town, "carol", open("plain", TrackSource::Camera, &["vp8"]));
+    let other = publish(
+        &mut town,
+        "carol",
+        open("more", TrackSource::ScreenShare, &["vp9"]),
+    );
+    town.pass(MOMENT);
+    assert_eq!(outgoing(&town, "bob"), [(Codec::Vp8, 96), (Codec::Vp8, 96)]);
+    let refused = last!(town, "bob", SubscriptionResponse).unwrap();
+    assert_eq!(
+        (refused.track_sid, refused.err),
+        (other, SubscriptionError::SeCodecUnsupported.into())
+    );
+    town.leave("bob");
+    town.pass(DYNACAST_LOWER_DELAY);
+    assert_eq!(asked(&town, "alice"), pairs(&[("vp9", 3), ("vp8", 0)]));
 }
 
 #[test]

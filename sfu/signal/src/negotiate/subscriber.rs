@@ -72,6 +72,8 @@ pub(crate) struct Subscriber {
     /// What header extensions the client has agreed to.
     extensions: ExtensionIds,
     sections: Vec<Section>,
+    /// Codecs that the client has left out of sections that it took: it does not know them.
+    lacks: Vec<Codec>,
     /// Of the latest offer, or one less than that of the first.
     offer_id: u32,
     is_offer_out: bool,
@@ -100,6 +102,7 @@ impl Subscriber {
             remote: None,
             extensions: ExtensionIds::default(),
             sections: Vec::new(),
+            lacks: Vec::new(),
             offer_id: names.offer_id() - 1,
             is_offer_out: false,
             offered_at: None,
@@ -202,7 +205,14 @@ impl Subscriber {
                         rtx_payload_type: format.rtx_payload_type.filter(has),
                         ..format.clone()
                     });
-                    answered_tracks.push((track, accepted.collect()));
+                    let accepted: Vec<Format> = accepted.collect();
+                    for Format { codec, .. } in &section.formats {
+                        let is_known = accepted.iter().any(|format| format.codec == *codec);
+                        if !accepted.is_empty() && !is_known && !self.lacks.contains(codec) {
+                            self.lacks.push(*codec);
+                        }
+                    }
+                    answered_tracks.push((track, accepted));
                     section.is_flowing = true;
                 }
                 Use::Draining(true) => section.used = Use::Free,
@@ -216,8 +226,8 @@ impl Subscriber {
     }
 }
 
-/// In what a track may go out to somebody who can receive these codecs.
-fn formats_for(track: &Track, receivable: &[Codec]) -> Vec<Format> {
+/// In what a track may go out to somebody who can receive some codecs.
+fn formats_for(track: &Track, is_receivable: impl Fn(Codec) -> bool) -> Vec<Format> {
     let sent: Vec<Codec> = track
         .sources
         .iter()
@@ -227,9 +237,7 @@ fn formats_for(track: &Track, receivable: &[Codec]) -> Vec<Format> {
     // Opus and RED are converted into each other.
     let is_opus = |codec: Codec| matches!(codec, Codec::Opus | Codec::Red);
     let has_opus = sent.iter().any(|codec| is_opus(*codec));
-    payload::formats(|codec| {
-        receivable.contains(&codec) && (sent.contains(&codec) || has_opus && is_opus(codec))
-    })
+    payload::formats(|codec| is_receivable(codec) && (sent.contains(&codec) || has_opus && is_opus(codec)))
 }
 
 impl Participant {
@@ -315,12 +323,16 @@ impl Room {
                 else {
                     continue;
                 };
-                let formats = formats_for(known, &participant.abilities.subscribe);
-                let mid = participant
-                    .subscriber
-                    .as_ref()
-                    .and_then(|subscriber| subscriber.next_section(kind));
-                let Some(mid) = mid else { break };
+                let Some(subscriber) = &participant.subscriber else {
+                    break;
+                };
+                let Some(mid) = subscriber.next_section(kind) else {
+                    break;
+                };
+                let receivable = &participant.abilities.subscribe;
+                let formats = formats_for(known, |codec| {
+                    receivable.contains(&codec) && !subscriber.lacks.contains(&codec)
+                });
                 match self.bind(cx, session, track, mid, &formats) {
                     Binding::Done => {
                         let participant = self.participants.get_mut(&session);
@@ -465,10 +477,17 @@ impl Room {
             subscriber.remote = Some(parsed.transport.clone());
         }
         for (track, formats) in subscriber.take(&parsed) {
-            if self.settle_format(session, track, &formats) {
-                self.start_forwarding(cx, session, track);
-            } else {
-                self.refuse_subscription(cx, session, track, SubscriptionError::SeCodecUnsupported);
+            match self.settle_format(session, track, &formats) {
+                Binding::Done => self.start_forwarding(cx, session, track),
+                // It is offered anew when its publisher sends that codec, too.
+                Binding::Awaits => {
+                    self.unbind(cx, session, track);
+                    self.update_dynacast(cx, track);
+                }
+                Binding::Impossible => {
+                    let error = SubscriptionError::SeCodecUnsupported;
+                    self.refuse_subscription(cx, session, track, error);
+                }
             }
         }
         self.plan_offer(cx, session);
