@@ -15,6 +15,7 @@ const CLIENTS = {
   node: "SDK for Node.js",
 };
 
+const BACKUP = "tests/backup.test.mjs";
 const CALL = "tests/call.test.mjs";
 const CODECS = "tests/codecs.test.mjs";
 const DATA = "tests/data.test.mjs";
@@ -25,6 +26,7 @@ const NODE = "tests/rtc-node.test.mjs";
 const PERMISSIONS = "tests/permissions.test.mjs";
 const PYTHON = "tests/python.test.mjs";
 const REFUSALS = "tests/refusals.test.mjs";
+const SOUND = "tests/sound.test.mjs";
 const VERSIONS = "tests/versions.test.mjs";
 
 const PYTHON_BOTH_WAYS = "people with the Python SDK and with browsers see and hear each other, ${encryption}";
@@ -138,6 +140,26 @@ const FEATURES = [
       chromium: [CODECS, "${codec} arrives as ${codec}, ${encryption}"],
       firefox: [FIREFOX, "Firefox in both forms is shown ${codec} with layers from Chromium, ${encryption}"],
     },
+  },
+  {
+    what: "A backup codec for whoever cannot decode a camera in VP9 or AV1, made only as long as somebody needs it",
+    proofs: { chromium: [BACKUP, "whoever cannot decode ${codec} gets its backup in VP8, everybody else ${codec}, with ${form}"] },
+  },
+  {
+    what: "Hearing sound that goes with copies against loss (RED), which Firefox is given without them",
+    proofs: {
+      chromium: [SOUND, "sound has copies against loss for whoever knows them, and is plain for everybody else, with ${form}"],
+      firefox: [FIREFOX, "Firefox sends and gets sound without copies against loss, Chromium with them unless it is sealed"],
+      python: [SOUND, "sound has copies against loss for whoever knows them, and is plain for everybody else, with ${form}"],
+    },
+  },
+  {
+    what: "Stereo",
+    proofs: { chromium: [SOUND, "stereo arrives as stereo, from and to people of both forms"] },
+  },
+  {
+    what: "Silence that costs next to nothing (DTX)",
+    proofs: { chromium: [SOUND, "a microphone that hears nothing costs next to nothing, unless its owner wants every moment"] },
   },
   {
     what: "Data: packets to all or to some",

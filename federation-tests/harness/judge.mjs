@@ -24,6 +24,14 @@ export async function sees(viewer, identity, source, mark) {
   });
 }
 
+/** The picture of `identity` arrives at this width. */
+export async function seesAtWidth(viewer, identity, source, width) {
+  await until(`the picture of ${identity}'s ${source} is ${width} wide`, async () => {
+    assert.equal((await trackOf(viewer, identity, source))?.width, width);
+    return true;
+  });
+}
+
 /** `listener` hears the tone of `identity`. */
 export async function hears(listener, identity, hertz) {
   await until(`${identity}'s tone of ${hertz} Hz arrives`, async () => {
@@ -31,6 +39,41 @@ export async function hears(listener, identity, hertz) {
     assert.ok(track?.tone != null && Math.abs(track.tone - hertz) <= TONE_TOLERANCE_HZ, `heard: ${JSON.stringify(track)}`);
     return true;
   });
+}
+
+/** `listener` hears one tone of `identity` on the left side and another on the right. */
+export async function hearsSides(listener, identity, tones) {
+  await until(`${identity}'s tones of ${tones.join(" and ")} Hz arrive, left and right`, async () => {
+    const track = await trackOf(listener, identity, "microphone");
+    const heard = tones.every((hertz, side) => {
+      const tone = track?.sides?.[side];
+      return tone != null && Math.abs(tone - hertz) <= TONE_TOLERANCE_HZ;
+    });
+    assert.ok(heard, `heard: ${JSON.stringify(track)}`);
+    return true;
+  });
+}
+
+/** Sound that carries a copy of each packet before is twice as large as plain sound; this is between the two. */
+const LARGER_WITH_COPIES = 1.5;
+/** A second of sound. */
+const PACKETS_MIN = 50;
+
+/** Bytes of a packet of sound, on average over a second or more. */
+async function packetSize(read) {
+  const { bytes, packets } = await until("there is a second of sound", async () => {
+    const counts = await read();
+    return counts.packets >= PACKETS_MIN && counts;
+  });
+  return bytes / packets;
+}
+
+/**
+ * Whether a sound that was sent or received carries copies of itself (RED), by its size beside that of the same sound
+ * without. Both are read as `{ bytes, packets }`.
+ */
+export async function hasCopies(read, readPlain) {
+  return (await packetSize(read)) > LARGER_WITH_COPIES * (await packetSize(readPlain));
 }
 
 /** `listener` hears nothing from `identity` any more, though the track is still there. */

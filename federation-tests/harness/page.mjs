@@ -14,8 +14,9 @@ export function pagePerson(call) {
   return {
     join: (seat) => call("join", seat),
     publishPicture: (...values) => call("publishPicture", ...values),
-    publishTone: (hertz) => call("publishTone", hertz),
+    publishTone: (...hertz) => call("publishTone", ...hertz),
     mute: (source, muted = true) => call("mute", source, muted),
+    fallSilent: (isSilent = true) => call("fallSilent", isSilent),
     unpublish: (source) => call("unpublish", source),
     forgetPermissions: () => call("forgetPermissions"),
     resize: (...values) => call("resize", ...values),

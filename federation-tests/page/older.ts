@@ -22,8 +22,7 @@ interface OldRoom {
 }
 
 interface OldParticipant {
-  tracks: Map<string, RemoteTrackPublication>;
-  videoTracks: Map<string, LocalTrackPublication>;
+  tracks: Map<string, LocalTrackPublication | RemoteTrackPublication>;
   getTrack(source: Track.Source): LocalTrackPublication | RemoteTrackPublication | undefined;
 }
 
@@ -45,8 +44,8 @@ export function publicationsOf(who: RemoteParticipant): RemoteTrackPublication[]
   return [...(who.trackPublications ?? old(who).tracks).values()] as RemoteTrackPublication[];
 }
 
-export function ownVideos(who: LocalParticipant): LocalTrackPublication[] {
-  return [...(who.videoTrackPublications ?? old(who).videoTracks).values()];
+export function ownTracks(who: LocalParticipant): LocalTrackPublication[] {
+  return [...(who.trackPublications ?? old(who).tracks).values()] as LocalTrackPublication[];
 }
 
 export function publicationFrom(who: Participant, source: Track.Source) {

@@ -1,6 +1,7 @@
 // One person of a test, driven from outside through `window.hanse`. A page is one person at a time.
 
 import {
+  type BackupVideoCodec,
   ConnectionError,
   DisconnectReason,
   ExternalE2EEKeyProvider,
@@ -15,8 +16,9 @@ import {
 } from "livekit-client";
 import { data, listenToData } from "./data.ts";
 import { decodeOpus, decodeVp8 } from "./decode.ts";
-import { others, ownVideos, publicationFrom, publicationsOf, reasonOf, sealing } from "./older.ts";
-import { audio, pictureTrack, type PictureSource, toneTrack } from "./publish.ts";
+import { lackCodecs } from "./lack.ts";
+import { others, ownTracks, publicationFrom, publicationsOf, reasonOf, sealing } from "./older.ts";
+import { audio, hush, pictureTrack, type PictureSource, toneTrack } from "./publish.ts";
 import { type Received, type Watch, watch } from "./receive.ts";
 
 type Source = "camera" | "screen" | "microphone";
@@ -39,6 +41,8 @@ export interface Join {
   dynacast?: boolean;
   /** Speaks the older form: a peer connection to publish, and one to receive. */
   dual?: boolean;
+  /** Codecs ("video/VP9") that this browser does not know, from now on. */
+  lacks?: string[];
 }
 
 export interface TrackView extends Partial<Received> {
@@ -54,8 +58,19 @@ export interface View {
   sid: string;
   people: { identity: string; sid: string; speaking: boolean; tracks: TrackView[] }[];
   speakers: string[];
-  /** The layers of each of one's own video tracks, as the encoder has them. */
-  sending: Record<string, { rid: string; active: boolean; width: number; frames: number }[]>;
+  /** The layers of each of one's own tracks, as the encoder has them. A backup codec has its own, behind the first one's. */
+  sending: Record<string, Sending[]>;
+}
+
+export interface Sending {
+  /** What was agreed on: "video/VP8", or "audio/red" if sound goes with copies. */
+  codec: string;
+  rid: string;
+  active: boolean;
+  width: number;
+  frames: number;
+  packets: number;
+  bytes: number;
 }
 
 export interface Happening {
@@ -69,8 +84,10 @@ let room: Room | undefined;
 let happened: Happening[] = [];
 const watches = new Map<string, Watch>();
 
-async function join({ url, token, key, adaptive = false, dynacast = false, dual = false }: Join): Promise<string> {
+async function join(seat: Join): Promise<string> {
+  const { url, token, key, adaptive = false, dynacast = false, dual = false, lacks } = seat;
   await audio().resume();
+  if (lacks) lackCodecs(lacks);
   happened = [];
   let encryption;
   if (key !== undefined) {
@@ -125,14 +142,20 @@ export interface Encoding {
   codec?: VideoCodec;
   /** Of VP9 and AV1: how many layers one stream has. */
   scalabilityMode?: ScalabilityMode;
+  /** Also encoded in this one as soon as somebody cannot decode the first. */
+  backup?: BackupVideoCodec;
 }
+
+/** Bits per second of a scalable stream. libwebrtc leaves out the layers whose least rate does not fit into it: all three of
+ * 960 × 540 need half a megabit. */
+const SCALABLE_BITRATE = 1_200_000;
 
 /** Publishes a test picture, by default as one layer of VP8; more `layers` (widths) make it simulcast. */
 async function publishPicture(
   source: "camera" | "screen",
   picture: PictureSource,
   layers: number[] = [],
-  { codec = "vp8", scalabilityMode }: Encoding = {},
+  { codec = "vp8", scalabilityMode, backup }: Encoding = {},
 ): Promise<string> {
   // Little, because the picture is flat: all layers fit into what a browser's bandwidth estimate begins with.
   const encoding = (width: number) => ({ maxBitrate: Math.max(60_000, width * 300), maxFramerate: picture.fps });
@@ -144,10 +167,10 @@ async function publishPicture(
     source: SOURCE[source],
     name: source,
     videoCodec: codec,
-    backupCodec: false,
+    backupCodec: backup ? { codec: backup, encoding: encoding(picture.width) } : false,
     ...(scalabilityMode && { scalabilityMode }),
     simulcast: layers.length > 0,
-    videoEncoding: encoding(picture.width),
+    videoEncoding: { ...encoding(picture.width), ...(scalabilityMode && { maxBitrate: SCALABLE_BITRATE }) },
     screenShareEncoding: encoding(picture.width),
     videoSimulcastLayers: presets,
     screenShareSimulcastLayers: presets,
@@ -157,10 +180,20 @@ async function publishPicture(
   return publication.trackSid;
 }
 
-async function publishTone(hertz: number): Promise<string> {
-  const publication = await here().localParticipant.publishTrack(toneTrack(hertz), {
+/** How a sound is encoded. */
+export interface SoundEncoding {
+  /** A second tone: the first is on the left side then, this one on the right. */
+  right?: number;
+  /** Silence is left out, by default. */
+  dtx?: boolean;
+}
+
+async function publishTone(hertz: number, { right, dtx = true }: SoundEncoding = {}): Promise<string> {
+  const publication = await here().localParticipant.publishTrack(toneTrack(hertz, right), {
     source: Track.Source.Microphone,
     name: "microphone",
+    forceStereo: right !== undefined,
+    dtx,
   });
   return publication.trackSid;
 }
@@ -178,6 +211,12 @@ function own(source: Source): LocalTrackPublication {
 
 async function mute(source: Source, muted: boolean): Promise<void> {
   await (muted ? own(source).mute() : own(source).unmute());
+}
+
+/** Says nothing, or something again, with the microphone open. */
+function fallSilent(isSilent: boolean): void {
+  const { track } = own("microphone");
+  if (track) hush(track.mediaStreamTrack, isSilent);
 }
 
 async function unpublish(source: Source): Promise<void> {
@@ -201,7 +240,7 @@ async function view(): Promise<View> {
     sid: localParticipant.sid,
     people: await Promise.all(others(here()).map(personView)),
     speakers: activeSpeakers.map((who) => who.identity),
-    sending: Object.fromEntries(await Promise.all(ownVideos(localParticipant).map(sendingView))),
+    sending: Object.fromEntries(await Promise.all(ownTracks(localParticipant).map(sendingView))),
   };
 }
 
@@ -221,16 +260,23 @@ async function personView(who: RemoteParticipant) {
 }
 
 async function sendingView(publication: LocalTrackPublication) {
-  const report = await publication.videoTrack?.sender?.getStats();
-  const layers = [];
-  for (const entry of report?.values() ?? []) {
-    if (entry.type !== "outbound-rtp") continue;
-    layers.push({
-      rid: String(entry.rid ?? ""),
-      active: Boolean(entry.active),
-      width: Number(entry.frameWidth ?? 0),
-      frames: Number(entry.framesEncoded ?? 0),
-    });
+  const backups = [...(publication.videoTrack?.simulcastCodecs.values() ?? [])].map(({ sender }) => sender);
+  const layers: Sending[] = [];
+  for (const sender of [publication.track?.sender, ...backups]) {
+    if (!sender) continue;
+    const codec = sender.getParameters().codecs[0]?.mimeType ?? "";
+    for (const entry of (await sender.getStats()).values()) {
+      if (entry.type !== "outbound-rtp") continue;
+      layers.push({
+        codec,
+        rid: String(entry.rid ?? ""),
+        active: Boolean(entry.active),
+        width: Number(entry.frameWidth ?? 0),
+        frames: Number(entry.framesEncoded ?? 0),
+        packets: Number(entry.packetsSent ?? 0),
+        bytes: Number(entry.bytesSent ?? 0),
+      });
+    }
   }
   return [NAME[publication.source] ?? "unknown", layers] as const;
 }
@@ -245,6 +291,7 @@ const hanse = {
   publishPicture,
   publishTone,
   mute,
+  fallSilent,
   unpublish,
   forgetPermissions,
   resize,

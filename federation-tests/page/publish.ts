@@ -34,14 +34,30 @@ export function audio(): AudioContext {
 /** Loudness of a published tone: amplitude, 1 is full scale. */
 export const TONE_AMPLITUDE = 0.25;
 
-/** An audio track with a sine tone. */
-export function toneTrack(hertz: number): MediaStreamTrack {
-  const oscillator = new OscillatorNode(audio(), { frequency: hertz });
+/** How loud each published tone is. */
+const loudness = new WeakMap<MediaStreamTrack, GainNode>();
+
+/** An audio track with a sine tone; with a second one it is stereo, the first tone left and the second right. */
+export function toneTrack(hertz: number, right?: number): MediaStreamTrack {
+  const tones = right === undefined ? [hertz] : [hertz, right];
+  const sides = new ChannelMergerNode(audio(), { numberOfInputs: tones.length });
+  tones.forEach((frequency, side) => {
+    const oscillator = new OscillatorNode(audio(), { frequency });
+    oscillator.connect(sides, 0, side);
+    oscillator.start();
+  });
   const gain = new GainNode(audio(), { gain: TONE_AMPLITUDE });
-  const destination = new MediaStreamAudioDestinationNode(audio(), { channelCount: 1 });
-  oscillator.connect(gain).connect(destination);
-  oscillator.start();
+  const destination = new MediaStreamAudioDestinationNode(audio(), { channelCount: tones.length });
+  sides.connect(gain).connect(destination);
   const [track] = destination.stream.getAudioTracks();
   if (!track) throw new Error("the tone gives no audio");
+  loudness.set(track, gain);
   return track;
+}
+
+/** Makes a tone silent without telling anybody, like a person who says nothing; or heard again. */
+export function hush(track: MediaStreamTrack, isSilent: boolean): void {
+  const gain = loudness.get(track);
+  if (!gain) throw new Error("the track is no tone");
+  gain.gain.value = isSilent ? 0 : TONE_AMPLITUDE;
 }

@@ -18,7 +18,11 @@ export interface Received {
   keyFramesDecoded?: number;
   /** Of a sound: the strongest tone in Hz, `null` for silence. */
   tone?: number | null;
+  /** The same of the left side and of the right one. */
+  sides?: (number | null)[];
   packets: number;
+  /** Bytes of the packets' payloads. */
+  bytes?: number;
   lost: number;
   /** As the receiver names it: "video/VP8". */
   codec: string;
@@ -68,19 +72,22 @@ function watchAudio(track: RemoteTrack): Watch {
   const element = track.attach();
   element.muted = true;
   const source = new MediaStreamAudioSourceNode(audio(), { mediaStream: new MediaStream([track.mediaStreamTrack]) });
-  const analyser = new AnalyserNode(audio(), { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
-  source.connect(analyser);
-  const spectrum = new Float32Array(analyser.frequencyBinCount);
+  const [all, left, right] = Array.from({ length: 3 }, () => {
+    return new AnalyserNode(audio(), { fftSize: FFT_SIZE, smoothingTimeConstant: 0 });
+  }) as [AnalyserNode, AnalyserNode, AnalyserNode];
+  source.connect(all);
+  const splitter = new ChannelSplitterNode(audio(), { numberOfOutputs: 2 });
+  source.connect(splitter);
+  [left, right].forEach((analyser, side) => splitter.connect(analyser, side));
   return {
     element,
     async look() {
       const { stats, codec } = await statistics(track);
-      analyser.getFloatFrequencyData(spectrum);
-      const loudest = spectrum.reduce((best, level, bin) => (level > (spectrum[best] ?? 0) ? bin : best), 0);
-      const tone = (loudest * audio().sampleRate) / FFT_SIZE;
       return {
-        tone: (spectrum[loudest] ?? -Infinity) > SILENCE_DB ? Math.round(tone) : null,
+        tone: loudest(all),
+        sides: [left, right].map(loudest),
         packets: stats["packetsReceived"] ?? 0,
+        bytes: stats["bytesReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
         codec,
       };
@@ -90,6 +97,15 @@ function watchAudio(track: RemoteTrack): Watch {
       track.detach(element);
     },
   };
+}
+
+/** The strongest tone in Hz, `null` for silence. */
+function loudest(analyser: AnalyserNode): number | null {
+  const spectrum = new Float32Array(analyser.frequencyBinCount);
+  analyser.getFloatFrequencyData(spectrum);
+  const peak = spectrum.reduce((best, level, bin) => (level > (spectrum[best] ?? 0) ? bin : best), 0);
+  const tone = (peak * audio().sampleRate) / FFT_SIZE;
+  return (spectrum[peak] ?? -Infinity) > SILENCE_DB ? Math.round(tone) : null;
 }
 
 async function statistics(track: RemoteTrack): Promise<{ stats: Record<string, number>; codec: string }> {

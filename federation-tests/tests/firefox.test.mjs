@@ -1,7 +1,7 @@
 // People with Firefox, beside people with Chromium and with the Python SDK, in both forms of the protocol.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hears, hearsSilence, meets, receivesNothingOfTheirOwn, sees, trackOf } from "../harness/judge.mjs";
+import { hasCopies, hears, hearsSilence, meets, receivesNothingOfTheirOwn, sees, seesAtWidth, trackOf } from "../harness/judge.mjs";
 import { ADDRESS, inOwnNetwork } from "../harness/namespace.mjs";
 import { pythonPerson } from "../harness/python.mjs";
 import { story } from "../harness/story.mjs";
@@ -25,6 +25,10 @@ const SIGNS = {
 
 /** Who has two peer connections, where both forms meet. */
 const TWO = ["fia", "chris"];
+
+/** A microphone as it is sent and as it is received. */
+const sent = (person) => async () => (await person.view()).sending.microphone[0];
+const received = (listener, identity) => () => trackOf(listener, identity, "microphone");
 
 inOwnNetwork(import.meta.filename, () => {
   const here = world({ firefox: true, address: ADDRESS });
@@ -103,6 +107,11 @@ async function mixed(t, here, room, key, two = []) {
   await step("everybody is told truthfully whether tracks are encrypted", async () => {
     const { people: others } = await fia.view();
     assert.deepEqual(others.flatMap((each) => each.tracks.map((track) => track.encrypted)), Array(6).fill(key !== undefined));
+  });
+  await step("Firefox sends and gets sound without copies against loss, Chromium with them unless it is sealed", async () => {
+    assert.equal((await sent(chris)()).codec, key ? "audio/opus" : "audio/red");
+    assert.equal(await hasCopies(received(chris, "fia"), sent(fia)), !key);
+    assert.equal(await hasCopies(sent(chris), received(fia, "chris")), !key);
   });
   await step("a screen from Firefox arrives beside the camera", async () => {
     await fia.publishPicture("screen", { ...SCREEN, mark: SIGNS.fia.screen });
@@ -198,10 +207,7 @@ async function layers(t, here, room) {
   };
   const step = story(t, { fia, ...viewers });
   const shows = async (name, width) => {
-    await until(`${name}'s picture is ${width} wide`, async () => {
-      assert.equal((await trackOf(viewers[name], "fia", "camera"))?.width, width);
-      return true;
-    });
+    await seesAtWidth(viewers[name], "fia", "camera", width);
     await sees(viewers[name], "fia", "camera", SIGNS.fia.camera);
   };
   await step("a large tile gets the high layer and a small one the low layer, at the same time", async () => {

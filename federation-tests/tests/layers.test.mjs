@@ -1,7 +1,7 @@
 // Simulcast: everybody gets the layer that fits their tile, and what nobody looks at is not even made.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sees, trackOf } from "../harness/judge.mjs";
+import { sees, seesAtWidth, trackOf } from "../harness/judge.mjs";
 import { story } from "../harness/story.mjs";
 import { standsStill, until } from "../harness/until.mjs";
 import { people, world } from "../harness/world.mjs";
@@ -66,10 +66,7 @@ async function layers(t, room, key) {
 
 /** Ada's camera arrives at this width, and goes on. */
 async function shows(viewer, width) {
-  await until(`the picture is ${width} wide`, async () => {
-    assert.equal((await trackOf(viewer, "ada", "camera"))?.width, width);
-    return true;
-  });
+  await seesAtWidth(viewer, "ada", "camera", width);
   await sees(viewer, "ada", "camera", CAMERA.mark);
 }
 

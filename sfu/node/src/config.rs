@@ -187,7 +187,7 @@ impl Section for SfuConfig {
             },
             Key {
                 name: "codecs",
-                default: "[\"opus\", \"pcmu\", \"pcma\", \"vp8\", \"h264\", \"vp9\", \"av1\", \"h265\"]",
+                default: "[\"opus\", \"red\", \"pcmu\", \"pcma\", \"vp8\", \"h264\", \"vp9\", \"av1\", \"h265\"]",
                 about: "Codecs that clients may use; others are not negotiated. There are \"opus\", \"red\" (Opus with \
                         copies against loss), \"pcmu\", \"pcma\", \"vp8\", \"h264\", \"vp9\", \"av1\" and \"h265\". What a \
                         person publishes is never converted: whoever cannot decode it sees and hears nothing of it, unless \
