@@ -2,12 +2,13 @@
 //! (draft-alvestrand-rmcat-remb-03), and which layers fit.
 //!
 //! A receiver's estimate never rises far above what it is sent, so a low estimate alone says nothing. It counts only
-//! while it stays below what actually goes out; then it is a limit, which is lifted again on trial.
+//! while it stays below what actually goes out, and does not rise: after a step up, to a larger layer for instance, it
+//! needs many seconds to follow. Then it is a limit, which is lifted again on trial.
 
 use crate::ids::Layer;
 use std::time::{Duration, Instant};
 
-/// Estimates in a row below the sent rate before they are believed.
+/// Estimates below the sent rate, and not above the one before, until they are believed; one that reaches it starts over.
 const BELOW_TO_ACT: u8 = 2;
 
 /// An estimate below this share of the sent rate says that the link is too small, in %.
@@ -28,6 +29,8 @@ pub struct Downlink {
     /// What it may carry at most, whatever it can.
     cap_bps: Option<u64>,
     limit_bps: Option<u64>,
+    /// The latest estimate.
+    estimate_bps: Option<u64>,
     below: u8,
     trial_at: Option<Instant>,
     trial_after: Option<Duration>,
@@ -38,10 +41,12 @@ impl Downlink {
     pub fn on_estimate(&mut self, now: Instant, estimate_bps: u64, sent_bps: u64) {
         let too_small =
             sent_bps > JUDGED_FROM_BPS && estimate_bps < sent_bps.saturating_mul(BELOW_PERCENT) / 100;
-        self.below = if too_small {
-            self.below.saturating_add(1)
-        } else {
-            0
+        let before = self.estimate_bps.replace(estimate_bps);
+        let is_rising = before.is_some_and(|before| estimate_bps > before);
+        self.below = match (too_small, is_rising) {
+            (true, false) => self.below.saturating_add(1),
+            (true, true) => self.below,
+            (false, _) => 0,
         };
         if self.below >= BELOW_TO_ACT {
             if self.limit_bps.is_none() {
@@ -70,6 +75,7 @@ impl Downlink {
             // The trial has succeeded.
             *self = Downlink {
                 cap_bps: self.cap_bps,
+                estimate_bps: self.estimate_bps,
                 ..Downlink::default()
             };
         }
@@ -201,12 +207,36 @@ mod tests {
             downlink.on_estimate(at(second), 200_000, 150_000);
         }
         assert_eq!(downlink.limit_bps(), None, "the receiver simply is not sent more");
-        downlink.on_estimate(at(5), 600_000, 1_700_000);
+        downlink.on_estimate(at(5), 700_000, 1_700_000);
+        downlink.on_estimate(at(6), 650_000, 1_700_000);
         assert_eq!(downlink.limit_bps(), None, "once is an accident");
         downlink.on_estimate(at(6), 600_000, 1_700_000);
         assert_eq!(downlink.limit_bps(), Some(600_000));
         downlink.on_estimate(at(7), 700_000, 450_000);
         assert_eq!(downlink.limit_bps(), Some(700_000));
+    }
+
+    #[test]
+    fn an_estimate_that_follows_a_step_up_is_no_limit_and_one_that_falls_again_is() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut downlink = Downlink::default();
+        downlink.on_estimate(at(0), 100_000, 60_000);
+        for (second, estimate) in (1..).zip([108_000, 117_000, 300_000, 400_000]) {
+            downlink.on_estimate(at(second), estimate, 700_000);
+        }
+        assert_eq!(downlink.limit_bps(), None, "it is on its way");
+        downlink.on_estimate(at(5), 250_000, 700_000);
+        downlink.on_estimate(at(6), 270_000, 700_000);
+        assert_eq!(downlink.limit_bps(), None, "once is an accident");
+        downlink.on_estimate(at(7), 240_000, 700_000);
+        assert_eq!(downlink.limit_bps(), Some(240_000));
+        // Once it reaches what is sent, what was before is forgotten.
+        let mut downlink = Downlink::default();
+        for estimate in [400_000, 700_000, 400_000] {
+            downlink.on_estimate(at(0), estimate, 700_000);
+        }
+        assert_eq!(downlink.limit_bps(), None);
     }
 
     #[test]
