@@ -135,11 +135,19 @@ const FEATURES = [
     proofs: { chromium: [CODECS, "${codec} arrives as ${codec}, ${encryption}"] },
   },
   {
-    what: "Being shown VP9 and AV1 with layers in one stream",
+    what: "Being shown VP9 and AV1 with layers in one stream (SVC)",
     proofs: {
       chromium: [CODECS, "${codec} arrives as ${codec}, ${encryption}"],
       firefox: [FIREFOX, "Firefox in both forms is shown ${codec} with layers from Chromium, ${encryption}"],
     },
+  },
+  {
+    what: "Getting the layer that fits the tile of H264, VP9 and AV1, too",
+    proofs: { chromium: [CODECS, "${codec} arrives as ${codec}, ${encryption}"] },
+  },
+  {
+    what: "H264 and VP9 with two peer connections",
+    proofs: { chromium: [CODECS, "${codec} arrives as ${codec} with two peer connections"] },
   },
   {
     what: "A backup codec for whoever cannot decode a camera in VP9 or AV1, made only as long as somebody needs it",
