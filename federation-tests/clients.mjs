@@ -154,6 +154,10 @@ const FEATURES = [
     proofs: { chromium: [BACKUP, "whoever cannot decode ${codec} gets its backup in VP8, everybody else ${codec}, with ${form}"] },
   },
   {
+    what: "Everybody moving to the backup codec once somebody needs it, where the publisher wants that",
+    proofs: { chromium: [BACKUP, "where the publisher wants one codec for all, everybody gets the backup once somebody needs it"] },
+  },
+  {
     what: "Hearing sound that goes with copies against loss (RED), which Firefox is given without them",
     proofs: {
       chromium: [SOUND, "sound has copies against loss for whoever knows them, and is plain for everybody else, with ${form}"],

@@ -1,6 +1,7 @@
 // One person of a test, driven from outside through `window.hanse`. A page is one person at a time.
 
 import {
+  type BackupCodecPolicy,
   type BackupVideoCodec,
   ConnectionError,
   DisconnectReason,
@@ -144,7 +145,12 @@ export interface Encoding {
   scalabilityMode?: ScalabilityMode;
   /** Also encoded in this one as soon as somebody cannot decode the first. */
   backup?: BackupVideoCodec;
+  /** Then: everybody else keeps the first, or everybody gets the backup. */
+  policy?: keyof typeof POLICY;
 }
+
+/** `BackupCodecPolicy`, which older versions do not export. */
+const POLICY = { simulcast: 1, regression: 2 } as const satisfies Record<string, BackupCodecPolicy>;
 
 /** Bits per second of a scalable stream. libwebrtc leaves out the layers whose least rate does not fit into it: all three of
  * 960 × 540 need half a megabit. */
@@ -155,7 +161,7 @@ async function publishPicture(
   source: "camera" | "screen",
   picture: PictureSource,
   layers: number[] = [],
-  { codec = "vp8", scalabilityMode, backup }: Encoding = {},
+  { codec = "vp8", scalabilityMode, backup, policy = "simulcast" }: Encoding = {},
 ): Promise<string> {
   // Little, because the picture is flat: all layers fit into what a browser's bandwidth estimate begins with.
   const encoding = (width: number) => ({ maxBitrate: Math.max(60_000, width * 300), maxFramerate: picture.fps });
@@ -168,6 +174,7 @@ async function publishPicture(
     name: source,
     videoCodec: codec,
     backupCodec: backup ? { codec: backup, encoding: encoding(picture.width) } : false,
+    backupCodecPolicy: POLICY[policy],
     ...(scalabilityMode && { scalabilityMode }),
     simulcast: layers.length > 0,
     videoEncoding: { ...encoding(picture.width), ...(scalabilityMode && { maxBitrate: SCALABLE_BITRATE }) },

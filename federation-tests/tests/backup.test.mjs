@@ -20,6 +20,25 @@ for (const [codec, mime, dual] of [["vp9", "video/VP9", false], ["av1", "video/A
     backup(t, codec, mime, dual));
 }
 
+test("where the publisher wants one codec for all, everybody gets the backup once somebody needs it", async (t) => {
+  const { ada, ben, cleo } = await people(t, here.browser, ["ada", "ben", "cleo"]);
+  const step = story(t, { ada, ben, cleo });
+  const seat = (identity) => ({ url: here.hanse.url, token: here.hanse.seat(identity, "regression") });
+  await step("as long as everybody can decode the first codec, they get it", async () => {
+    await Promise.all([ada.join({ ...seat("ada"), dynacast: true }), cleo.join(seat("cleo"))]);
+    await ada.publishPicture("camera", CAMERA, [LOW, MIDDLE], { codec: "vp9", ...ENCODING, policy: "regression" });
+    await receivesAs(cleo, "video/VP9");
+  });
+  await step("somebody who cannot decode it comes, and everybody gets the backup", async () => {
+    await ben.join({ ...seat("ben"), lacks: ["video/VP9"] });
+    await Promise.all([ben, cleo].map((viewer) => until("it is VP8", () => receivesAs(viewer, BACKUP).then(() => true))));
+  });
+  await step("the first codec rests", async () => {
+    await until("it is turned off", async () =>
+      (await ada.view()).sending.camera.filter((each) => each.codec !== BACKUP).every((each) => !each.active));
+  });
+});
+
 /** Somebody sees Ada's one camera, in this codec. */
 async function receivesAs(viewer, mime) {
   await sees(viewer, "ada", "camera", CAMERA.mark);
