@@ -193,14 +193,17 @@ export interface SoundEncoding {
   right?: number;
   /** Silence is left out, by default. */
   dtx?: boolean;
+  /** Each packet carries copies of those before it, where it is not sealed. */
+  red?: boolean;
 }
 
-async function publishTone(hertz: number, { right, dtx = true }: SoundEncoding = {}): Promise<string> {
+async function publishTone(hertz: number, { right, dtx = true, red = true }: SoundEncoding = {}): Promise<string> {
   const publication = await here().localParticipant.publishTrack(toneTrack(hertz, right), {
     source: Track.Source.Microphone,
     name: "microphone",
     forceStereo: right !== undefined,
     dtx,
+    red,
   });
   return publication.trackSid;
 }

@@ -34,7 +34,8 @@ async function judgeForwarded(t, sealed) {
     await person.join({ url: hanse.url, token: hanse.seat(identity, "room"), ...(sealed && { key: PASSPHRASE }) });
   }
   await ada.publishPicture("camera", { width: 320, height: 180, fps: 25, mark: MARK });
-  await ada.publishTone(HERTZ);
+  // A packet is a frame, as when it is sealed.
+  await ada.publishTone(HERTZ, { red: false });
   await sees(ben, "ada", "camera", MARK);
   await hears(ben, "ada", HERTZ);
   const { video, audio } = await until("enough frames are forwarded", async () => {
