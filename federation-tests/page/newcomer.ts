@@ -63,7 +63,9 @@ function notice(here: Room, track: RemoteTrack, identity: string): void {
   const element = track.attach();
   element.muted = true;
   document.body.append(element);
-  let stop = () => element.remove();
+  // An element that keeps its track goes on working for it.
+  const leave = () => track.detach(element).remove();
+  let stop = leave;
   here.on(RoomEvent.TrackUnsubscribed, (gone) => gone === track && stop());
   if (element instanceof HTMLVideoElement) {
     // Not `requestVideoFrameCallback`: a tab in the background draws once a second only.
@@ -88,7 +90,7 @@ function notice(here: Room, track: RemoteTrack, identity: string): void {
   stop = () => {
     clearInterval(timer);
     source.disconnect();
-    element.remove();
+    leave();
   };
 }
 
