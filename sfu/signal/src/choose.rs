@@ -24,9 +24,9 @@ impl PartialEq for Source {
 impl Eq for Source {}
 
 /// The track's first codec if the receiver has it, else its backup, else one that its publisher has announced; after a
-/// regression the backup first. Nothing is
-/// ever converted, except between Opus and RED, which is Opus with copies of earlier packets, and only where the sender's
-/// device has not sealed the frames. A receiver that has negotiated RED gets it then: it repairs loss without waiting.
+/// regression the backup first. Nothing is ever converted, except between Opus and RED, which is Opus with copies of
+/// earlier packets, and only where the sender's device has not sealed the frames. A receiver that has negotiated RED gets
+/// it then: it repairs loss without waiting.
 pub(crate) fn choose<'a>(track: &'a Track, formats: &'a [Format]) -> Choice<'a> {
     let regressed = track.regressed.and_then(|id| track.source(id));
     for source in regressed.into_iter().chain(&track.sources) {

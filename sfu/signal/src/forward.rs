@@ -10,9 +10,9 @@ use crate::participant::Participant;
 use crate::room::Room;
 use crate::score::Score;
 use crate::signalling::SessionId;
-use crate::subscribe::Bound;
+use crate::subscribe::{Bound, Subscription};
 use crate::timers::Timer;
-use crate::track::Track;
+use crate::track::{Source, Track};
 use hanse_sfu_core::command::{Codec, MediaCommand, SendPlan};
 use hanse_sfu_core::ids::{Mid, TrackId};
 use livekit_protocol::signal_response::Message;
@@ -143,13 +143,9 @@ impl Room {
         let Some(subscription) = participant.subscriptions.get_mut(&track) else {
             return Binding::Impossible;
         };
-        let (source, format) = match choose(known, formats) {
-            Choice::Send(source, format) => (source, format),
-            Choice::Await(codec) => {
-                subscription.awaits = Some(codec);
-                return Binding::Awaits;
-            }
-            Choice::Impossible => return Binding::Impossible,
+        let (source, format) = match chosen(subscription, known, formats) {
+            Ok(chosen) => chosen,
+            Err(binding) => return binding,
         };
         if let Some(setting) = subscription.setting.as_mut().filter(|_| is_adaptive) {
             // It was hidden when it ended; an adaptive client says anew what it shows.
@@ -181,13 +177,9 @@ impl Room {
         let Some(subscription) = participant.subscriptions.get_mut(&track) else {
             return Binding::Impossible;
         };
-        let (source, format) = match choose(known, formats) {
-            Choice::Send(source, format) => (source, format),
-            Choice::Await(codec) => {
-                subscription.awaits = Some(codec);
-                return Binding::Awaits;
-            }
-            Choice::Impossible => return Binding::Impossible,
+        let (source, format) = match chosen(subscription, known, formats) {
+            Ok(chosen) => chosen,
+            Err(binding) => return binding,
         };
         let want = subscription.want(known, source, is_adaptive);
         let Some(bound) = &mut subscription.bound else {
@@ -455,6 +447,22 @@ pub(crate) enum Binding {
     /// The publisher has to send another codec first.
     Awaits,
     Impossible,
+}
+
+/// What a subscription gets of a track, and in which format; or it awaits a codec, or cannot be served.
+fn chosen<'a>(
+    subscription: &mut Subscription,
+    track: &'a Track,
+    formats: &'a [Format],
+) -> Result<(&'a Source, &'a Format), Binding> {
+    match choose(track, formats) {
+        Choice::Send(source, format) => Ok((source, format)),
+        Choice::Await(codec) => {
+            subscription.awaits = Some(codec);
+            Err(Binding::Awaits)
+        }
+        Choice::Impossible => Err(Binding::Impossible),
+    }
 }
 
 fn free_ssrc(cx: &mut Context, taken: &BTreeSet<u32>) -> u32 {

@@ -1,6 +1,6 @@
 //! Data: what people send each other besides media. Packets are routed here and nowhere else; the media plane only knows
-//! channels. `packet.rs` is LiveKit's packet, `tracks.rs` what data tracks add, `rpc.rs` calls of
-//! methods from outside, `metrics.rs` measurements.
+//! channels. `packet.rs` is LiveKit's packet, `tracks.rs` what data tracks add, `rpc.rs` calls of methods from outside,
+//! `metrics.rs` measurements.
 
 mod metrics;
 mod nonces;

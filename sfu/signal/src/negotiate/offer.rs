@@ -112,11 +112,8 @@ impl<'a> SharedFormats<'a> {
     /// The formats of an audio or video section.
     fn of(&mut self, media: &'a MediaDescription, kind: SectionKind, enabled: &[Codec]) -> Arc<[Format]> {
         // Searched from the latest: a stranger's offer that has many lists costs memory, but hardly time.
-        let known = self.0.iter().rev().take(8);
-        if let Some((_, formats)) = known
-            .into_iter()
-            .find(|(other, _)| has_same_formats(media, other))
-        {
+        let mut known = self.0.iter().rev().take(8);
+        if let Some((_, formats)) = known.find(|(other, _)| has_same_formats(media, other)) {
             return formats.clone();
         }
         let formats: Arc<[Format]> = read_formats(media, kind, enabled).into();
