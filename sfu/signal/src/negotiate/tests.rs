@@ -158,6 +158,28 @@ fn a_chromium_offer_is_read_whole() {
     );
 }
 
+#[test]
+fn a_section_that_says_something_else_of_its_formats_has_its_own_and_a_like_one_shares_them() {
+    // The second of two video slots that are alike.
+    let start = CAPTURE.match_indices("m=video").nth(1).unwrap().0;
+    let changed = |from: &str, to: &str| {
+        let (before, own) = CAPTURE.split_at(start);
+        assert!(own.contains(from));
+        let offer = Offer::parse(&format!("{before}{}", own.replacen(from, to, 1)), &CODECS).unwrap();
+        let [one, other] = [3, 4].map(|place| offer.sections[place].formats.clone());
+        (std::sync::Arc::ptr_eq(&one, &other), one == other)
+    };
+    assert_eq!(changed("a=recvonly", "a=recvonly"), (true, true));
+    for (from, to) in [
+        ("a=rtpmap:96 VP8/90000", "a=rtpmap:96 VP7/90000"),
+        ("a=fmtp:98 profile-id=0", "a=fmtp:98 profile-id=1"),
+        ("a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 nothing"),
+        ("SAVPF 96 97 98", "SAVPF 98 97 96"),
+    ] {
+        assert_eq!(changed(from, to), (false, false), "{to}");
+    }
+}
+
 fn receiving(codec: Codec) -> SectionAnswer {
     SectionAnswer {
         receives: Some(codec),
