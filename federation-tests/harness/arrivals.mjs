@@ -36,7 +36,7 @@ export async function arrivals({ hanse, browser, form, visits }) {
     await ada.come(seat("ada"));
     const pia = await python.come("pia", seat("pia"));
     await until("those who stay see and hear each other", async () => {
-      const firsts = [...(await ada.firsts()), ...pia.firsts()];
+      const firsts = [...(await ada.firstsOf("pia")), ...pia.firstsOf("ada")];
       return ["ada", "pia"].every((identity) => both(firsts, identity) !== null);
     });
     let going = Promise.resolve();
@@ -50,8 +50,8 @@ export async function arrivals({ hanse, browser, form, visits }) {
           : [page, await page.come(seat(identity))];
       const arrival = { client, shown: null, shows: null };
       await eventually(async () => {
-        const [own, adas] = await Promise.all([visitor.firsts(), ada.firsts()]);
-        arrival.shown ??= wait([adas, pia.firsts()].map((firsts) => both(firsts, identity)), begun);
+        const [own, adas] = await Promise.all([visitor.firstsOf("ada", "pia"), ada.firstsOf(identity)]);
+        arrival.shown ??= wait([adas, pia.firstsOf(identity)].map((firsts) => both(firsts, identity)), begun);
         arrival.shows ??= wait(["ada", "pia"].map((other) => both(own, other)), begun);
         return arrival.shown !== null && arrival.shows !== null;
       });
@@ -108,9 +108,9 @@ function pythonPeople() {
       return {
         begun: at,
         /** @returns {First[]} */
-        firsts: () =>
+        firstsOf: (...people) =>
           lines
-            .filter((line) => line.name === name && (line.event === "seen" || line.event === "heard"))
+            .filter((line) => line.name === name && people.includes(line.identity))
             .map(({ identity, event, at: moment }) => ({ identity, kind: event, at: moment })),
         async go() {
           tell({ do: "go", name });

@@ -60,7 +60,7 @@ export async function openBrowser() {
         /** When it began, in ms since 1970. */
         come: (seat) => page.evaluate((seated) => window.newcomer.come(seated), seat),
         /** @returns {Promise<import("./arrivals.mjs").First[]>} */
-        firsts: () => page.evaluate(() => window.newcomer.firsts()),
+        firstsOf: (...people) => page.evaluate((of) => window.newcomer.firstsOf(of), people),
         go: () => page.evaluate(() => window.newcomer.go()),
         close: () => page.close(),
       };

@@ -2,7 +2,7 @@
 // notes the moment of every first, on the clock of this machine, so that moments of several clients can be compared.
 
 import { RemoteTrack, Room, RoomEvent, Track, VideoPreset } from "livekit-client";
-import { audio, pictureTrack, toneTrack } from "./publish.ts";
+import { audio, closeAudio, pictureTrack, toneTrack } from "./publish.ts";
 
 /** A camera that costs little. */
 const PICTURE = { width: 320, height: 180, fps: 10 };
@@ -31,6 +31,8 @@ export interface First {
 
 let room: Room | undefined;
 let firsts: First[] = [];
+/** What ends the looking at a track. */
+const stops = new Map<RemoteTrack, () => void>();
 
 const now = () => performance.timeOrigin + performance.now();
 
@@ -41,7 +43,8 @@ async function come({ url, token, form, mark, hertz }: Seat): Promise<number> {
   const next = new Room({ singlePeerConnection: form === "single", adaptiveStream: false, dynacast: false });
   firsts = [];
   room = next;
-  next.on(RoomEvent.TrackSubscribed, (track, _, who) => notice(next, track, who.identity));
+  next.on(RoomEvent.TrackSubscribed, (track, _, who) => stops.set(track, notice(track, who.identity)));
+  next.on(RoomEvent.TrackUnsubscribed, forget);
   const begun = now();
   await next.connect(url, token);
   const [camera, microphone] = tracks;
@@ -58,15 +61,19 @@ async function come({ url, token, form, mark, hertz }: Seat): Promise<number> {
   return begun;
 }
 
-/** Waits for the first picture or sound of a track, as long as it is there. */
-function notice(here: Room, track: RemoteTrack, identity: string): void {
+/** Nothing may be left of a track that has gone: whoever stays sees hundreds of them. */
+function forget(track: RemoteTrack): void {
+  stops.get(track)?.();
+  stops.delete(track);
+}
+
+/** Waits for the first picture or sound of a track. What it returns ends that. */
+function notice(track: RemoteTrack, identity: string): () => void {
   const element = track.attach();
   element.muted = true;
   document.body.append(element);
   // An element that keeps its track goes on working for it.
   const leave = () => track.detach(element).remove();
-  let stop = leave;
-  here.on(RoomEvent.TrackUnsubscribed, (gone) => gone === track && stop());
   if (element instanceof HTMLVideoElement) {
     // Not `requestVideoFrameCallback`: a tab in the background draws once a second only.
     const pictures = new MediaStreamTrackProcessor({ track: track.mediaStreamTrack }).readable.getReader();
@@ -75,7 +82,7 @@ function notice(here: Room, track: RemoteTrack, identity: string): void {
       value?.close();
       await pictures.cancel();
     });
-    return;
+    return leave;
   }
   const source = new MediaStreamAudioSourceNode(audio(), { mediaStream: new MediaStream([track.mediaStreamTrack]) });
   const analyser = new AnalyserNode(audio(), { fftSize: LOOK_SAMPLES });
@@ -87,7 +94,7 @@ function notice(here: Room, track: RemoteTrack, identity: string): void {
     clearInterval(timer);
     firsts.push({ identity, kind: "heard", at: now() });
   }, LOOK_MS);
-  stop = () => {
+  return () => {
     clearInterval(timer);
     source.disconnect();
     leave();
@@ -98,10 +105,14 @@ async function go(): Promise<void> {
   const last = room;
   room = undefined;
   await last?.disconnect();
-  document.body.replaceChildren();
+  for (const track of stops.keys()) forget(track);
+  await closeAudio();
 }
 
-const newcomer = { come, go, firsts: () => firsts };
+/** What was first seen and heard of these people. */
+const firstsOf = (people: string[]): First[] => firsts.filter((first) => people.includes(first.identity));
+
+const newcomer = { come, go, firstsOf };
 
 declare global {
   /** Chromium has it; TypeScript does not know it yet (MediaStreamTrack Insertable Media Processing, section 3). */

@@ -31,6 +31,12 @@ export function audio(): AudioContext {
   return context;
 }
 
+/** Ends every tone: an oscillator sounds on when its track has ended. */
+export async function closeAudio(): Promise<void> {
+  await context?.close();
+  context = undefined;
+}
+
 /** Loudness of a published tone: amplitude, 1 is full scale. */
 export const TONE_AMPLITUDE = 0.25;
 

@@ -93,27 +93,34 @@ async def publish_picture(room: rtc.Room, mark: int, width: int, height: int, fp
     source = rtc.VideoSource(width, height)
     track = rtc.LocalVideoTrack.create_video_track("camera", source)
     options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False, video_codec=rtc.VideoCodec.VP8)
-    await room.local_participant.publish_track(track, options)
     counter = 0
-    while True:
-        picture = draw(mark, counter, width, height)
-        source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.RGBA, picture))
-        counter += 1
-        await asyncio.sleep(1 / fps)
+    try:
+        await room.local_participant.publish_track(track, options)
+        while True:
+            picture = draw(mark, counter, width, height)
+            source.capture_frame(rtc.VideoFrame(width, height, rtc.VideoBufferType.RGBA, picture))
+            counter += 1
+            await asyncio.sleep(1 / fps)
+    finally:
+        await source.aclose()
 
 
 async def publish_tone(room: rtc.Room, hertz: float) -> None:
     source = rtc.AudioSource(RATE, 1)
     track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
     options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    await room.local_participant.publish_track(track, options)
     position = 0
-    while True:
-        samples = AMPLITUDE * np.sin(2 * np.pi * hertz * (np.arange(BLOCK) + position) / RATE)
-        position += BLOCK
-        block = (samples * 32767).astype(np.int16).tobytes()
-        # Waits while the source's queue is full, and so keeps time.
-        await source.capture_frame(rtc.AudioFrame(block, RATE, 1, BLOCK))
+    try:
+        await room.local_participant.publish_track(track, options)
+        while True:
+            samples = AMPLITUDE * np.sin(2 * np.pi * hertz * (np.arange(BLOCK) + position) / RATE)
+            position += BLOCK
+            block = (samples * 32767).astype(np.int16).tobytes()
+            # Waits while the source's queue is full, and so keeps time.
+            await source.capture_frame(rtc.AudioFrame(block, RATE, 1, BLOCK))
+    finally:
+        # A source that is not closed goes on sending its silence as long as the process lives.
+        await source.aclose()
 
 
 def view(room: rtc.Room, received: dict[str, Received]) -> dict:
