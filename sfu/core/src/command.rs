@@ -277,6 +277,16 @@ pub enum MediaCommand {
         /// The only certificate that is accepted.
         fingerprint: Fingerprint,
     },
+    /// Restart ICE (RFC 8445, section 9): the peer may check with these credentials, too. Those before are good until its
+    /// first valid check with the new ones, and media goes on where it goes until the peer nominates another pair.
+    RestartIce {
+        /// Whose.
+        connection: ConnectionId,
+        /// Our new credentials; the ufrag is unique in the node.
+        local: IceCredentials,
+        /// The peer's new ones.
+        remote: IceCredentials,
+    },
     /// The peer sends these sections from now on.
     SetReceivePlan {
         /// Whose plan.

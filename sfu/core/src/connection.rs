@@ -3,6 +3,7 @@
 use crate::arena::SendArena;
 use crate::command::{ExtensionIds, Fingerprint, IceCredentials, LayerSource, ReceivePlan};
 use crate::downlink::Downlink;
+use crate::ice::Check;
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, TrackId};
 use crate::replay::ReplayWindow;
 use crate::rtp::{Extensions, RtpHeader};
@@ -131,6 +132,18 @@ impl Wire {
     }
 }
 
+/// How a check from the peer was made.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// With the credentials that were in use.
+    Known,
+    /// With those of an ICE restart, which are in use from now on.
+    Restarted {
+        /// Our ufrag before.
+        over: String,
+    },
+}
+
 /// One transport.
 pub struct Connection {
     /// Its name.
@@ -139,6 +152,8 @@ pub struct Connection {
     pub local: IceCredentials,
     /// The peer's.
     pub remote: IceCredentials,
+    /// Those of an ICE restart, ours and the peer's, until the peer uses them.
+    pub next: Option<(IceCredentials, IceCredentials)>,
     /// The peer's certificate.
     pub fingerprint: Fingerprint,
     /// Where and how media and control go out.
@@ -186,6 +201,7 @@ impl Connection {
             id,
             local,
             remote,
+            next: None,
             fingerprint,
             wire: Wire::default(),
             addresses: ArrayVec::new(),
@@ -207,6 +223,23 @@ impl Connection {
                 quality: now + crate::QUALITY_INTERVAL,
             },
         }
+    }
+
+    /// Whether a check is from its peer. The first one with the credentials of an ICE restart makes them the only ones; the
+    /// ufrag that is over then is returned.
+    pub fn admits(&mut self, check: &mut Check) -> Option<Admitted> {
+        let is_next = |(local, _): &(IceCredentials, IceCredentials)| local.ufrag == check.local_ufrag();
+        let Some((local, remote)) = self.next.take_if(|next| is_next(next)) else {
+            let is_authentic = check.is_authentic(&self.local, &self.remote);
+            return is_authentic.then_some(Admitted::Known);
+        };
+        if !check.is_authentic(&local, &remote) {
+            self.next = Some((local, remote));
+            return None;
+        }
+        let over = std::mem::replace(&mut self.local, local);
+        self.remote = remote;
+        Some(Admitted::Restarted { over: over.ufrag })
     }
 
     /// Takes a new plan. `track_key` says where each of its tracks lives.

@@ -26,6 +26,8 @@ pub enum PlacementOutput {
 #[derive(Debug)]
 struct Seat {
     ufrag: String,
+    /// Of an ICE restart that the peer has not followed yet.
+    next_ufrag: Option<String>,
     owner: Option<ShardId>,
     waiting: Vec<MediaCommand>,
     tracks: BTreeSet<TrackId>,
@@ -72,6 +74,7 @@ impl Placement {
                 let ufrag = local.ufrag.clone();
                 let seat = Seat {
                     ufrag,
+                    next_ufrag: None,
                     owner: None,
                     waiting: Vec::new(),
                     tracks: BTreeSet::new(),
@@ -79,6 +82,24 @@ impl Placement {
                 };
                 self.seats.insert(*connection, seat);
                 self.tell_all(command);
+            }
+            MediaCommand::RestartIce {
+                connection, local, ..
+            } => {
+                let (connection, ufrag) = (*connection, local.ufrag.clone());
+                let Some(seat) = self.seats.get_mut(&connection) else {
+                    return;
+                };
+                let replaced = seat.next_ufrag.replace(ufrag.clone());
+                // Until somebody has it, everybody expects it.
+                let Some(owner) = seat.owner else {
+                    return self.tell_all(command);
+                };
+                self.pass_on(connection, command);
+                if let Some(ufrag) = replaced {
+                    self.forget_ufrag(owner, &ufrag);
+                }
+                self.yield_ufrag(connection, owner, &ufrag);
             }
             MediaCommand::SetReceivePlan { connection, plan } => {
                 let connection = *connection;
@@ -215,21 +236,32 @@ impl Placement {
                     return;
                 };
                 let owner = *seat.owner.get_or_insert(from);
-                let ufrag = seat.ufrag.clone();
+                let ufrags = [Some(seat.ufrag.clone()), seat.next_ufrag.clone()];
                 let waiting = std::mem::take(&mut seat.waiting);
-                for shard in (0..self.shards).map(ShardId).filter(|shard| *shard != owner) {
-                    let command = ShardCommand::Yield {
-                        connection,
-                        ufrag: ufrag.clone(),
-                        owner,
-                    };
-                    self.outputs.push_back(PlacementOutput::Shard(shard, command));
+                for ufrag in ufrags.into_iter().flatten() {
+                    self.yield_ufrag(connection, owner, &ufrag);
                 }
                 for command in waiting {
                     match command {
                         MediaCommand::Subscribe { .. } => self.handle_command(now, command),
                         command => self.pass_on(connection, command),
                     }
+                }
+            }
+            ShardEvent::Restarted { connection, ufrag } => {
+                let Some(seat) = self
+                    .seats
+                    .get_mut(&connection)
+                    .filter(|seat| seat.owner == Some(from))
+                else {
+                    return;
+                };
+                let over = std::mem::replace(&mut seat.ufrag, ufrag.clone());
+                // The peer may have followed an earlier restart just when another one was on its way.
+                let is_latest = seat.next_ufrag.take_if(|next| *next == ufrag).is_some();
+                self.forget_ufrag(from, &over);
+                if !is_latest {
+                    self.yield_ufrag(connection, from, &ufrag);
                 }
             }
             ShardEvent::Media(event) => {
@@ -279,6 +311,27 @@ impl Placement {
                 ShardCommand::Media(command.clone()),
             ));
         }
+    }
+
+    fn tell_others(&mut self, owner: ShardId, command: impl Fn() -> ShardCommand) {
+        for shard in (0..self.shards).map(ShardId).filter(|shard| *shard != owner) {
+            self.outputs.push_back(PlacementOutput::Shard(shard, command()));
+        }
+    }
+
+    /// Whoever checks with this ufrag belongs to another shard.
+    fn yield_ufrag(&mut self, connection: ConnectionId, owner: ShardId, ufrag: &str) {
+        self.tell_others(owner, || ShardCommand::Yield {
+            connection,
+            ufrag: ufrag.to_owned(),
+            owner,
+        });
+    }
+
+    fn forget_ufrag(&mut self, owner: ShardId, ufrag: &str) {
+        self.tell_others(owner, || ShardCommand::ForgetUfrag {
+            ufrag: ufrag.to_owned(),
+        });
     }
 
     fn wait(&mut self, connection: ConnectionId, command: MediaCommand) {

@@ -1,7 +1,9 @@
 //! What the control side says.
 
 use super::{CONNECTIONS_MAX, Shard, ShardCommand, TICK};
-use crate::command::{ConnectionEnd, MediaCommand, MediaEvent, Peer, ReceivePlan, SendPlan, Want};
+use crate::command::{
+    ConnectionEnd, IceCredentials, MediaCommand, MediaEvent, Peer, ReceivePlan, SendPlan, Want,
+};
 use crate::connection::Connection;
 use crate::down_track::{DownTrack, Packaging};
 use crate::ids::{ConnectionId, DownTrackId, TrackId};
@@ -19,6 +21,9 @@ impl Shard {
                 ufrag,
                 owner,
             } => self.yield_to(connection, ufrag, owner),
+            ShardCommand::ForgetUfrag { ufrag } => {
+                self.foreign_ufrags.remove(&ufrag);
+            }
             ShardCommand::Mirror {
                 track,
                 codec,
@@ -59,6 +64,11 @@ impl Shard {
                 self.ufrags.insert(ufrag, key);
                 self.next_tick.get_or_insert(now + TICK);
             }
+            MediaCommand::RestartIce {
+                connection,
+                local,
+                remote,
+            } => self.restart_ice(connection, local, remote),
             MediaCommand::SetReceivePlan { connection, plan } => self.set_receive_plan(connection, &plan),
             MediaCommand::Subscribe {
                 connection,
@@ -110,6 +120,21 @@ impl Shard {
                     self.forget(key, None);
                 }
             }
+        }
+    }
+
+    /// A restart that the peer has not followed yet gives way to the new one.
+    fn restart_ice(&mut self, connection: ConnectionId, local: IceCredentials, remote: IceCredentials) {
+        let key = self.connection_keys.get(&connection).copied();
+        let Some(key) = key.filter(|_| !self.ufrags.contains_key(&local.ufrag)) else {
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        self.ufrags.insert(local.ufrag.clone(), key);
+        if let Some((before, _)) = connection.next.replace((local, remote)) {
+            self.ufrags.remove(&before.ufrag);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::track::Incoming;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::connection::{STREAMS_MAX, Stream};
+use crate::connection::{Admitted, STREAMS_MAX, Stream};
 
 /// Duration of an audio packet, in ms; every client of the protocol sends 20.
 const AUDIO_PACKET_MS: u32 = 20;
@@ -54,9 +54,7 @@ impl Shard {
                 .then_some(());
         };
         let connection = self.connections.get_mut(key)?;
-        if !check.is_authentic(&connection.local, &connection.remote) {
-            return None;
-        }
+        let admitted = connection.admits(&mut check)?;
         if connection.checked.is_none() {
             let mut secure = self.secure.accept(now, connection.fingerprint);
             if connection.opens_channels {
@@ -66,6 +64,13 @@ impl Shard {
             self.events.push_back(ShardEvent::Claimed(connection.id));
         }
         connection.checked = Some(now);
+        if let Admitted::Restarted { over } = admitted {
+            self.ufrags.remove(&over);
+            self.events.push_back(ShardEvent::Restarted {
+                connection: connection.id,
+                ufrag: connection.local.ufrag.clone(),
+            });
+        }
         if !connection.addresses.contains(&source) {
             if connection.addresses.is_full() {
                 // The oldest, but never the one that is in use.

@@ -256,6 +256,9 @@ impl Shard {
         };
         self.connection_keys.remove(&connection.id);
         self.ufrags.remove(&connection.local.ufrag);
+        if let Some((next, _)) = &connection.next {
+            self.ufrags.remove(&next.ufrag);
+        }
         for address in &connection.addresses {
             release(&mut self.addresses, *address, key);
         }

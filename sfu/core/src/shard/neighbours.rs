@@ -17,10 +17,15 @@ pub enum ShardCommand {
     Yield {
         /// Which.
         connection: ConnectionId,
-        /// Its local ufrag.
+        /// Its local ufrag; after an ICE restart it has two until the peer follows.
         ufrag: String,
         /// Who has it.
         owner: ShardId,
+    },
+    /// A connection of another shard has restarted ICE: nobody is known by this ufrag any more.
+    ForgetUfrag {
+        /// Its earlier local ufrag.
+        ufrag: String,
     },
     /// A track of another shard will be copied here.
     Mirror {
@@ -56,6 +61,13 @@ pub enum ShardEvent {
     Media(MediaEvent),
     /// A valid STUN check for this connection arrived here first.
     Claimed(ConnectionId),
+    /// A peer has followed an ICE restart: only its new credentials are good now.
+    Restarted {
+        /// Whose.
+        connection: ConnectionId,
+        /// Our ufrag from now on.
+        ufrag: String,
+    },
 }
 
 /// What shards of one node tell each other. Opaque to the shell, which carries it in order.

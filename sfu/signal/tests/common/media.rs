@@ -51,6 +51,18 @@ impl Media {
                     "opened twice"
                 );
             }
+            MediaCommand::RestartIce {
+                connection,
+                local,
+                remote,
+            } => {
+                assert!(local.password.len() >= 24 && remote.password.len() >= 22);
+                assert!(self.ufrags.insert(local.ufrag), "an ICE ufrag was used twice");
+                assert!(
+                    self.connections.contains_key(&connection),
+                    "a restart of no connection"
+                );
+            }
             MediaCommand::SetReceivePlan { connection, plan } => {
                 for section in &plan.sections {
                     assert!((1..=LAYERS_MAX).contains(&section.layers.len()));
