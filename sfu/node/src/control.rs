@@ -13,12 +13,13 @@ use hanse_runtime::clock;
 use hanse_sfu_core::ids::ShardId;
 use hanse_sfu_core::placement::{Placement, PlacementOutput};
 use hanse_sfu_core::shard::ShardEvent;
+use hanse_sfu_signal::limits::{MISSED_MESSAGES_MAX, PUBLISHED_TRACKS_MAX};
 use hanse_sfu_signal::{
     CallId, JoinAttempt, JoinRefusal, Output, RpcFailure, SessionId, SfuEvent, Signalling,
 };
 use livekit_protocol::{SignalRequest, SignalResponse};
 use prost::Message as _;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -35,6 +36,9 @@ const INPUTS_PER_TURN: usize = 64;
 /// behind does not read any more and is closed.
 pub const SOCKET_MESSAGES_MAX: usize = 256;
 
+/// What a resume says at once fits: what was missed, a message or two for each track, and a few dozen more.
+const _: () = assert!(MISSED_MESSAGES_MAX + 2 * PUBLISHED_TRACKS_MAX + 36 < SOCKET_MESSAGES_MAX);
+
 /// Bytes of the messages that may wait for one socket, as protobuf and besides the last one. A join into a room of
 /// hundreds is one message of a few hundred kB. A socket that is this far behind is closed, as above.
 pub const SOCKET_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -50,21 +54,29 @@ pub(crate) enum Input {
     Join {
         attempt: Box<JoinAttempt>,
         socket: SocketLink,
-        answer: oneshot::Sender<Result<SessionId, JoinRefusal>>,
+        answer: oneshot::Sender<Result<Place, JoinRefusal>>,
     },
     /// A socket received this.
     Request {
-        session: SessionId,
+        place: Place,
         request: Box<SignalRequest>,
     },
     /// A socket is gone.
-    SocketClosed { session: SessionId },
+    SocketClosed { place: Place },
     /// Somebody controls the SFU.
     Command(Command),
     /// Somebody calls a participant's method.
     Call(Call),
     /// Say goodbye to everybody, answer when all farewells are queued, and end.
     Shutdown { answer: oneshot::Sender<()> },
+}
+
+/// A socket's place: whose it is, and which of those that the session has had. Once a later one has taken its place, nobody
+/// listens to it any more, and its end is not the session's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub session: SessionId,
+    socket: u64,
 }
 
 /// What a socket is told.
@@ -109,7 +121,13 @@ pub(crate) struct Control {
     signalling: Signalling,
     placement: Placement,
     shards: Vec<ShardLink>,
-    sockets: HashMap<SessionId, SocketLink>,
+    /// Sockets that are written to.
+    sockets: HashMap<SessionId, (Place, SocketLink)>,
+    /// Sockets of joins that were taken, until the signalling has come to them ([`Output::Attach`]).
+    arriving: VecDeque<(Place, SocketLink)>,
+    /// The latest socket of each session.
+    places: HashMap<SessionId, Place>,
+    last_socket: u64,
     /// Who waits for the ends of calls.
     calls: HashMap<CallId, oneshot::Sender<Result<String, RpcFailure>>>,
     events: broadcast::Sender<Arc<SfuEvent>>,
@@ -140,6 +158,9 @@ impl Control {
             placement,
             shards,
             sockets: HashMap::new(),
+            arriving: VecDeque::new(),
+            places: HashMap::new(),
+            last_socket: 0,
             calls: HashMap::new(),
             events,
             inputs,
@@ -221,22 +242,20 @@ impl Control {
                 socket,
                 answer,
             } => {
+                let is_resume = attempt.request.as_ref().is_some_and(|request| request.reconnect);
                 let result = self.signalling.handle_join(now, *attempt);
-                self.tally.join(result.is_ok());
-                if let Ok(session) = result {
-                    self.sockets.insert(session, socket);
-                    if answer.send(result).is_err() {
-                        self.forget(now, session);
-                    }
-                } else {
-                    let _ = answer.send(result);
+                self.tally.join(result.is_ok(), is_resume);
+                let result = result.map(|session| self.seat(session, socket));
+                // A socket that is gone again before it opened is found so by what is sent to it.
+                let _ = answer.send(result);
+            }
+            Input::Request { place, request } => {
+                self.tally.request(&request);
+                if self.is_latest(place) {
+                    self.signalling.handle_request(now, place.session, *request);
                 }
             }
-            Input::Request { session, request } => {
-                self.tally.request(&request);
-                self.signalling.handle_request(now, session, *request);
-            }
-            Input::SocketClosed { session } => self.forget(now, session),
+            Input::SocketClosed { place } => self.forget(now, place),
             Input::Command(command) => {
                 let _ = command
                     .answer
@@ -254,6 +273,46 @@ impl Control {
         None
     }
 
+    /// Gives a socket its place. What is written to it begins at its [`Output::Attach`].
+    fn seat(&mut self, session: SessionId, socket: SocketLink) -> Place {
+        self.last_socket += 1;
+        let place = Place {
+            session,
+            socket: self.last_socket,
+        };
+        self.places.insert(session, place);
+        self.arriving.push_back((place, socket));
+        place
+    }
+
+    fn is_latest(&self, place: Place) -> bool {
+        self.places.get(&place.session) == Some(&place)
+    }
+
+    /// The next socket takes over; an earlier one of the same session is flushed and closed.
+    fn attach(&mut self) {
+        let Some((place, socket)) = self.arriving.pop_front() else {
+            return;
+        };
+        let before = self.sockets.insert(place.session, (place, socket));
+        if let Some((_, before)) = before
+            && before.messages.try_send(SocketMessage::Close).is_err()
+        {
+            // It is gone, or does not read.
+            let _ = before.kill.send("another socket has taken its place");
+        }
+    }
+
+    /// The signalling has nothing more to say to a session's socket.
+    fn close(&mut self, now: Instant, session: SessionId) {
+        self.send(now, session, SocketMessage::Close);
+        if let Some((place, _)) = self.sockets.remove(&session)
+            && self.is_latest(place)
+        {
+            self.places.remove(&session);
+        }
+    }
+
     /// Carries outputs to where they belong, until signalling and placement have no more.
     async fn carry(&mut self, now: Instant) {
         let mut woken = BTreeSet::new();
@@ -262,13 +321,11 @@ impl Control {
             while let Some(output) = self.signalling.poll_output() {
                 quiet = false;
                 match output {
+                    Output::Attach { .. } => self.attach(),
                     Output::Send { session, message } => {
                         self.send(now, session, SocketMessage::Send(message))
                     }
-                    Output::Close { session } => {
-                        self.send(now, session, SocketMessage::Close);
-                        self.sockets.remove(&session);
-                    }
+                    Output::Close { session } => self.close(now, session),
                     Output::Media(command) => {
                         self.tally.command(&command);
                         self.placement.handle_command(now, command);
@@ -326,9 +383,10 @@ impl Control {
     }
 
     fn send(&mut self, now: Instant, session: SessionId, message: SocketMessage) {
-        let Some(socket) = self.sockets.get(&session) else {
+        let Some((place, socket)) = self.sockets.get(&session) else {
             return;
         };
+        let place = *place;
         let has_room = match &message {
             SocketMessage::Send(message) => socket.waiting.add(message),
             SocketMessage::Close => true,
@@ -349,20 +407,27 @@ impl Control {
                     session = session.0,
                     "a client does not read its messages; its socket is closed"
                 );
-                if let Some(socket) = self.sockets.remove(&session) {
+                if let Some((_, socket)) = self.sockets.remove(&session) {
                     // The socket may have ended by itself.
                     let _ = socket.kill.send("messages are not read");
                 }
-                self.signalling.handle_socket_closed(now, session);
+                self.forget(now, place);
             }
             // Its client went away before the socket opened, or a moment ago.
-            Err(mpsc::error::TrySendError::Closed(_)) => self.forget(now, session),
+            Err(mpsc::error::TrySendError::Closed(_)) => self.forget(now, place),
         }
     }
 
-    fn forget(&mut self, now: Instant, session: SessionId) {
-        self.sockets.remove(&session);
-        self.signalling.handle_socket_closed(now, session);
+    /// A socket is gone. That ends or detaches its session, unless another one has taken its place.
+    fn forget(&mut self, now: Instant, place: Place) {
+        let session = place.session;
+        if self.sockets.get(&session).is_some_and(|(own, _)| *own == place) {
+            self.sockets.remove(&session);
+        }
+        if self.is_latest(place) {
+            self.places.remove(&session);
+            self.signalling.handle_socket_closed(now, session);
+        }
     }
 }
 
@@ -428,6 +493,19 @@ mod tests {
 
     /// Joins with room for so many messages.
     fn join(control: &mut Control, identity: &str, room: usize) -> Socket {
+        enter(control, identity, room, JoinRequest::default()).0
+    }
+
+    /// Comes again to go on.
+    fn resume(control: &mut Control, identity: &str, room: usize) -> (Socket, Place) {
+        let request = JoinRequest {
+            reconnect: true,
+            ..JoinRequest::default()
+        };
+        enter(control, identity, room, request)
+    }
+
+    fn enter(control: &mut Control, identity: &str, room: usize, request: JoinRequest) -> (Socket, Place) {
         let video = VideoGrant {
             room_join: true,
             room: "room".to_owned(),
@@ -443,11 +521,10 @@ mod tests {
             expires_at_unix_s: u64::MAX,
             video,
         };
-        let request = Some(JoinRequest::default());
         let attempt = Box::new(JoinAttempt {
             claims,
             peer_connections: PeerConnections::One,
-            request,
+            request: Some(request),
             publish: None,
         });
         let (messages, received) = mpsc::channel(room);
@@ -470,11 +547,12 @@ mod tests {
                 )
                 .is_none()
         );
-        assert!(result.try_recv().unwrap().is_ok());
-        Socket {
+        let place = result.try_recv().unwrap().unwrap();
+        let socket = Socket {
             messages: received,
             killed,
-        }
+        };
+        (socket, place)
     }
 
     fn names(socket: &mut Socket) -> Vec<String> {
@@ -484,6 +562,8 @@ mod tests {
                 SocketMessage::Close => "close".to_owned(),
                 SocketMessage::Send(message) => match message.message.unwrap() {
                     signal_response::Message::Join(_) => "join".to_owned(),
+                    signal_response::Message::Reconnect(_) => "reconnect".to_owned(),
+                    signal_response::Message::RoomUpdate(_) => "room".to_owned(),
                     signal_response::Message::Leave(leave) => leave.reason().as_str_name().to_owned(),
                     _ => continue,
                 },
@@ -527,5 +607,73 @@ mod tests {
             names(&mut alice),
             ["join", DisconnectReason::ServerShutdown.as_str_name(), "close"]
         );
+    }
+
+    #[tokio::test]
+    async fn a_new_socket_takes_the_place_of_the_old_one_and_the_late_end_of_that_one_is_nobodys() {
+        let (mut control, _inputs, _handle) = control();
+        let (mut old, place) = enter(&mut control, "alice", 100, JoinRequest::default());
+        control.carry(clock::now()).await;
+        assert_eq!(names(&mut old), ["join"]);
+        // Something is on its way to the old one when the new one comes.
+        let metadata = |text: &str| hanse_sfu_signal::SfuCommand::ChangeRoomMetadata {
+            room: "room".to_owned(),
+            metadata: text.to_owned(),
+        };
+        let change = |control: &mut Control, text: &str| {
+            assert!(
+                control
+                    .signalling
+                    .handle_command(clock::now(), metadata(text))
+                    .is_ok()
+            );
+        };
+        change(&mut control, "before");
+        let (mut new, again) = resume(&mut control, "alice", 100);
+        assert_eq!(again.session, place.session);
+        change(&mut control, "after");
+        control.carry(clock::now()).await;
+        assert_eq!(names(&mut old), ["room", "close"]);
+        assert_eq!(names(&mut new), ["reconnect", "room", "room"]);
+
+        // The old one says its last words and ends; that is not heard.
+        let leave = SignalRequest {
+            message: Some(livekit_protocol::signal_request::Message::Leave(
+                Default::default(),
+            )),
+        };
+        let words = Input::Request {
+            place,
+            request: Box::new(leave.clone()),
+        };
+        control.take(clock::now(), words);
+        control.take(clock::now(), Input::SocketClosed { place });
+        change(&mut control, "later");
+        control.carry(clock::now()).await;
+        assert_eq!(names(&mut new), ["room"]);
+        assert!(new.killed.try_recv().is_err());
+
+        // What the new one says is.
+        let words = Input::Request {
+            place: again,
+            request: Box::new(leave),
+        };
+        control.take(clock::now(), words);
+        control.carry(clock::now()).await;
+        assert_eq!(names(&mut new), ["close"]);
+        assert!(control.sockets.is_empty() && control.places.is_empty() && control.arriving.is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_two_sockets_that_come_at_once_the_last_one_stays() {
+        let (mut control, _inputs, _handle) = control();
+        let _first = join(&mut control, "alice", 100);
+        let (mut second, place) = resume(&mut control, "alice", 100);
+        let (mut third, _) = resume(&mut control, "alice", 100);
+        control.take(clock::now(), Input::SocketClosed { place });
+        control.carry(clock::now()).await;
+        assert_eq!(names(&mut second), ["reconnect", "room", "close"]);
+        assert_eq!(names(&mut third), ["reconnect", "room"]);
+        assert_eq!((control.sockets.len(), control.places.len()), (1, 1));
     }
 }

@@ -31,11 +31,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Somebody was let in, or not.
-    pub fn join(&mut self, is_in: bool) {
-        let states: &[&'static str] = if is_in {
-            &["signal_connected", "rtc_init"]
-        } else {
-            &["signal_failed"]
+    pub fn join(&mut self, is_in: bool, is_resume: bool) {
+        let states: &[&'static str] = match (is_in, is_resume) {
+            (true, false) => &["signal_connected", "rtc_init"],
+            (true, true) => &["signal_connected"],
+            (false, _) => &["signal_failed"],
         };
         for state in states {
             JOINS.add(1, [(*state).into()]);
@@ -356,8 +356,8 @@ mod tests {
     fn rooms_and_people_are_counted_as_they_come_and_go_and_nobody_is_named() {
         let now = clock::now();
         let text = counted(|tally| {
-            tally.join(true);
-            tally.join(false);
+            tally.join(true, false);
+            tally.join(false, false);
             tally.event(now, 1_000, &SfuEvent::RoomStarted { room: room() });
             tally.event(now, 1_000, &connecting("PA_1"));
             tally.event(now, 1_000, &connecting("PA_2"));

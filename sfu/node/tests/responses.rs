@@ -40,14 +40,12 @@ enum Sent {
     Never(&'static str),
 }
 
-const NO_RESUME: &str = "no session is resumed: who comes again is told to join anew (`leave`)";
 const NO_MOVE: &str = "nobody is moved: rooms live on one server, and its API has no `MoveParticipant`";
 const NO_BLOBS: &str = "blobs are not kept: asking is refused (`request_response`)";
 
 fn sent(name: &str) -> Sent {
     match name {
-        "join" => Sent::First,
-        "reconnect" => Sent::Never(NO_RESUME),
+        "join" | "reconnect" => Sent::First,
         "room_moved" => Sent::Never(NO_MOVE),
         "store_data_blob_response" | "get_data_blob_response" => Sent::Never(NO_BLOBS),
         _ => Sent::Here,
@@ -290,6 +288,12 @@ async fn call(in_json: bool) -> [BTreeSet<(&'static str, bool)>; 3] {
     alice.participant.send(Ask::SubscriptionPermission(nobody)).await;
     until(&mut bob.participant, "subscription_permission_update").await;
 
+    // Carol's socket is dead, though the server does not know it, and she comes again.
+    let mut again = sfu.connect(&format!("{path}&reconnect=1")).await.unwrap();
+    until(&mut again, "reconnect").await;
+    until(&mut again, "offer").await;
+    again.seen.append(&mut carol.seen);
+
     // What the server API does.
     let handle = sfu.node.handle();
     let (room, identity) = ("room".to_owned(), "alice".to_owned());
@@ -326,7 +330,7 @@ async fn call(in_json: bool) -> [BTreeSet<(&'static str, bool)>; 3] {
     }
     until(&mut alice.participant, "leave").await;
     sfu.node.stop().await;
-    [alice.participant.seen, bob.participant.seen, carol.seen]
+    [alice.participant.seen, bob.participant.seen, again.seen]
 }
 
 async fn everything_is_said(in_json: bool) {

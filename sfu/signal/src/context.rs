@@ -3,6 +3,7 @@
 
 use crate::api::{CallId, RpcError, SfuEvent};
 use crate::life::{Gets, Step};
+use crate::missed::MissedLog;
 use crate::names::Names;
 use crate::signalling::{Output, SessionId, SignalConfig};
 use crate::timers::{RoomKey, Timers};
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub sessions: HashMap<SessionId, RoomKey>,
     /// Which room an event about a track is for.
     pub track_rooms: HashMap<TrackId, RoomKey>,
+    /// What those who are in a room may not have received.
+    pub missed: HashMap<SessionId, MissedLog>,
     /// Drained by the caller after each input; bounded by what one input can cause.
     pub outputs: VecDeque<Output>,
 }
@@ -37,6 +40,7 @@ impl Context {
             timers: Timers::default(),
             sessions: HashMap::new(),
             track_rooms: HashMap::new(),
+            missed: HashMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -53,7 +57,7 @@ impl Context {
         match step.gets {
             Gets::Leave(action) => self.send_leave(session, step.reason.unwrap_or_default(), action),
             Gets::Close => self.close(session),
-            Gets::Join | Gets::Update | Gets::Nothing => {}
+            Gets::Join | Gets::Update | Gets::Reconnect | Gets::Nothing => {}
         }
     }
 
@@ -69,7 +73,12 @@ impl Context {
         self.close(session);
     }
 
-    fn close(&mut self, session: SessionId) {
+    /// The socket of the join that is being taken is the session's from here on.
+    pub fn attach(&mut self, session: SessionId) {
+        self.outputs.push_back(Output::Attach { session });
+    }
+
+    pub fn close(&mut self, session: SessionId) {
         self.outputs.push_back(Output::Close { session });
     }
 

@@ -129,14 +129,26 @@ impl TrackDynacast {
         for (codec, dynacast) in &mut self.codecs {
             is_news |= dynacast.update(now, wanted(*codec), muted).is_some();
         }
-        if !is_news {
-            return None;
-        }
+        is_news.then(|| self.told_all(track_sid))
+    }
+
+    /// What its publisher was told last, once more; nothing if it was told nothing.
+    pub fn repeat(&self, track_sid: &str) -> Option<SubscribedQualityUpdate> {
+        let is_told = self.codecs.iter().any(|(_, dynacast)| dynacast.told.is_some());
+        is_told.then(|| self.told_all(track_sid))
+    }
+
+    /// The same of audio.
+    pub fn repeat_audio(&self, track_sid: &str) -> Option<SubscribedAudioCodecUpdate> {
+        (!self.told_audio.is_empty()).then(|| audio_message(track_sid, &self.told_audio))
+    }
+
+    fn told_all(&self, track_sid: &str) -> SubscribedQualityUpdate {
         let told = self
             .codecs
             .iter()
             .map(|(codec, dynacast)| (*codec, dynacast.latest()));
-        Some(message(track_sid, told))
+        message(track_sid, told)
     }
 
     /// What the publisher was told of a codec of video last. A codec of which nothing was said yet is made whole.
@@ -169,17 +181,18 @@ impl TrackDynacast {
             return None;
         }
         self.told_audio = wanted;
-        let codecs = self
-            .told_audio
-            .iter()
-            .map(|(codec, enabled)| SubscribedAudioCodec {
-                codec: codec.name().to_owned(),
-                enabled: *enabled,
-            });
-        Some(SubscribedAudioCodecUpdate {
-            track_sid: track_sid.to_owned(),
-            subscribed_audio_codecs: codecs.collect(),
-        })
+        Some(audio_message(track_sid, &self.told_audio))
+    }
+}
+
+fn audio_message(track_sid: &str, codecs: &[(Codec, bool)]) -> SubscribedAudioCodecUpdate {
+    let codecs = codecs.iter().map(|(codec, enabled)| SubscribedAudioCodec {
+        codec: codec.name().to_owned(),
+        enabled: *enabled,
+    });
+    SubscribedAudioCodecUpdate {
+        track_sid: track_sid.to_owned(),
+        subscribed_audio_codecs: codecs.collect(),
     }
 }
 

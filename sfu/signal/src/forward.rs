@@ -162,6 +162,7 @@ impl Room {
             format: format.clone(),
             want: subscription.want(known, source, is_adaptive),
             score: Score::default(),
+            told_paused: None,
         });
         Binding::Done
     }
@@ -353,6 +354,22 @@ impl Room {
         }
     }
 
+    /// What a publisher was told of its tracks, once more.
+    pub fn repeat_dynacast(&self, cx: &mut Context, publisher: SessionId) {
+        for track in self.tracks.values().filter(|track| track.publisher == publisher) {
+            let (dynacast, sid) = (&track.dynacast, &track.info.sid);
+            // One that is muted hears it when it goes on.
+            let video = dynacast.repeat(sid).filter(|_| !track.info.muted);
+            let video = video.map(Message::SubscribedQualityUpdate);
+            let audio = dynacast
+                .repeat_audio(sid)
+                .map(Message::SubscribedAudioCodecUpdate);
+            for message in video.into_iter().chain(audio) {
+                self.send(cx, publisher, message);
+            }
+        }
+    }
+
     /// Which codec of a track each of those who want it receives or waits for, and in which quality.
     fn wants(&self, track: &Track) -> Vec<(Codec, Wanted)> {
         let want = |participant: &Participant| {
@@ -383,30 +400,64 @@ impl Room {
     }
 
     /// A subscriber's downlink is too small for a track, or carries it again.
-    pub fn send_stream_state(&self, cx: &mut Context, session: SessionId, track: TrackId, is_paused: bool) {
+    pub fn send_stream_state(
+        &mut self,
+        cx: &mut Context,
+        session: SessionId,
+        track: TrackId,
+        is_paused: bool,
+    ) {
         let Some(track) = self.track_from(track) else {
             return;
         };
-        let (Some(publisher), true) = (
-            self.participants.get(&track.publisher),
-            track.subscribers.contains(&session),
-        ) else {
+        if !track.subscribers.contains(&session) {
+            return;
+        }
+        let Some(info) = self.stream_state(track, is_paused) else {
             return;
         };
+        let id = track.id;
+        let participant = self.participants.get_mut(&session);
+        let subscription = participant.and_then(|participant| participant.subscriptions.get_mut(&id));
+        if let Some(bound) = subscription.and_then(|subscription| subscription.bound.as_mut()) {
+            bound.told_paused = Some(is_paused);
+        }
+        let update = StreamStateUpdate {
+            stream_states: vec![info],
+        };
+        self.send(cx, session, Message::StreamStateUpdate(update));
+    }
+
+    fn stream_state(&self, track: &Track, is_paused: bool) -> Option<StreamStateInfo> {
         let state = if is_paused {
             StreamState::Paused
         } else {
             StreamState::Active
         };
-        let info = StreamStateInfo {
-            participant_sid: publisher.sid.clone(),
+        Some(StreamStateInfo {
+            participant_sid: self.participants.get(&track.publisher)?.sid.clone(),
             track_sid: track.info.sid.clone(),
             state: state.into(),
+        })
+    }
+
+    /// What a subscriber was told of what it receives, once more.
+    pub fn repeat_stream_states(&self, cx: &mut Context, session: SessionId) {
+        let Some(participant) = self.participants.get(&session) else {
+            return;
         };
-        let update = StreamStateUpdate {
-            stream_states: vec![info],
-        };
-        self.send(cx, session, Message::StreamStateUpdate(update));
+        let told = participant
+            .subscriptions
+            .iter()
+            .filter_map(|(track, subscription)| {
+                let is_paused = subscription.bound.as_ref()?.told_paused?;
+                self.stream_state(self.tracks.get(track)?, is_paused)
+            });
+        let stream_states: Vec<StreamStateInfo> = told.collect();
+        if !stream_states.is_empty() {
+            let update = StreamStateUpdate { stream_states };
+            self.send(cx, session, Message::StreamStateUpdate(update));
+        }
     }
 
     /// Whom a participant receives.

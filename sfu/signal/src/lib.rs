@@ -11,8 +11,7 @@
 //! anything that is encrypted. Whatever a client sends, it neither panics nor grows beyond [`limits`].
 //!
 //! Spoken is LiveKit's protocol 17, in both its forms: one peer connection, on which the client offers (`/rtc/v1`), and
-//! two, of which we offer on one (`/rtc`). Resuming a
-//! session is answered with a full reconnect.
+//! two, of which we offer on one (`/rtc`). A client whose socket broke goes on with its session (`resume.rs`, `missed.rs`).
 //!
 //! Where to look next: `signalling.rs` (every input), `room.rs` (join, leave, who is told), `publish.rs`, `subscribe.rs`
 //! (wishes), `forward.rs` (what becomes of them), `negotiate/` (offers, answers, slots), `data/` (what is sent by
@@ -30,6 +29,7 @@ mod forward;
 pub mod join;
 pub mod life;
 pub mod limits;
+mod missed;
 mod names;
 mod negotiate;
 mod participant;
@@ -37,6 +37,7 @@ mod publish;
 mod quality;
 mod regression;
 mod requests;
+mod resume;
 mod revocations;
 mod room;
 mod score;

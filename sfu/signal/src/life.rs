@@ -24,7 +24,7 @@ pub enum Stage {
 pub enum Cause {
     /// A join with a good token.
     Join,
-    /// A join that would go on with an earlier session.
+    /// Its client comes again, on a new socket, and would go on with its session.
     Resume,
     /// ICE and DTLS are up.
     MediaConnected,
@@ -73,6 +73,8 @@ pub enum Gets {
     Join,
     /// `update` about itself, then `connection_quality`.
     Update,
+    /// `reconnect`, then what it missed, then everything that has a state; an earlier socket is closed.
+    Reconnect,
     /// `leave`; its socket is flushed and closed.
     Leave(Action),
     /// Its socket is closed without a word.
@@ -175,7 +177,9 @@ impl Cause {
             Cause::Removed => (DisconnectReason::ParticipantRemoved, disconnect),
             Cause::RoomDeleted => (DisconnectReason::RoomDeleted, disconnect),
             Cause::RoomClosed => (DisconnectReason::RoomClosed, disconnect),
-            Cause::ServerStops | Cause::TestServerLeave => (DisconnectReason::ServerShutdown, disconnect),
+            // Another one may start in its place.
+            Cause::ServerStops => (DisconnectReason::ServerShutdown, reconnect),
+            Cause::TestServerLeave => (DisconnectReason::ServerShutdown, disconnect),
             Cause::TestNodeFailure => (DisconnectReason::ServerShutdown, Gets::Close),
             Cause::TestFullReconnect => (DisconnectReason::ClientInitiated, reconnect),
             Cause::TestMigration => (DisconnectReason::Migration, reconnect),
@@ -186,7 +190,7 @@ impl Cause {
     fn words(self) -> &'static str {
         match self {
             Cause::Join => "a join with a good token",
-            Cause::Resume => "a join that would resume an earlier session",
+            Cause::Resume => "a join that would resume its session",
             Cause::MediaConnected => "its media is connected",
             Cause::Leave => "its `leave`",
             Cause::SocketClosed => "its socket is closed",
@@ -194,7 +198,9 @@ impl Cause {
             Cause::DtlsFailed => "DTLS failed",
             Cause::MediaLost => "its media is lost",
             Cause::MediaClosed => "the peer closes its media",
-            Cause::Confused => "an offer that cannot be answered, or a changed transport",
+            Cause::Confused => {
+                "an offer that cannot be answered, a changed certificate, or a `sync_state` with tracks that it does not publish"
+            }
             Cause::DataStalled => "it takes nothing from its reliable data channel",
             Cause::Replaced => "the same identity joins again",
             Cause::Removed => "RemoveParticipant",
@@ -221,7 +227,7 @@ pub(crate) const JOIN: Step = Step {
     told: Some(Told::Connecting),
 };
 
-/// Of [`Cause::Resume`]: it joins anew. An earlier session of it stays until then.
+/// Of [`Cause::Resume`] without a session to go on with: it joins anew. One that it has all the same stays until then.
 pub(crate) const RESUME: Step = Step {
     to: Stage::Absent,
     reason: Some(DisconnectReason::StateMismatch),
@@ -245,7 +251,19 @@ pub fn step(from: Stage, cause: Cause) -> Option<Step> {
         (Stage::Absent, Cause::Join) => Some(JOIN),
         (Stage::Absent, Cause::Resume) => Some(RESUME),
         (Stage::Absent, Cause::TestCutResume) => Some(CUT_RESUME),
-        (Stage::Absent, _) | (_, Cause::Join | Cause::Resume | Cause::TestCutResume) => None,
+        (Stage::Absent, _) | (_, Cause::Join | Cause::TestCutResume) => None,
+        (Stage::Joined | Stage::Active | Stage::Detached, Cause::Resume) => Some(Step {
+            // Others have never heard that its socket was gone.
+            to: if from.is_connected() {
+                Stage::Active
+            } else {
+                Stage::Joined
+            },
+            reason: None,
+            gets: Gets::Reconnect,
+            others: None,
+            told: None,
+        }),
         (Stage::Joined, Cause::MediaConnected) => Some(Step {
             to: Stage::Active,
             reason: None,
@@ -304,6 +322,7 @@ pub fn page() -> String {
         let gets = match step.gets {
             Gets::Join => "`join`, `refresh_token`".to_owned(),
             Gets::Update => "`update`, `connection_quality`".to_owned(),
+            Gets::Reconnect => "`reconnect`, what it missed, `update`".to_owned(),
             Gets::Leave(action) => format!("`leave` ({}), close", action.as_str_name().to_lowercase()),
             Gets::Close => "close".to_owned(),
             Gets::Nothing => "–".to_owned(),

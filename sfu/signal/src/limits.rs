@@ -149,6 +149,30 @@ pub const DYNACAST_FIRST_DELAY: Duration = Duration::from_secs(10);
 /// for a whole room). Beyond: it does not get them.
 pub const WAITING_DATA_BYTES_MAX: usize = 100_000;
 
+/// How long a message that says something once may be on its way to a client whose connection broke, which is noticed
+/// late. Who resumes its session gets those of that long before its socket was gone once more.
+pub const MISSED_WAIT: Duration = Duration::from_secs(30);
+
+/// Messages that say something once and are kept for a participant that may resume its session. Beyond: it is asked to
+/// reconnect instead (`STATE_MISMATCH`). All of them fit into what may wait for its socket.
+pub const MISSED_MESSAGES_MAX: usize = 100;
+
+/// People of whom is kept for a participant that they have gone. They are told in one message. Beyond: as above.
+pub const MISSED_DEPARTURES_MAX: usize = 1_000;
+
+/// Bytes that all of this takes. Beyond: as above.
+pub const MISSED_BYTES_MAX: usize = 512 * 1024;
+
+/// How long a reliable packet is kept for those who had it sent and resume their sessions. As long as the longest gap that
+/// a media connection survives.
+pub const KEPT_DATA_WAIT: Duration = Duration::from_secs(15);
+
+/// Bytes of the reliable packets of one sender that are kept so. Beyond: the oldest are not sent again.
+pub const KEPT_DATA_BYTES_MAX: usize = 100_000;
+
+/// Bytes of reliable packets of all senders that one resume is sent again. Beyond: it does not get them.
+pub const RESENT_DATA_BYTES_MAX: usize = 1024 * 1024;
+
 /// The longest that a tester can appear to speak (`simulate`), in seconds.
 pub const TESTED_SPEECH_S_MAX: u64 = 600;
 

@@ -26,6 +26,7 @@ impl Room {
             Ask::TrackSetting(settings) => self.handle_track_setting(cx, session, settings),
             Ask::SubscriptionPermission(permission) => self.handle_audience(cx, session, permission),
             Ask::UpdateMetadata(update) => self.handle_metadata(cx, session, update),
+            Ask::SyncState(state) => self.handle_sync_state(cx, session, state),
             Ask::Leave(_) => self.live(cx, session, Cause::Leave),
             Ask::Simulate(request) => self.handle_simulate(cx, session, request.scenario),
             Ask::PublishDataTrackRequest(request) => self.handle_publish_data_track(cx, session, request),
@@ -37,8 +38,7 @@ impl Room {
             Ask::Trickle(_) => {}
             // The socket task has answered these.
             Ask::Ping(_) | Ask::PingReq(_) => {}
-            // Sync states belong to resuming, layers
-            // to clients of long ago.
+            // Layers belong to clients of long ago.
             _ => {}
         }
     }

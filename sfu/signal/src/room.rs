@@ -9,8 +9,9 @@ use crate::life::{self, Cause, Gets, Stage, Step, Told};
 use crate::limits::{
     JOIN_DEADLINE, REFRESHED_TOKEN_TTL_S_MIN, ROOM_UPDATE_INTERVAL, TOKEN_BYTES_MAX, TOKEN_REFRESH_INTERVAL,
 };
+use crate::missed::MissedLog;
 use crate::participant::Participant;
-use crate::signalling::SessionId;
+use crate::signalling::{SessionId, SignalConfig};
 use crate::speakers::ToldSpeakers;
 use crate::timers::{RoomKey, Timer};
 use crate::token::{self, Claims};
@@ -174,13 +175,19 @@ impl Room {
             .collect()
     }
 
-    /// Sends to one whose socket is there.
+    /// Sends to one whose socket is there. What others must not miss is remembered for them ([`crate::missed`]).
     pub fn send(&self, cx: &mut Context, session: SessionId, message: Message) {
-        if self
-            .participants
-            .get(&session)
-            .is_some_and(|participant| participant.stage.is_reachable())
-        {
+        let Some(participant) = self.participants.get(&session) else {
+            return;
+        };
+        let (now, is_reachable) = (cx.now, participant.stage.is_reachable());
+        if let Some(log) = cx.missed.get_mut(&session) {
+            if is_reachable {
+                log.settle(now);
+            }
+            log.note(now, &message);
+        }
+        if is_reachable {
             cx.send(session, message);
         }
     }
@@ -194,6 +201,8 @@ impl Room {
         let session = participant.session;
         participant.stage = life::JOIN.to;
         participant.changed();
+        cx.attach(session);
+        cx.missed.insert(session, MissedLog::default());
         self.tell(cx, &participant, &life::JOIN);
         self.identities.insert(participant.identity.clone(), session);
         self.participants.insert(session, participant);
@@ -275,14 +284,7 @@ impl Room {
             server_region: cx.config.region.clone(),
             ping_timeout: PING_TIMEOUT_S,
             ping_interval: PING_INTERVAL_S,
-            server_info: Some(ServerInfo {
-                edition: Edition::Standard.into(),
-                version: SERVER_VERSION.to_owned(),
-                protocol: SERVER_PROTOCOL,
-                region: cx.config.region.clone(),
-                node_id: cx.config.node_id.clone(),
-                ..ServerInfo::default()
-            }),
+            server_info: Some(server_info(&cx.config)),
             sif_trailer: self.trailer.clone(),
             enabled_publish_codecs: abilities.publish_codecs(),
             client_configuration: abilities.configuration(),
@@ -341,6 +343,11 @@ impl Room {
             return self.end(cx, session, &step);
         }
         participant.stage = step.to;
+        if cause == Cause::SocketClosed
+            && let Some(log) = cx.missed.get_mut(&session)
+        {
+            log.settle(cx.now);
+        }
         if participant.is_connected() {
             cx.timers.cancel(Timer::Join(self.key, session));
         }
@@ -352,6 +359,9 @@ impl Room {
         }
         if step.gets == Gets::Update {
             self.send_own_quality(cx, session);
+        }
+        if step.gets == Gets::Reconnect {
+            self.send_reconnect(cx, session);
         }
     }
 
@@ -408,6 +418,7 @@ impl Room {
         }
         self.told_speakers.remove(&session);
         cx.sessions.remove(&session);
+        cx.missed.remove(&session);
         for timer in [
             Timer::Join,
             Timer::Token,
@@ -577,5 +588,17 @@ impl Room {
         self.send_token(cx, session);
         self.require_sections(cx, session);
         Ok(())
+    }
+}
+
+/// What clients are told about us.
+pub(crate) fn server_info(config: &SignalConfig) -> ServerInfo {
+    ServerInfo {
+        edition: Edition::Standard.into(),
+        version: SERVER_VERSION.to_owned(),
+        protocol: SERVER_PROTOCOL,
+        region: config.region.clone(),
+        node_id: config.node_id.clone(),
+        ..ServerInfo::default()
     }
 }

@@ -58,13 +58,19 @@ pub struct SignalConfig {
     pub simulate: bool,
 }
 
-/// One signalling session: one participant, one WebSocket, over its whole life. Never reused.
+/// One signalling session: one participant over its whole life, with one WebSocket at a time. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
 /// What comes out. Its `Debug` form names no person and shows no token.
 #[derive(Clone)]
 pub enum Output {
+    /// The socket of a join takes its place: what follows for the session is for it. An earlier one is to be closed in
+    /// order. Once for each join that was taken, in the order of [`Signalling::handle_join`].
+    Attach {
+        /// Whose.
+        session: SessionId,
+    },
     /// A message for a session's socket.
     Send {
         /// Whose.
@@ -72,7 +78,7 @@ pub enum Output {
         /// The message.
         message: Box<SignalResponse>,
     },
-    /// Flush what was sent to the session, then close its socket (code 1000). The session is forgotten.
+    /// Flush what was sent to the session, then close its socket (code 1000).
     Close {
         /// Whose.
         session: SessionId,
@@ -108,6 +114,7 @@ pub enum Output {
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Output::Attach { session } => write!(f, "Attach({})", session.0),
             Output::Send { session, .. } => write!(f, "Send({})", session.0),
             Output::Close { session } => write!(f, "Close({})", session.0),
             Output::Media(_) => f.write_str("Media"),
@@ -154,6 +161,10 @@ impl Signalling {
         {
             return Err(JoinRefusal::TokenRevoked);
         }
+        // It has its place already; if not, it is told to join anew, and hears then what is in its way.
+        if admission.request.reconnect {
+            return Ok(admission);
+        }
         let room = self.names.get(admission.room).and_then(|key| self.rooms.get(key));
         let may_create = self.cx.config.auto_create || attempt.claims.video.room_create;
         if room.is_none() && !may_create {
@@ -173,24 +184,37 @@ impl Signalling {
         Ok(admission)
     }
 
-    /// Takes a join, before the upgrade is answered. The first message for the session is `join`; a client that wants to
-    /// resume an earlier session gets `leave` (`STATE_MISMATCH`, reconnect) and is closed instead.
+    /// Takes a join, before the upgrade is answered; the first output about it is [`Output::Attach`]. The first message for
+    /// the session is `join`. A client that wants to go on with its session gets that one back, and `reconnect` first; if
+    /// it cannot be had, `leave` (`STATE_MISMATCH`, reconnect), and is closed.
     pub fn handle_join(&mut self, now: Instant, attempt: JoinAttempt) -> Result<SessionId, JoinRefusal> {
         self.cx.now = now;
         let admission = self.admit(&attempt)?;
         if admission.request.reconnect {
-            let session = SessionId(self.cx.names.session());
-            let room = self.names.get(admission.room).copied();
-            let is_cut = room
-                .and_then(|key| self.rooms.get_mut(&key))
-                .is_some_and(|room| room.cuts_resume(now, &admission.identity));
-            let step = if is_cut { life::CUT_RESUME } else { life::RESUME };
-            self.cx.end(session, &step);
-            return Ok(session);
+            return Ok(self.resume(&attempt, &admission));
         }
         let key = self.room_key(admission.room);
         let room = self.rooms.get_mut(&key).ok_or(JoinRefusal::RoomNotFound)?;
         Ok(room.join(&mut self.cx, &attempt, &admission))
+    }
+
+    fn resume(&mut self, attempt: &JoinAttempt, admission: &Admission<'_>) -> SessionId {
+        let cx = &mut self.cx;
+        let key = self.names.get(admission.room);
+        let mut step = life::RESUME;
+        if let Some(room) = key.and_then(|key| self.rooms.get_mut(key)) {
+            if room.cuts_resume(cx.now, &admission.identity) {
+                step = life::CUT_RESUME;
+            } else if let Some(session) = room.resumable(cx, attempt, admission) {
+                cx.attach(session);
+                room.resume(cx, session, admission.request);
+                return session;
+            }
+        }
+        let session = SessionId(cx.names.session());
+        cx.attach(session);
+        cx.end(session, &step);
+        session
     }
 
     /// A room by its name, made if need be.
@@ -220,8 +244,8 @@ impl Signalling {
         }
     }
 
-    /// The socket is gone. A participant whose media is connected stays in the room until that ends too, or until the
-    /// same identity joins again.
+    /// The socket is gone, and no other one has taken its place. A participant whose media is connected stays in the room
+    /// until that ends too, or until the same identity joins again.
     pub fn handle_socket_closed(&mut self, now: Instant, session: SessionId) {
         self.cx.now = now;
         if let Some(room) = room_of(&mut self.rooms, &self.cx, session) {

@@ -1,9 +1,8 @@
 //! `simulate`: scenarios that testers of clients ask for, when [`crate::SignalConfig::simulate`] lets them. LiveKit's
 //! server lets everybody always; here it is off, because whoever is in a call could appear to speak.
 //!
-//! What a single server that resumes no session can do of them is done. There is nothing to be seen of
-//! `disconnect_signal_on_resume`, because each resume ends with its socket closed, and of `switch_candidate_protocol`,
-//! because media comes in by UDP only.
+//! What a single server can do of them is done. There is nothing to be seen of `switch_candidate_protocol`, because media
+//! comes in by UDP only.
 
 use crate::context::Context;
 use crate::life::Cause;
@@ -21,6 +20,8 @@ pub(crate) struct Tested {
     pub speaks_until: Option<Instant>,
     /// Until then, a resume of its session is cut off without a word.
     pub cuts_resume_until: Option<Instant>,
+    /// Until then, a resume of its session ends with its socket closed, after everything was said.
+    pub closes_resume_until: Option<Instant>,
     /// Bits per second that it wants to be sent at most.
     pub downlink_bps: Option<u64>,
 }
@@ -51,8 +52,19 @@ impl Room {
             Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
                 participant.tested.cuts_resume_until = Some(cx.now + TESTED_RESUME_WAIT);
             }
-            Some(Scenario::DisconnectSignalOnResume(_) | Scenario::SwitchCandidateProtocol(_)) | None => {}
+            Some(Scenario::DisconnectSignalOnResume(_)) => {
+                participant.tested.closes_resume_until = Some(cx.now + TESTED_RESUME_WAIT);
+            }
+            Some(Scenario::SwitchCandidateProtocol(_)) | None => {}
         }
+    }
+
+    /// Whether a resume that was answered is to end; asked once for each wish.
+    pub fn closes_resume(&mut self, now: Instant, session: SessionId) -> bool {
+        self.participants
+            .get_mut(&session)
+            .and_then(|participant| participant.tested.closes_resume_until.take())
+            .is_some_and(|until| now < until)
     }
 
     /// Whether the next resume of somebody's session is to be cut off; asked once for each wish.

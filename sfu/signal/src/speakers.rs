@@ -92,6 +92,23 @@ impl Room {
         }
     }
 
+    /// How loud everybody is whom a recipient receives, and itself, once more: it may have missed who began to speak, and
+    /// who stopped.
+    pub fn repeat_speakers(&self, cx: &mut Context, recipient: SessionId) {
+        let mut about = self.publishers_of(recipient);
+        about.insert(recipient);
+        let steps = |session| self.told_speakers.get(session).copied().unwrap_or(0);
+        let speakers: Vec<SpeakerInfo> = about
+            .iter()
+            .filter_map(|session| Some(speaker(&self.participants.get(session)?.sid, steps(session))))
+            .collect();
+        self.send(
+            cx,
+            recipient,
+            Message::SpeakersChanged(SpeakersChanged { speakers }),
+        );
+    }
+
     /// A recipient begins to receive somebody, or does not any more: how loud that one is for it now.
     pub fn send_speaker(
         &mut self,

@@ -74,6 +74,8 @@ pub(crate) struct Bound {
     pub want: Want,
     /// How it goes out.
     pub score: Score,
+    /// What its subscriber was told last of whether it is paused.
+    pub told_paused: Option<bool>,
 }
 
 /// Whom a publisher lets receive its tracks.

@@ -49,11 +49,16 @@ fn an_offer_of_too_many_sections_or_bytes_is_refused() {
 }
 
 #[test]
-fn a_changed_transport_asks_for_a_new_session() {
+fn a_changed_certificate_asks_for_a_new_session() {
     let mut town = Town::default();
     town.join("alice");
-    town.browser("alice").ufrag = "another".into();
     town.browser("alice").offer();
+    let Some(Ask::Offer(offer)) = town.browser("alice").outbox.last_mut() else {
+        panic!()
+    };
+    let start = offer.sdp.find("a=fingerprint:sha-256 ").unwrap() + 22;
+    let own = offer.sdp[start..start + 95].to_owned();
+    offer.sdp = offer.sdp.replace(&own, &["EE"; 32].join(":"));
     town.settle();
     let leave = last!(town, "alice", Leave).unwrap();
     assert_eq!(leave.reason(), DisconnectReason::StateMismatch);

@@ -97,6 +97,7 @@ impl Life {
         let town = &mut self.town;
         match cause {
             Cause::Join => join(town, "alice", Kind::Standard),
+            Cause::Resume if self.stage != Stage::Absent => assert!(town.resume("alice")),
             Cause::Resume => {
                 let mut browser = Browser::new("alice");
                 let mut attempt = attempt(claims("alice"), &mut browser);
@@ -191,6 +192,7 @@ impl Life {
         for message in fresh {
             match message {
                 Message::Join(_) => gets = Gets::Join,
+                Message::Reconnect(_) => gets = Gets::Reconnect,
                 Message::Update(update)
                     if gets == Gets::Nothing
                         && update.participants.iter().any(|info| info.sid == self.sid) =>
@@ -209,9 +211,12 @@ impl Life {
         if gets == Gets::Nothing && alice.is_closed && !self.was_closed && !closes_itself {
             gets = Gets::Close;
         }
-        if let Gets::Update | Gets::Join = gets {
+        if let Gets::Update | Gets::Join | Gets::Reconnect = gets {
             let expected = |message: &Message| match gets {
                 Gets::Join => matches!(message, Message::RefreshToken(_)),
+                Gets::Reconnect => {
+                    matches!(message, Message::Update(update) if update.participants.len() == 2)
+                }
                 _ => matches!(message, Message::ConnectionQuality(_)),
             };
             assert!(fresh.iter().any(expected), "{fresh:?}");
@@ -305,6 +310,10 @@ paths! {
     whoever_joins_is_told_who_is_there_and_others_of_it: Absent, Join;
     whoever_would_resume_is_asked_to_come_anew: Absent, Resume;
     whoever_would_resume_may_have_tested_to_be_cut_off: Absent, TestCutResume;
+
+    a_joiner_whose_socket_breaks_goes_on_with_another: Joined, Resume;
+    an_active_one_whose_socket_breaks_goes_on_with_another: Active, Resume;
+    a_detached_one_comes_back: Detached, Resume;
 
     a_joiner_whose_media_connects_is_active: Joined, MediaConnected;
     a_joiner_may_leave: Joined, Leave;

@@ -127,24 +127,6 @@ fn lost_media_asks_a_reachable_client_to_come_again() {
 }
 
 #[test]
-fn resuming_is_answered_with_a_full_reconnect_and_touches_nobody() {
-    let mut town = Town::default();
-    town.join("alice");
-    let mut browser = Browser::new("alice");
-    let mut attempt = attempt(claims("alice"), &mut browser);
-    attempt.request.as_mut().unwrap().reconnect = true;
-    town.join_with("alice resumes", attempt, browser).unwrap();
-    let leave = last!(town, "alice resumes", Leave).unwrap();
-    assert_eq!(
-        (leave.reason(), leave.action()),
-        (DisconnectReason::StateMismatch, Action::Reconnect)
-    );
-    assert_eq!(town.people["alice resumes"].inbox.len(), 1);
-    assert!(town.people["alice resumes"].is_closed);
-    assert!(!town.people["alice"].is_closed);
-}
-
-#[test]
 fn tokens_are_refreshed_at_once_and_every_five_minutes_and_verify() {
     let mut town = Town::default();
     town.join("alice");

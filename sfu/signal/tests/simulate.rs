@@ -9,10 +9,11 @@
 
 mod common;
 
-use common::{Browser, Town, attempt, claims};
+use common::{Browser, Town, claims};
 use hanse_sfu_core::command::MediaCommand;
 use hanse_sfu_signal::SfuCommand;
 use livekit_protocol::signal_request::Message as Ask;
+use livekit_protocol::signal_response::Message;
 use livekit_protocol::simulate_scenario::Scenario;
 use livekit_protocol::{SimulateScenario, TrackSource};
 use std::time::Duration;
@@ -125,27 +126,49 @@ fn a_tester_limits_what_it_is_sent_but_never_lifts_a_rule() {
     assert_eq!(limit(&town, "alice"), None);
 }
 
+/// What somebody gets who comes again.
+fn resume(town: &mut Town) -> (bool, Vec<Message>) {
+    let before = town.people["alice"].inbox.len();
+    town.people.remove("alice refused");
+    let resumed = town.resume("alice");
+    let got = match town.people.get("alice refused") {
+        Some(refused) => refused.inbox.clone(),
+        None => town.people["alice"].inbox[before..].to_vec(),
+    };
+    (resumed, got)
+}
+
 #[test]
 fn a_resume_is_cut_off_once_and_only_shortly_after_the_wish() {
     let mut town = testing();
     town.join("alice");
-    let resume = |town: &mut Town, name: &str| {
-        let mut browser = Browser::new("alice");
-        let mut attempt = attempt(claims("alice"), &mut browser);
-        attempt.request.as_mut().unwrap().reconnect = true;
-        town.join_with(name, attempt, browser).unwrap();
-        assert!(town.people[name].is_closed);
-        town.people[name].inbox.len()
-    };
     let cut = Scenario::DisconnectSignalOnResumeNoMessages(true);
     simulate(&mut town, "alice", cut);
-    assert_eq!(resume(&mut town, "first"), 0);
-    assert_eq!(resume(&mut town, "second"), 1, "told to come anew");
+    assert_eq!(resume(&mut town), (false, vec![]));
+    assert!(town.people["alice refused"].is_closed && !town.people["alice"].is_closed);
+    let (resumed, got) = resume(&mut town);
+    assert!(resumed && matches!(got[0], Message::Reconnect(_)));
     simulate(&mut town, "alice", cut);
     town.pass(Duration::from_secs(5));
-    assert_eq!(resume(&mut town, "third"), 1);
-    simulate(&mut town, "alice", Scenario::DisconnectSignalOnResume(true));
-    assert_eq!(resume(&mut town, "fourth"), 1);
+    assert!(resume(&mut town).0);
     simulate(&mut town, "alice", Scenario::SwitchCandidateProtocol(1));
     assert!(!town.people["alice"].is_closed);
+}
+
+#[test]
+fn a_resume_ends_with_its_socket_closed_once_and_the_next_one_goes_on() {
+    let mut town = testing();
+    town.join("alice");
+    simulate(&mut town, "alice", Scenario::DisconnectSignalOnResume(true));
+    let (resumed, got) = resume(&mut town);
+    assert!(resumed && town.people["alice"].is_closed);
+    assert!(matches!(got[0], Message::Reconnect(_)));
+    assert!(
+        got.iter()
+            .any(|message| matches!(message, Message::RoomUpdate(_)))
+    );
+    assert!(resume(&mut town).0 && !town.people["alice"].is_closed);
+    simulate(&mut town, "alice", Scenario::DisconnectSignalOnResume(true));
+    town.pass(Duration::from_secs(5));
+    assert!(resume(&mut town).0 && !town.people["alice"].is_closed);
 }

@@ -116,6 +116,7 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade, place: Place) -> R
     let person = Redacted(attempt.claims.identity.clone());
     let room = Redacted(attempt.claims.video.room.clone());
     let peer_connections = attempt.peer_connections;
+    let resumes = attempt.request.as_ref().is_some_and(|request| request.reconnect);
     let (messages, outbound) = mpsc::channel(SOCKET_MESSAGES_MAX);
     let (kill, killed) = oneshot::channel();
     let (answer, result) = oneshot::channel();
@@ -133,15 +134,20 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade, place: Place) -> R
         })
         .await
         .map_err(|_| Refusal::unavailable())?;
-    let session = match result.await.map_err(|_| Refusal::unavailable())? {
-        Ok(session) => session,
+    let place = match result.await.map_err(|_| Refusal::unavailable())? {
+        Ok(place) => place,
         Err(refusal) => {
             tracing::info!(%person, %room, reason = %refusal, "a join was refused");
             return Err(refusal.into());
         }
     };
-    tracing::info!(session = session.0, %person, %room, ?peer_connections, "joined");
-    let seat = socket::Seat::new(session, came, api.inputs.clone(), api.sockets.clone());
+    let session = place.session.0;
+    if resumes {
+        tracing::info!(session, %person, %room, ?peer_connections, "a client comes again");
+    } else {
+        tracing::info!(session, %person, %room, ?peer_connections, "joined");
+    }
+    let seat = socket::Seat::new(place, came, api.inputs.clone(), api.sockets.clone());
     Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, waiting, killed)))
 }
 

@@ -2,6 +2,7 @@
 //! channels. `packet.rs` is LiveKit's packet, `tracks.rs` what data tracks add, `rpc.rs` calls of methods from outside,
 //! `metrics.rs` measurements.
 
+mod kept;
 mod metrics;
 mod nonces;
 mod packet;
@@ -11,9 +12,9 @@ mod tracks;
 use crate::api::{CallId, DataMessage, SfuRefusal};
 use crate::context::Context;
 use crate::life::Cause;
-use crate::limits::WAITING_DATA_BYTES_MAX;
 #[cfg(doc)]
 use crate::limits::{CALLS_MAX, DATA_SUBSCRIPTIONS_MAX, DATA_TRACKS_MAX};
+use crate::limits::{LIST_ENTRIES_MAX, RESENT_DATA_BYTES_MAX, WAITING_DATA_BYTES_MAX};
 use crate::participant::Participant;
 use crate::room::Room;
 use crate::signalling::SessionId;
@@ -21,14 +22,15 @@ use bytes::Bytes;
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{DataChannel, MediaCommand};
 use hanse_sfu_core::ids::ConnectionId;
+use kept::{Addressees, KeptPackets};
 use livekit_protocol::data_packet::Value;
 use livekit_protocol::participant_info::Kind;
-use livekit_protocol::{DataTrackInfo, UserPacket};
+use livekit_protocol::{DataChannelReceiveState, DataTrackInfo, UserPacket};
 use metrics::{Offset, Report};
 use nonces::Nonces;
 use packet::{Packet, Sender};
 use rpc::Call;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 use tracks::DataTrack;
 
@@ -53,6 +55,10 @@ pub(crate) struct ParticipantData {
     waiting_bytes: usize,
     /// The number of its latest reliable packet; clients count from 1.
     last_sequence: u32,
+    /// Its latest reliable packets, for those who resume their sessions.
+    kept: KeptPackets,
+    /// It has come again, and has not said yet how far it had come with the packets of others.
+    awaits_receive_states: bool,
     /// Data tracks that it publishes, by its own handles; at most [`DATA_TRACKS_MAX`].
     published: BTreeMap<u16, DataTrack>,
     /// Data tracks that it wants, by sid, and whether it gets them; at most [`DATA_SUBSCRIPTIONS_MAX`].
@@ -75,6 +81,16 @@ impl ParticipantData {
             auto_subscribes,
             ..ParticipantData::default()
         }
+    }
+
+    /// The number of its latest reliable packet that has come in.
+    pub fn last_sequence(&self) -> u32 {
+        self.last_sequence
+    }
+
+    /// It comes again.
+    pub fn expect_receive_states(&mut self) {
+        self.awaits_receive_states = true;
     }
 
     /// What others are told of its data tracks.
@@ -257,6 +273,19 @@ impl Room {
         else {
             return;
         };
+        if channel == DataChannel::Reliable
+            && packet.sequence() > 0
+            && let Some(latest) = to.last()
+            && let Some(sender) = sender.and_then(|sender| self.participants.get_mut(&sender))
+        {
+            let addressees = if packet.is_for_all() {
+                Addressees::Everybody(*latest)
+            } else {
+                Addressees::Some(to.clone())
+            };
+            let kept = &mut sender.data.kept;
+            kept.keep(cx.now, packet.sequence(), payload.clone(), addressees);
+        }
         let mut receivers = Receivers::default();
         for session in to {
             let Some(participant) = self.participants.get_mut(&session) else {
@@ -288,10 +317,47 @@ impl Room {
         }
     }
 
+    /// Sends a participant again what it has not had of those whose packets it numbers: their later ones that were for it.
+    /// Once each time that it comes again.
+    pub fn resend_data(&mut self, cx: &mut Context, session: SessionId, states: &[DataChannelReceiveState]) {
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        let connection = participant.data_connection();
+        let is_awaited = std::mem::take(&mut participant.data.awaits_receive_states);
+        if !is_awaited || !participant.data.open.contains(&DataChannel::Reliable) {
+            return;
+        }
+        let states = states.iter().take(LIST_ENTRIES_MAX);
+        let states: HashMap<&str, u32> = states
+            .map(|state| (state.publisher_sid.as_str(), state.last_seq))
+            .collect();
+        let mut bytes = 0;
+        for sender in self.participants.values_mut() {
+            let Some(last) = states
+                .get(sender.sid.as_str())
+                .filter(|_| sender.session != session)
+            else {
+                continue;
+            };
+            for payload in sender.data.kept.after(cx.now, *last, session) {
+                bytes += kept::bytes(&payload);
+                if bytes > RESENT_DATA_BYTES_MAX {
+                    return;
+                }
+                cx.media(MediaCommand::SendData {
+                    to: vec![connection],
+                    channel: DataChannel::Reliable,
+                    payload,
+                });
+            }
+        }
+    }
+
     /// Each of them once.
     fn destinations(&self, sender: Option<SessionId>, packet: &Packet) -> BTreeSet<SessionId> {
         let (identities, sids) = (packet.identities(), packet.sids());
-        let mut to: BTreeSet<SessionId> = if identities.is_empty() && sids.is_empty() {
+        let mut to: BTreeSet<SessionId> = if packet.is_for_all() {
             self.participants.keys().copied().collect()
         } else {
             let named = identities.iter().filter_map(|it| self.identities.get(it));

@@ -99,6 +99,11 @@ impl Packet {
         self.user().map_or(&[], |user| &user.destination_sids)
     }
 
+    /// It names nobody.
+    pub fn is_for_all(&self) -> bool {
+        self.identities().is_empty() && self.sids().is_empty()
+    }
+
     /// What it carries; `None`: something newer than this code.
     pub fn value(&self) -> Option<&Value> {
         self.decoded.value.as_ref()

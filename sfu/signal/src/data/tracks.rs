@@ -379,6 +379,14 @@ impl Room {
         }
     }
 
+    /// The same to one that may have missed it, unless it wants none.
+    pub fn repeat_data_track_handles(&self, cx: &mut Context, session: SessionId) {
+        let wishes = self.participants.get(&session).map(|it| it.data.wishes.len());
+        if wishes.is_some_and(|wishes| wishes > 0) {
+            self.send_data_track_handles(cx, session);
+        }
+    }
+
     /// All handles of a subscriber; a message takes the place of the one before.
     fn send_data_track_handles(&self, cx: &mut Context, session: SessionId) {
         let Some(participant) = self.participants.get(&session) else {

@@ -49,7 +49,7 @@ pub(crate) struct Incoming {
 
 /// What a participant has negotiated.
 pub(crate) struct Negotiation {
-    /// Constant: a restart of ICE needs a new session.
+    /// Ours, of the latest answer. New ones with each restart of ICE.
     pub local: IceCredentials,
     sdp_session: u64,
     sdp_version: u64,
@@ -158,6 +158,16 @@ impl Negotiation {
         }
     }
 
+    /// Whether an offer restarts ICE: its credentials are new (RFC 8839, section 4.4.1.1.1). DTLS goes on as it was, so the
+    /// certificate must be the same.
+    fn is_restart(&self, offered: &(IceCredentials, Fingerprint)) -> Result<bool, OfferError> {
+        match &self.remote {
+            Some((_, fingerprint)) if *fingerprint != offered.1 => Err(OfferError::TransportChanged),
+            Some((ice, _)) => Ok(*ice != offered.0),
+            None => Ok(false),
+        }
+    }
+
     fn admit_offer(&mut self, now: Instant, bytes: usize) -> Result<(), OfferError> {
         let in_window = self.window_start.is_some_and(|start| now < start + OFFER_WINDOW);
         if !in_window {
@@ -211,8 +221,15 @@ impl Room {
                 remote: remote.0.clone(),
                 fingerprint: remote.1,
             });
-        } else if negotiation.remote.as_ref() != Some(&remote) {
-            return Err(OfferError::TransportChanged);
+        }
+        let is_restart = negotiation.is_restart(&remote)?;
+        if is_restart {
+            negotiation.local = cx.names.ice_credentials();
+            cx.media(MediaCommand::RestartIce {
+                connection,
+                local: negotiation.local.clone(),
+                remote: remote.0.clone(),
+            });
         }
         negotiation.remote = Some(remote);
         negotiation.extensions = offer.extensions;
@@ -234,7 +251,7 @@ impl Room {
             Vec::new()
         };
         self.send_answer(cx, session, &offer, description.id);
-        if is_first {
+        if is_first || is_restart {
             self.send_candidates(cx, session, SignalTarget::Publisher);
         }
         for track in bound {
@@ -359,7 +376,7 @@ impl Room {
 
     /// Our candidates once more as messages, for clients that wait for the last one to be `final`. Some read `sdpMid`
     /// and `sdpMLineIndex` without asking whether they are there.
-    fn send_candidates(&mut self, cx: &mut Context, session: SessionId, target: SignalTarget) {
+    pub(super) fn send_candidates(&mut self, cx: &mut Context, session: SessionId, target: SignalTarget) {
         let Some(participant) = self.participants.get(&session) else {
             return;
         };

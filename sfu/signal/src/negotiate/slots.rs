@@ -56,6 +56,27 @@ impl Negotiation {
         sections.into_iter().map(|section| section.mid).collect()
     }
 
+    /// The answer that called a slot inactive may never have arrived: it takes another one before the slot can be used. Where
+    /// slots carry one track each, a free one has never carried any.
+    pub fn doubt_slots(&mut self) {
+        if !self.reuses_slots {
+            return;
+        }
+        for slot in self.slots.values_mut() {
+            if *slot == Slot::Free {
+                *slot = Slot::Draining;
+            }
+        }
+    }
+
+    /// An offer is on its way without a request.
+    pub fn expect_offer(&mut self) {
+        self.requirement = Some(Requirement {
+            audios: self.receiving(SectionKind::Audio).count(),
+            videos: self.receiving(SectionKind::Video).count(),
+        });
+    }
+
     /// The client offers this kind, but never with a codec that we forward.
     fn lacks_codec(&self, kind: SectionKind) -> bool {
         self.receiving(kind).next().is_none()

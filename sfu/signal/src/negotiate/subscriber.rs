@@ -63,8 +63,10 @@ struct Section {
 pub(crate) struct Subscriber {
     /// It is the connection that makes a participant active.
     pub is_primary: bool,
-    /// Constant: a restart of ICE needs a new session.
+    /// Ours, as the client has answered to them.
     local: IceCredentials,
+    /// Those of a restart of ICE that is offered and not answered.
+    next_local: Option<IceCredentials>,
     sdp_session: u64,
     sdp_version: u64,
     /// The client's end; `None`: no answer yet.
@@ -97,6 +99,7 @@ impl Subscriber {
         Subscriber {
             is_primary,
             local: names.ice_credentials(),
+            next_local: None,
             sdp_session: names.sdp_session(),
             sdp_version: 0,
             remote: None,
@@ -119,7 +122,12 @@ impl Subscriber {
 
     /// The section that speaks for the transport: its place, its mid, and our ufrag.
     pub fn transport_section(&self) -> Option<(usize, &str, &str)> {
-        Some((0, DATA_MID, &self.local.ufrag))
+        Some((0, DATA_MID, &self.offered_local().ufrag))
+    }
+
+    /// Our credentials in offers.
+    fn offered_local(&self) -> &IceCredentials {
+        self.next_local.as_ref().unwrap_or(&self.local)
     }
 
     /// Header extensions of what we send; video alone carries the send time and the dependency descriptor.
@@ -314,6 +322,28 @@ impl Room {
             .set(Timer::Answer(self.key, session), cx.now + ANSWER_WAIT);
     }
 
+    /// Offers everything once more to a client that has come again: neither the offer that is out nor its answer may have
+    /// arrived. ICE restarts with it, because the client may be in another network.
+    pub fn offer_again(&mut self, cx: &mut Context, session: SessionId) {
+        let Some(subscriber) = self
+            .participants
+            .get_mut(&session)
+            .and_then(|participant| participant.subscriber.as_mut())
+        else {
+            return;
+        };
+        if subscriber.offered_at.is_none() {
+            return self.plan_offer(cx, session);
+        }
+        if subscriber.has_begun() {
+            subscriber.next_local = Some(cx.names.ice_credentials());
+        }
+        subscriber.is_offer_out = false;
+        cx.timers.cancel(Timer::Offer(self.key, session));
+        self.send_offer(cx, session);
+        self.send_candidates(cx, session, SignalTarget::Subscriber);
+    }
+
     /// Gives sections to waiting subscriptions.
     fn bind_offered(&mut self, cx: &mut Context, session: SessionId) {
         for kind in [SectionKind::Audio, SectionKind::Video] {
@@ -398,7 +428,7 @@ impl Room {
             })
             .collect();
         let sdp = ServerOffer {
-            local: &subscriber.local,
+            local: subscriber.offered_local(),
             fingerprint: &cx.config.fingerprint,
             setup: subscriber.setup,
             candidates: &cx.config.candidates,
@@ -450,8 +480,14 @@ impl Room {
             return;
         }
         let parsed = ClientAnswer::parse(&answer.sdp, &subscriber.mids(), subscriber.setups);
+        let restarts = subscriber.next_local.is_some();
         let parsed = parsed.and_then(|parsed| match &subscriber.remote {
-            Some(remote) if *remote != parsed.transport => Err(OfferError::TransportChanged),
+            Some(remote) if remote.fingerprint != parsed.transport.fingerprint => {
+                Err(OfferError::TransportChanged)
+            }
+            Some(remote) if !restarts && remote.ice != parsed.transport.ice => {
+                Err(OfferError::TransportChanged)
+            }
             _ => Ok(parsed),
         });
         let parsed = match parsed {
@@ -474,8 +510,15 @@ impl Room {
                 let connection = transport::connection(session, Side::Subscriber);
                 cx.media(MediaCommand::OpenDataChannels { connection });
             }
-            subscriber.remote = Some(parsed.transport.clone());
+        } else if let Some(local) = subscriber.next_local.take() {
+            subscriber.local = local.clone();
+            cx.media(MediaCommand::RestartIce {
+                connection: transport::connection(session, Side::Subscriber),
+                local,
+                remote: parsed.transport.ice.clone(),
+            });
         }
+        subscriber.remote = Some(parsed.transport.clone());
         for (track, formats) in subscriber.take(&parsed) {
             match self.settle_format(session, track, &formats) {
                 Binding::Done => self.start_forwarding(cx, session, track),

@@ -8,7 +8,7 @@ use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, ConnectionSettings, JoinRequest, ParticipantInfo, SessionDescription,
-    TrackInfo, TrackSource, TrackType,
+    SyncState, TrackInfo, TrackPublishedResponse, TrackSource, TrackType,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub struct Heard {
 pub struct Browser {
     pub session: Option<SessionId>,
     pub sid: String,
-    identity: String,
+    pub identity: String,
     pub ufrag: String,
     pub settings: ConnectionSettings,
     pub protocol: i32,
@@ -67,6 +67,14 @@ pub struct Browser {
     pub gone: BTreeSet<String>,
     announced: BTreeMap<String, TrackInfo>,
     pub is_closed: bool,
+    /// Its network is gone, and neither side knows it yet.
+    pub is_dead: bool,
+    /// It has come again and waits for `reconnect`.
+    awaits_reconnect: bool,
+    /// How often it has come again.
+    pub resumed: u32,
+    /// What it says in `sync_state` besides what it publishes.
+    pub sync: SyncState,
     /// It answers `media_sections_requirement`.
     pub is_obedient: bool,
     /// It cannot decode VP8.
@@ -114,6 +122,10 @@ impl Browser {
             gone: BTreeSet::new(),
             announced: BTreeMap::new(),
             is_closed: false,
+            is_dead: false,
+            awaits_reconnect: false,
+            resumed: 0,
+            sync: SyncState::default(),
             is_obedient: true,
             lacks_vp8: false,
             is_wild: false,
@@ -248,6 +260,48 @@ impl Browser {
         }
     }
 
+    /// A join that goes on with the session.
+    pub fn resume_request(&self) -> JoinRequest {
+        JoinRequest {
+            client_info: Some(ClientInfo {
+                protocol: self.protocol,
+                ..self.client.clone()
+            }),
+            connection_settings: Some(self.settings),
+            reconnect: true,
+            participant_sid: self.sid.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// A socket is its own from here on: its first one, or another.
+    pub fn attach(&mut self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        (self.is_closed, self.is_dead) = (false, false);
+        self.awaits_reconnect = true;
+        self.outbox.clear();
+    }
+
+    /// As `livekit-client` does when it has heard `reconnect`: what it holds for true, then its offer, with which it
+    /// restarts ICE.
+    fn go_on(&mut self) {
+        let published = |(cid, info): (&String, &TrackInfo)| {
+            let sends = |section: &Section| section.used == Use::Sender { track: cid.clone() };
+            self.list.iter().any(sends).then(|| TrackPublishedResponse {
+                cid: cid.clone(),
+                track: Some(info.clone()),
+            })
+        };
+        let mut sync = self.sync.clone();
+        sync.publish_tracks
+            .extend(self.announced.iter().filter_map(published));
+        self.outbox.push(Ask::SyncState(sync));
+        self.ufrag = format!("{}r", self.ufrag);
+        self.offer();
+    }
+
     pub fn next_description(&mut self) -> SessionDescription {
         let id = self.next_offer;
         self.next_offer += 1;
@@ -367,10 +421,27 @@ impl Browser {
     }
 
     pub fn receive(&mut self, message: Message) {
-        if self.is_closed {
+        if self.is_closed || self.is_dead {
             return;
         }
+        if self.awaits_reconnect {
+            assert!(
+                matches!(message, Message::Reconnect(_)),
+                "reconnect is the first message: {message:?}"
+            );
+        }
         match &message {
+            Message::Reconnect(_) => {
+                assert!(self.awaits_reconnect, "nobody came again");
+                if let Some(second) = &mut self.second {
+                    second.owes = false;
+                }
+                self.awaits_reconnect = false;
+                self.resumed += 1;
+                if !self.is_wild {
+                    self.go_on();
+                }
+            }
             Message::Join(join) => {
                 assert!(self.inbox.is_empty(), "join is the first message");
                 let own = join.participant.clone().unwrap();
@@ -419,7 +490,19 @@ impl Browser {
     /// A client drops what is older than what it knows.
     fn learn(&mut self, info: &ParticipantInfo) {
         if let Some(before) = self.known.get(&info.sid) {
-            assert!(info.version > before.version, "a change without a new version");
+            // Whoever comes again is told everything once more.
+            let is_same = self.resumed > 0 && info == before;
+            assert!(
+                is_same || info.version > before.version,
+                "a change without a new version"
+            );
+        }
+        if info.state() == State::Disconnected {
+            let is_other = |known: &ParticipantInfo| known.identity == info.identity && known.sid != info.sid;
+            assert!(
+                !self.known.values().any(is_other),
+                "clients go by identity and would take the new one for gone"
+            );
         }
         self.known
             .retain(|sid, known| known.identity != info.identity || *sid == info.sid);

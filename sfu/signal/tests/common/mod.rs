@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 mod browser;
+pub mod comeback;
 pub mod data;
 mod media;
 pub mod second;
@@ -195,6 +196,7 @@ impl Town {
             while let Some(output) = self.signalling.poll_output() {
                 moved = true;
                 match output {
+                    Output::Attach { session } => self.browser_of(session).attach(),
                     Output::Send { session, message } => {
                         self.signalled += 1;
                         let browser = self.browser_of(session);
@@ -213,6 +215,11 @@ impl Town {
                 }
             }
             let mut asks = Vec::new();
+            for browser in self.people.values_mut() {
+                if browser.is_dead {
+                    browser.outbox.clear();
+                }
+            }
             for browser in self.people.values_mut().filter(|browser| !browser.is_closed) {
                 asks.extend(
                     browser
@@ -297,6 +304,42 @@ impl Town {
         self.browser(name).is_closed = true;
         self.signalling.handle_socket_closed(self.now, session);
         self.settle();
+    }
+
+    /// Comes again on a new socket. False: it was told to join anew; what it got has the name "bob refused".
+    pub fn resume(&mut self, name: &str) -> bool {
+        self.resume_with(name, |_| {}).unwrap()
+    }
+
+    pub fn resume_with(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut JoinAttempt),
+    ) -> Result<bool, JoinRefusal> {
+        let browser = &self.people[name];
+        let mut attempt = JoinAttempt {
+            claims: claims(&browser.identity),
+            peer_connections: if browser.second.is_some() {
+                PeerConnections::Two
+            } else {
+                PeerConnections::One
+            },
+            request: Some(browser.resume_request()),
+            publish: None,
+        };
+        change(&mut attempt);
+        let own = browser.session.unwrap();
+        let checked = self.signalling.check_join(&attempt);
+        let joined = self.signalling.handle_join(self.now, attempt);
+        assert_eq!(checked.err(), joined.err(), "validation says what it will get");
+        let session = joined?;
+        if session != own {
+            let mut refused = Browser::new(&self.people[name].identity);
+            refused.session = Some(session);
+            self.people.insert(format!("{name} refused"), refused);
+        }
+        self.settle();
+        Ok(session == own)
     }
 
     pub fn leave(&mut self, name: &str) {

@@ -15,12 +15,13 @@ use hanse_sfu_signal::{ParticipantChange, SessionId, SfuCommand, SfuReply, verif
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    AddTrackRequest, DataPacket, GetDataBlobRequest, LeaveRequest, MuteTrackRequest, ParticipantPermission,
-    ParticipantTracks, Ping, PublishDataTrackRequest, SessionDescription, SignalRequest, SimulateScenario,
-    StoreDataBlobRequest, SubscriptionPermission, SyncState, TrackPermission, TrackSource, TrackType,
-    TrickleRequest, UnpublishDataTrackRequest, UpdateDataSubscription, UpdateLocalAudioTrack,
-    UpdateLocalVideoTrack, UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings,
-    simulate_scenario, update_data_subscription,
+    AddTrackRequest, DataChannelReceiveState, DataPacket, GetDataBlobRequest, LeaveRequest, MuteTrackRequest,
+    ParticipantPermission, ParticipantTracks, Ping, PublishDataTrackRequest, SessionDescription,
+    SignalRequest, SimulateScenario, StoreDataBlobRequest, SubscriptionPermission, SyncState,
+    TrackPermission, TrackPublishedResponse, TrackSource, TrackType, TrickleRequest,
+    UnpublishDataTrackRequest, UpdateDataSubscription, UpdateLocalAudioTrack, UpdateLocalVideoTrack,
+    UpdateParticipantMetadata, UpdateSubscription, UpdateTrackSettings, simulate_scenario,
+    update_data_subscription,
 };
 use prost::Message as _;
 use std::time::Duration;
@@ -85,6 +86,8 @@ impl Wild {
 
     /// Somebody sends bytes by a data channel. What others get comes from them and says so.
     pub fn send_data(town: &mut Town, name: &str, channel: DataChannel, payload: Vec<u8>) {
+        // What was sent again to somebody who says that it has missed it.
+        town.media.data.clear();
         let connection = town.connection(name);
         town.event(MediaEvent::Data {
             connection,
@@ -149,7 +152,21 @@ fn act(town: &mut Town, name: &str, kind: usize, script: &mut Script, rights_cha
             }
         }
         31 => town.pass(Duration::from_millis(script.below(20_000) as u64)),
-        32 => town.close_socket(name),
+        32 if script.below(2) == 0 => town.close_socket(name),
+        32 => {
+            // It may be its own session, a neighbour's, or nobody's.
+            let whose = [name, HONEST.0, HONEST.1, "nobody"][script.below(4)];
+            let sid = town
+                .people
+                .get(whose)
+                .map_or("PA_nobody", |browser| &browser.sid)
+                .to_owned();
+            town.people.remove(&format!("{name} refused"));
+            let resumed = town.resume_with(name, |attempt| {
+                attempt.request.as_mut().unwrap().participant_sid = sid;
+            });
+            assert!(resumed != Ok(true) || whose == name, "in another one's session");
+        }
         33 => {
             let end = [
                 ConnectionEnd::IceTimeout,
@@ -352,7 +369,22 @@ fn request(town: &mut Town, name: &str, kind: usize, script: &mut Script) -> Ask
                 [0, 1, 3, 1_200][script.below(4)]
             ],
         }),
-        12 => Ask::SyncState(SyncState::default()),
+        12 => Ask::SyncState(SyncState {
+            // Of everybody who was ever there, how far it says that it has come with their packets.
+            datachannel_receive_states: town
+                .people
+                .values()
+                .map(|browser| DataChannelReceiveState {
+                    publisher_sid: browser.sid.clone(),
+                    last_seq: number(script),
+                })
+                .collect(),
+            track_sids_disabled: vec![sid(town, script), text(script)],
+            publish_tracks: (0..script.below(2))
+                .map(|_| TrackPublishedResponse::default())
+                .collect(),
+            ..SyncState::default()
+        }),
         13 => Ask::Simulate(SimulateScenario {
             scenario: Some(match script.below(4) {
                 0 => simulate_scenario::Scenario::SpeakerUpdate(number(script) as i32),
