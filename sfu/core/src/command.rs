@@ -377,7 +377,8 @@ pub struct TransportQuality {
     pub round_trip: Option<Duration>,
     /// The largest interarrival jitter of the peer's streams (RFC 3550, section 6.4.1); `None` when it sent nothing.
     pub jitter_up: Option<Duration>,
-    /// Nothing authentic has come from the peer: neither media nor a report.
+    /// Nothing authentic has come from the peer: neither media nor a report, and no check of the path for longer than
+    /// consent lasts between two of them (RFC 7675).
     pub is_silent: bool,
     /// Each track that comes in.
     pub received: Vec<ReceivedQuality>,

@@ -440,6 +440,59 @@ mod tests {
         assert!(goes_out(judge(7, 0)) && !goes_out(judge(8, 0)));
     }
 
+    /// Temporal layers of a stream's pictures, one packet each, from number 1 on.
+    const PATTERN: [u8; 4] = [0, 2, 1, 2];
+
+    /// The pictures above the base layer that a subscriber gets, of sixteen; the encoder lets it climb with `climbs_at`.
+    /// From the fifth on it wants `wish` instead of `first_wish`.
+    fn upper(climbs_at: Option<u64>, first_wish: u8, wish: u8) -> Vec<u64> {
+        let mut choice = LayerChoice::default();
+        let mut got = Vec::new();
+        for (sequence, temporal) in (1..=16u64).zip(PATTERN.into_iter().cycle()) {
+            let may_climb = climbs_at == Some(sequence);
+            let payload = [
+                if sequence == 1 { 0xac } else { 0xec },
+                sequence as u8,
+                temporal << 5 | u8::from(may_climb) << 4,
+                1,
+                7,
+            ];
+            let descriptor = vp9::parse(&payload).unwrap();
+            let facts = PacketFacts {
+                layer: Layer(0),
+                sequence,
+                timestamp: 3_000 * sequence,
+                marker: true,
+                entry: sequence == 1,
+                description: Description::Vp9(descriptor),
+                dependency: None,
+            };
+            let wish = Wish {
+                spatial: 0,
+                temporal: if sequence < 5 { first_wish } else { wish },
+            };
+            let goes_out = matches!(choice.judge(&facts, &descriptor, wish).0, Verdict::Forward(_));
+            assert!(goes_out || temporal > 0, "everybody gets the base layer");
+            if goes_out && temporal > 0 {
+                got.push(sequence);
+            }
+        }
+        got
+    }
+
+    #[test]
+    fn a_subscriber_climbs_to_more_pictures_only_where_they_need_none_that_it_did_not_get() {
+        assert_eq!(upper(None, 0, 2), [0; 0], "the encoder never allows it");
+        assert_eq!(upper(Some(9), 0, 2), [10, 11, 12, 14, 15, 16]);
+        assert_eq!(upper(Some(9), 0, 1), [11, 15], "no further than it wants");
+        assert_eq!(
+            upper(Some(7), 0, 2),
+            [0; 0],
+            "allowed to those who get the middle layer, which it does not"
+        );
+        assert_eq!(upper(Some(7), 1, 2), [3, 7, 8, 10, 11, 12, 14, 15, 16]);
+    }
+
     #[test]
     fn what_became_of_a_frame_is_known_for_as_long_as_a_chain_can_span() {
         let mut fates = Fates::default();

@@ -134,7 +134,7 @@ fn a_downlink_that_is_too_small_misses_layers_and_a_hidden_tile_misses_nothing()
 }
 
 #[test]
-fn somebody_is_silent_who_sends_neither_media_nor_reports() {
+fn somebody_is_silent_who_sends_neither_media_nor_reports_nor_checks() {
     let (mut world, [alice, bob, _], track, _) = call(1);
     world.run(ms(6_000));
     world.source(alice, track).muted = true;
@@ -142,11 +142,17 @@ fn somebody_is_silent_who_sends_neither_media_nor_reports() {
     let up = received(&world, alice, track);
     assert_eq!((up.expected, up.layers, up.is_reported), (0, 0.0, false));
     assert!(!latest(&world, alice).is_silent, "her reports still come");
+    world.client(alice).reports = false;
+    world.run(ms(20_000));
+    assert!(
+        !latest(&world, alice).is_silent,
+        "she says nothing at all, and her path is checked"
+    );
     world.client(alice).up.link = Link {
         loss: 1.0,
         ..Link::CLEAN
     };
-    world.run(ms(11_000));
+    world.run(ms(12_000));
     assert!(latest(&world, alice).is_silent);
     assert!(!latest(&world, bob).is_silent);
 }

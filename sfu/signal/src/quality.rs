@@ -3,8 +3,10 @@
 //! participant and to those who receive it.
 //!
 //! `livekit-client` answers `LOST` about itself with a full reconnect, so it is only said when nothing at all is heard from
-//! a publisher whose track should flow: neither media nor a report. A track that is muted, that nobody wants or that has
-//! not begun yet is never missed.
+//! a publisher whose track should flow, on none of its transports: neither media nor a report nor a check of the path. A
+//! track that is muted, that nobody wants or that has not begun yet is never missed. (LiveKit's server looks at the sender
+//! reports of the one track, by which a publisher that has no camera for a moment, or a client that reports seldom, is
+//! lost.)
 
 use crate::context::Context;
 use crate::limits::QUALITY_INTERVAL;
@@ -25,10 +27,27 @@ use std::collections::BTreeMap;
 /// Clients up to this protocol version do not know `LOST`.
 const PROTOCOL_WITHOUT_LOST: i32 = 10;
 
-/// What a participant's quality was when it was told last.
+/// How a participant was told to be connected, and by what.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quality {
     told: Option<ConnectionQuality>,
+    /// Something came in on this transport in its latest interval; the intervals of two are not the same.
+    is_heard_as_publisher: bool,
+    is_heard_as_subscriber: bool,
+}
+
+impl Quality {
+    fn hear(&mut self, side: Side, is_heard: bool) {
+        match side {
+            Side::Publisher => self.is_heard_as_publisher = is_heard,
+            Side::Subscriber => self.is_heard_as_subscriber = is_heard,
+        }
+    }
+
+    /// Nothing comes in on any of its transports. One that is not there yet is no excuse.
+    fn is_silent(self) -> bool {
+        !self.is_heard_as_publisher && !self.is_heard_as_subscriber
+    }
 }
 
 /// How a source comes in.
@@ -37,11 +56,17 @@ pub(crate) struct SourceScore {
     pub score: Score,
     /// Layers that were expected at the end of the latest interval; a rise since then has had no time yet.
     expected: u8,
+    /// In the latest interval something should have come of it, and neither that nor a report did.
+    is_missed: bool,
 }
 
 impl SourceScore {
     /// Takes what has come in of a source.
     fn measure(&mut self, should: Expectation, quality: &ReceivedQuality, is_silent: bool) {
+        self.is_missed = should.layers.is_some()
+            && self.score.is_judged()
+            && quality.expected == 0
+            && !quality.is_reported;
         let Some(layers) = should.layers else {
             self.expected = 0;
             if is_silent {
@@ -72,6 +97,13 @@ impl SourceScore {
             self.score.idle();
         } else {
             self.score.starve(false);
+        }
+    }
+
+    /// The other transport of its sender has been silent, too.
+    fn lose(&mut self) {
+        if self.is_missed {
+            self.score.lose();
         }
     }
 }
@@ -140,8 +172,16 @@ impl Room {
         if let Some(round_trip) = quality.round_trip {
             self.report_round_trip(cx, session, side, round_trip);
         }
+        let Some(participant) = self.participants.get_mut(&session) else {
+            return;
+        };
+        participant.quality.hear(side, !quality.is_silent);
+        let is_silent = participant.quality.is_silent();
         for received in &quality.received {
-            self.measure_received(session, received, quality.is_silent);
+            self.measure_received(session, received, is_silent);
+        }
+        if is_silent {
+            self.lose_publisher(session);
         }
         self.measure_sent(session, &quality.sent);
         let Some(participant) = self.participants.get(&session) else {
@@ -174,6 +214,16 @@ impl Room {
         if let Some(source) = sources.find(|source| source.id == quality.track) {
             source.score.measure(should, quality, is_silent);
         }
+    }
+
+    /// Nothing is heard of somebody any more, on whichever transport: what was missed of its tracks is lost.
+    fn lose_publisher(&mut self, session: SessionId) {
+        let own = self
+            .tracks
+            .values_mut()
+            .filter(|track| track.publisher == session);
+        own.flat_map(|track| &mut track.sources)
+            .for_each(|source| source.score.lose());
     }
 
     fn measure_sent(&mut self, session: SessionId, sent: &[SentQuality]) {

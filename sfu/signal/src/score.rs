@@ -111,10 +111,10 @@ impl Score {
 
     /// An interval is over in which something should have come. Says whether it may be judged.
     fn ends_interval(&mut self, has_packets: bool) -> bool {
-        let had_begun = self.has_begun;
+        let is_judged = self.is_judged();
         self.has_begun |= has_packets;
-        let was_interrupted = std::mem::take(&mut self.is_interrupted);
-        had_begun && !was_interrupted && !self.is_paused
+        self.is_interrupted = false;
+        is_judged
     }
 
     /// An interval is over in which packets should have come, and did.
@@ -143,11 +143,23 @@ impl Score {
         }
     }
 
+    /// Whether the running interval counts: something could have been missed from its beginning on.
+    pub fn is_judged(&self) -> bool {
+        self.has_begun && !self.is_interrupted && !self.is_paused
+    }
+
     /// An interval is over in which packets should have come, and none did. `is_lost`: and nothing else came from its
     /// sender either.
     pub fn starve(&mut self, is_lost: bool) {
         if self.ends_interval(false) {
             self.value = if is_lost { LOST } else { DRY };
+        }
+    }
+
+    /// As is known now, its sender was not heard at all in the interval that is over, and nothing has changed since.
+    pub fn lose(&mut self) {
+        if self.is_judged() {
+            self.value = LOST;
         }
     }
 

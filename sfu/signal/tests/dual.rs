@@ -645,6 +645,61 @@ fn data_comes_by_the_one_connection_and_goes_by_the_other() {
 }
 
 #[test]
+fn a_channel_on_the_connection_that_brings_data_carries_none_away() {
+    for (is_primary, name) in [(true, "alice"), (false, "carol")] {
+        let mut town = Town::default();
+        let mut claims = claims(name);
+        claims.video.can_subscribe = Some(is_primary);
+        town.join_as(name, claims, Browser::dual(name)).unwrap();
+        town.join("bob");
+        // Whoever may subscribe waits for the connection on which we offer, and everybody else for its own.
+        let (mut right, mut wrong) = (town.downstream(name), town.connection(name));
+        if !is_primary {
+            (right, wrong) = (wrong, right);
+        }
+        let other = town.connection("bob");
+        let open = |town: &mut Town, connection| {
+            for channel in [DataChannel::Reliable, DataChannel::Lossy, DataChannel::Foreign] {
+                town.media.channels.insert((connection, channel));
+                town.event(MediaEvent::DataChannelOpen { connection, channel });
+            }
+        };
+        let send = |town: &mut Town, channel, text: &[u8]| {
+            let user = UserPacket {
+                payload: text.to_vec(),
+                ..Default::default()
+            };
+            let packet = DataPacket {
+                value: Some(data_packet::Value::User(user)),
+                ..Default::default()
+            };
+            let payload = packet.encode_to_vec().into();
+            town.event(MediaEvent::Data {
+                connection: other,
+                channel,
+                payload,
+            });
+        };
+        open(&mut town, wrong);
+        send(&mut town, DataChannel::Reliable, b"hello");
+        send(&mut town, DataChannel::Lossy, b"now or never");
+        assert!(town.media.data.is_empty(), "{name}: nothing goes there");
+        open(&mut town, right);
+        let to = |town: &mut Town| -> Vec<_> {
+            let sent = std::mem::take(&mut town.media.data).into_iter();
+            sent.map(|(to, channel, _)| (to, channel)).collect()
+        };
+        assert_eq!(
+            to(&mut town),
+            [(right, DataChannel::Reliable)],
+            "{name}: what is kept has waited for the right one"
+        );
+        send(&mut town, DataChannel::Lossy, b"again");
+        assert_eq!(to(&mut town), [(right, DataChannel::Lossy)], "{name}");
+    }
+}
+
+#[test]
 fn pion_is_told_that_we_are_the_server_and_may_say_so_itself() {
     let mut town = Town::default();
     join_as(&mut town, "gopher", |browser| {

@@ -76,8 +76,26 @@ fn perfect(town: &Town, name: &str) -> Vec<(ConnectionId, TransportQuality)> {
     connections.into_iter().map(of).collect()
 }
 
+/// No media comes from somebody, and nothing else either on one of their transports, or on any of them (`None`).
+fn still(
+    who: &'static str,
+    silent_on: Option<ConnectionId>,
+) -> impl Fn(&str, ConnectionId, &mut TransportQuality) {
+    move |name, connection, quality| {
+        if name == who {
+            let is_silent = silent_on.is_none_or(|silent| silent == connection);
+            silent(who, false, is_silent)(name, quality);
+        }
+    }
+}
+
 /// One interval of everybody.
 fn interval(town: &mut Town, trouble: Trouble<'_>) {
+    interval_of(town, &|name, _, quality| trouble(name, quality));
+}
+
+/// The same, where the trouble is one transport's.
+fn interval_of(town: &mut Town, trouble: &dyn Fn(&str, ConnectionId, &mut TransportQuality)) {
     town.pass(INTERVAL);
     let names: Vec<String> = town.people.keys().cloned().collect();
     for name in names {
@@ -85,7 +103,7 @@ fn interval(town: &mut Town, trouble: Trouble<'_>) {
             continue;
         }
         for (connection, mut quality) in perfect(town, &name) {
-            trouble(&name, &mut quality);
+            trouble(&name, connection, &mut quality);
             town.event(MediaEvent::Quality { connection, quality });
         }
     }
@@ -364,6 +382,86 @@ fn somebody_is_lost_only_when_nothing_at_all_is_heard_and_is_found_again() {
         intervals(&mut town, 3, WELL);
         assert_eq!(told(&town, "bob", "alice"), Some(Excellent));
     }
+}
+
+#[test]
+fn somebody_who_is_heard_on_one_of_two_transports_is_not_lost_and_on_none_of_them_is() {
+    let (mut town, _) = alice_and_bob(true);
+    let (up, down) = (town.connection("alice"), town.downstream("alice"));
+    // Her camera has no picture for a while (`replaceTrack(null)`), and the transport that would carry it says nothing.
+    for _ in 0..4 {
+        interval_of(&mut town, &still("alice", Some(up)));
+        town.pass(INTERVAL);
+        assert_eq!(told(&town, "alice", "alice"), Some(Poor), "she still receives");
+        assert_eq!(told(&town, "bob", "alice"), Some(Poor));
+    }
+    interval_of(&mut town, &still("alice", None));
+    town.pass(INTERVAL);
+    assert_eq!(told(&town, "alice", "alice"), Some(Lost));
+    assert_eq!(told(&town, "bob", "alice"), Some(Lost));
+    assert_eq!(told(&town, "bob", "bob"), Some(Excellent));
+    for silent_on in [down, up] {
+        interval_of(&mut town, &still("alice", None));
+        interval_of(&mut town, &still("alice", Some(silent_on)));
+        interval_of(&mut town, &still("alice", Some(silent_on)));
+        town.pass(INTERVAL);
+        assert_eq!(told(&town, "bob", "alice"), Some(Poor), "she is found");
+    }
+}
+
+#[test]
+fn nobody_is_lost_before_the_second_transport_is_silent_too_whichever_is_looked_at_first() {
+    for is_first_up in [true, false] {
+        let (mut town, _) = alice_and_bob(true);
+        let (up, down) = (town.connection("alice"), town.downstream("alice"));
+        let mut order = [up, down];
+        if !is_first_up {
+            order.reverse();
+        }
+        town.pass(INTERVAL);
+        for (connection, expected) in order.into_iter().zip([&[Excellent, Poor][..], &[Lost]]) {
+            for (own, mut quality) in perfect(&town, "alice") {
+                if own == connection {
+                    silent("alice", false, true)("alice", &mut quality);
+                    let connection = own;
+                    town.event(MediaEvent::Quality { connection, quality });
+                }
+            }
+            town.pass(INTERVAL);
+            let grade = told(&town, "bob", "alice").unwrap();
+            assert!(expected.contains(&grade), "{is_first_up}: {grade:?}");
+        }
+    }
+}
+
+#[test]
+fn a_muted_publisher_whose_one_transport_is_silent_is_well() {
+    let (mut town, camera) = alice_and_bob(true);
+    let up = town.connection("alice");
+    let mute = |muted| {
+        let sid = camera.clone();
+        Ask::Mute(MuteTrackRequest { sid, muted })
+    };
+    town.ask("alice", mute(true));
+    let before = messages(&town, "bob");
+    for _ in 0..4 {
+        interval_of(&mut town, &still("alice", Some(up)));
+    }
+    town.ask("alice", mute(false));
+    interval_of(&mut town, &still("alice", Some(up)));
+    intervals(&mut town, 2, WELL);
+    assert_eq!(messages(&town, "bob"), before, "it was excellent all the time");
+    // One who was lost is found by being heard while muted, whichever transport carries that.
+    interval_of(&mut town, &still("alice", None));
+    town.pass(INTERVAL);
+    assert_eq!(told(&town, "bob", "alice"), Some(Lost));
+    town.ask("alice", mute(true));
+    town.pass(INTERVAL);
+    assert_eq!(told(&town, "bob", "alice"), Some(Lost), "muting finds nobody");
+    interval_of(&mut town, &still("alice", Some(up)));
+    interval_of(&mut town, &still("alice", Some(up)));
+    town.pass(INTERVAL);
+    assert_eq!(told(&town, "bob", "alice"), Some(Excellent));
 }
 
 #[test]

@@ -3,7 +3,11 @@
 use super::Shard;
 use crate::command::{MediaEvent, ReceivedQuality, SentQuality, TransportQuality};
 use crate::connection::LossCounters;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A peer whose path works checks it at least this often: every 5 s, give or take a fifth (RFC 7675, section 5.1), and
+/// something for the way.
+const CHECK_SPACING_MAX: Duration = Duration::from_millis(6_500);
 
 impl Shard {
     /// Notes which layers a subscriber gets of what it wants.
@@ -51,6 +55,9 @@ impl Shard {
                 Some(down_tracks.get_mut(place)?.take_quality())
             })
             .collect();
+        let is_checked = connection
+            .checked
+            .is_some_and(|at| now.saturating_duration_since(at) <= CHECK_SPACING_MAX);
         let up = expected.saturating_sub(received) * 1000;
         let quality = TransportQuality {
             loss_up_permille: up.checked_div(expected).map(|loss| loss as u16),
@@ -59,7 +66,7 @@ impl Shard {
                 .map(|loss| loss as u16),
             round_trip,
             jitter_up: jitter,
-            is_silent: received == 0 && controls == 0,
+            is_silent: received == 0 && controls == 0 && !is_checked,
             received: received_tracks,
             sent: sent_tracks,
         };

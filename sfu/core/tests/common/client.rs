@@ -46,6 +46,8 @@ pub struct Client {
     pub checking: bool,
     /// Everything has stopped: the device is switched off.
     pub off: bool,
+    /// Reports go out.
+    pub reports: bool,
     /// What the device believes its downlink carries; sent four times a second.
     pub remb_bps: Option<u64>,
     /// It agrees that streams pause.
@@ -54,8 +56,17 @@ pub struct Client {
     pub checks_answered: u64,
     /// Transport-wide numbers of which the SFU spoke, and whether they arrived.
     pub told: BTreeMap<u16, bool>,
+    /// When each of its packets went out, and when the SFU's word of it came, by transport-wide number.
+    pub sent_at: BTreeMap<u16, Instant>,
+    pub told_at: BTreeMap<u16, Instant>,
     /// Packets that the SFU asked for again.
     pub asked_again: u64,
+    /// When it asked for each, by stream and number.
+    pub asks: BTreeMap<(u32, u16), Vec<Instant>>,
+    /// It sends packets again that the SFU asks for.
+    pub repeats: bool,
+    /// It tells the SFU's reference times back.
+    pub echoes: bool,
     /// Packets on streams that nobody negotiated.
     pub strays: u64,
     /// Datagrams that were not authentic.
@@ -65,6 +76,8 @@ pub struct Client {
     /// Everything that is authentic and was received.
     pub received: u64,
     pub outbox: Vec<Vec<u8>>,
+    /// Middle of the SFU's latest reference time, and when it came.
+    pub(super) reference: Option<(u32, Instant)>,
     pub(super) started: Instant,
     pub(super) session: SrtpSession,
     pub(super) random: ChaCha8Rng,
@@ -121,11 +134,18 @@ impl Client {
             connected: false,
             checking: true,
             off: false,
+            reports: true,
             remb_bps: None,
             may_pause: false,
             checks_answered: 0,
             told: BTreeMap::new(),
+            sent_at: BTreeMap::new(),
+            told_at: BTreeMap::new(),
             asked_again: 0,
+            asks: BTreeMap::new(),
+            repeats: true,
+            echoes: true,
+            reference: None,
             strays: 0,
             forgeries: 0,
             sent_to: 0,
@@ -276,7 +296,7 @@ impl Client {
         }
         self.publish(now);
         self.ask(now);
-        if now >= self.report_due {
+        if self.reports && now >= self.report_due {
             self.report_due = now + ms(1_000);
             self.report(now);
         }
@@ -312,7 +332,9 @@ impl Client {
             packets.extend(source.poll(now_us, &self.extensions));
         }
         for packet in packets {
-            self.send(packet);
+            let number = self.send(packet);
+            self.sent_at.insert(number, now);
+            self.told_at.remove(&number);
         }
     }
 

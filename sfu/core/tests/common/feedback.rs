@@ -4,6 +4,9 @@
 use super::client::Client;
 use super::wire::{note_feedback, read_compound};
 use hanse_sfu_core::ids::TrackId;
+use rtc_rtcp::extended_report::{
+    DLRRReport, DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock,
+};
 use rtc_rtcp::packet::Packet;
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc_rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
@@ -14,6 +17,7 @@ use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc_rtcp::transport_feedbacks::transport_layer_nack::{
     TransportLayerNack, nack_pairs_from_sequence_numbers,
 };
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// The wall clock at the world's beginning, in NTP's seconds since 1900.
@@ -136,6 +140,26 @@ impl Client {
             reports,
             ..ReceiverReport::default()
         }));
+        if let Some((last_rr, at)) = self.reference.filter(|_| self.echoes) {
+            let dlrr = ((now - at).as_secs_f64() * 65_536.0) as u32;
+            let own = DLRRReport {
+                ssrc: 1,
+                last_rr,
+                dlrr,
+            };
+            // What somebody else's reference time came back as is none of the SFU's business.
+            let others = DLRRReport {
+                ssrc: 2,
+                dlrr: 0,
+                ..own.clone()
+            };
+            packets.push(Box::new(ExtendedReport {
+                sender_ssrc: 1,
+                reports: vec![Box::new(DLRRReportBlock {
+                    reports: vec![others, own],
+                })],
+            }));
+        }
         self.send_control(&packets);
     }
 
@@ -149,6 +173,9 @@ impl Client {
             let packet = packet.as_any();
             if let Some(nack) = packet.downcast_ref::<TransportLayerNack>() {
                 let numbers: Vec<u16> = nack.nacks.iter().flat_map(|pair| pair.packet_list()).collect();
+                for number in &numbers {
+                    self.asks.entry((nack.media_ssrc, *number)).or_default().push(now);
+                }
                 self.repeat(nack.media_ssrc, &numbers);
             } else if let Some(pli) = packet.downcast_ref::<PictureLossIndication>() {
                 for stream in self.sources.iter_mut().flat_map(|source| &mut source.streams) {
@@ -158,7 +185,14 @@ impl Client {
                     }
                 }
             } else if let Some(feedback) = packet.downcast_ref::<TransportLayerCc>() {
-                note_feedback(feedback, &mut self.told);
+                let mut news = BTreeMap::new();
+                note_feedback(feedback, &mut news);
+                for (number, arrived) in news {
+                    *self.told.entry(number).or_default() |= arrived;
+                    if arrived {
+                        self.told_at.entry(number).or_insert(now);
+                    }
+                }
             } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
                 for block in &report.reports {
                     for stream in self.sources.iter_mut().flat_map(|source| &mut source.streams) {
@@ -169,6 +203,12 @@ impl Client {
                 for sink in self.sinks.iter_mut().filter(|sink| sink.plan.ssrc == report.ssrc) {
                     sink.report = Some(((report.ntp_time >> 16) as u32, now));
                     sink.clock = Some((report.ntp_time, report.rtp_time));
+                }
+            } else if let Some(extended) = packet.downcast_ref::<ExtendedReport>() {
+                for block in &extended.reports {
+                    let block = block.as_any().downcast_ref::<ReceiverReferenceTimeReportBlock>();
+                    let time = block.expect("a reference time").ntp_timestamp;
+                    self.reference = Some(((time >> 16) as u32, now));
                 }
             } else {
                 panic!("{}: RTCP that no device expects", self.name);
@@ -181,7 +221,9 @@ impl Client {
         let mut again = Vec::new();
         for source in &mut self.sources {
             let at = source.streams.iter().position(|stream| stream.ssrc == ssrc);
-            let Some(at) = at else { continue };
+            let Some(at) = at.filter(|_| self.repeats) else {
+                continue;
+            };
             again.extend(
                 numbers
                     .iter()
