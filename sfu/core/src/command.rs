@@ -373,7 +373,8 @@ pub struct TransportQuality {
     pub loss_up_permille: Option<u16>,
     /// Packets of our media that never reached the peer (its receiver reports), in ‰; `None` without reports.
     pub loss_down_permille: Option<u16>,
-    /// The longest round trip to the peer, by its receiver reports (RFC 3550, section 6.4.1); `None` without one.
+    /// The longest round trip to the peer, by its receiver reports (RFC 3550, section 6.4.1) or its echoes of our
+    /// reference times (RFC 3611, section 4.5); `None` without one.
     pub round_trip: Option<Duration>,
     /// The largest interarrival jitter of the peer's streams (RFC 3550, section 6.4.1); `None` when it sent nothing.
     pub jitter_up: Option<Duration>,

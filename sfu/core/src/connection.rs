@@ -6,6 +6,7 @@ use crate::downlink::Downlink;
 use crate::ice::Check;
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, TrackId};
 use crate::replay::ReplayWindow;
+use crate::round_trip::RoundTrip;
 use crate::rtp::{Extensions, RtpHeader};
 use crate::secure::SecureTransport;
 use crate::sequence::SequenceExtender;
@@ -184,6 +185,8 @@ pub struct Connection {
     pub sent: RateMeter,
     /// Loss of the running interval.
     pub loss: LossCounters,
+    /// From us to the peer and back.
+    pub round_trip: RoundTrip,
     /// What is due when.
     pub due: Due,
 }
@@ -218,6 +221,7 @@ impl Connection {
             sent: RateMeter::default(),
             loss: LossCounters::default(),
             due: Due {
+            round_trip: RoundTrip::default(),
                 receiver_reports: now,
                 sender_reports: now,
                 quality: now + crate::QUALITY_INTERVAL,

@@ -552,14 +552,9 @@ impl DownTrack {
         self.report = Some(((ntp >> 16) as u32, now));
     }
 
-    /// The latest round trip to the subscriber.
-    pub fn round_trip(&self) -> Option<Duration> {
-        self.rtt
-    }
-
     /// Takes a receiver report about this stream: the subscriber knows the SSRC, and the round trip may follow
     /// (RFC 3550, section 6.4.1).
-    pub fn on_receiver_report(&mut self, now: Instant, block: &ReportBlock) {
+    pub fn on_receiver_report(&mut self, now: Instant, block: &ReportBlock) -> Option<Duration> {
         self.mid_needed = false;
         let mut measured = None;
         if let Some((middle, sent)) = self.report
@@ -577,6 +572,7 @@ impl DownTrack {
     pub fn sample_layers(&mut self, reach: &Reach) {
         if let Some(wanted) = self.wanted()
             && self.budget != Budget::Paused
+        measured
             && reach.count() > 0
         {
             self.window.sample(reach.of(wanted), self.current);

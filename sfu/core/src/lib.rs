@@ -32,6 +32,7 @@ mod quality;
 mod red;
 mod replay;
 mod ring;
+mod round_trip;
 pub mod rtcp;
 pub mod rtp;
 mod scalable;

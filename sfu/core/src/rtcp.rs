@@ -1,7 +1,7 @@
 //! RTCP as the media plane needs it: reports and feedback of peers as plain values, and writers for ours.
 //!
 //! Formats: RFC 3550, section 6 (SR, RR, SDES, BYE); RFC 4585, section 6 (NACK, PLI); RFC 5104, section 4.3.1 (FIR);
-//! draft-alvestrand-rmcat-remb-03 (REMB). In: a decrypted compound packet; feedback alone is fine (RFC 5506). Out: one
+//! draft-alvestrand-rmcat-remb-03 (REMB); RFC 3611, sections 4.4 and 4.5 (reference times). In: a decrypted compound packet; feedback alone is fine (RFC 5506). Out: one
 //! call per fact. Writers append whole packets to a buffer and allocate only if it has no room. Transport-wide feedback
 //! is written by [`crate::twcc`]. Nothing here remembers anything.
 
@@ -25,6 +25,12 @@ const SOURCE_DESCRIPTION: u8 = 202;
 const BYE: u8 = 203;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
+const EXTENDED_REPORT: u8 = 207;
+
+/// Receiver reference time (RFC 3611, section 4.4).
+const BLOCK_REFERENCE_TIME: u8 = 4;
+/// Delay since the last one, DLRR (section 4.5).
+const BLOCK_REFERENCE_ECHO: u8 = 5;
 
 const FORMAT_NACK: u8 = 1;
 const FORMAT_PLI: u8 = 1;
@@ -114,6 +120,15 @@ pub enum Feedback {
     Remb {
         /// Over all streams.
         bitrate_bps: u64,
+    },
+    /// A peer tells a receiver's reference time back (DLRR, RFC 3611, section 4.5), from which the round trip follows.
+    ReferenceEcho {
+        /// Who had sent it.
+        ssrc: u32,
+        /// Middle 32 bits of that time; 0: none has come.
+        time: u32,
+        /// Delay since then in 1/65,536 s.
+        delay: u32,
     },
     /// A stream ended.
     Bye {
@@ -213,7 +228,26 @@ fn parse_packet(packet: Packet<'_>, each: &mut impl FnMut(Feedback)) -> Option<(
             }
             Some(())
         }
+        (EXTENDED_REPORT, _) => {
+            let _reporter = body.u32()?;
+            while let Some((kind, block)) = body.block() {
+                if kind == BLOCK_REFERENCE_ECHO {
+                    echoes(block, each);
+                }
+            }
+            Some(())
+        }
         _ => Some(()),
+    }
+}
+
+fn echoes(mut block: Reader<'_>, each: &mut impl FnMut(Feedback)) -> Option<()> {
+    loop {
+        each(Feedback::ReferenceEcho {
+            ssrc: block.u32()?,
+            time: block.u32()?,
+            delay: block.u32()?,
+        });
     }
 }
 
@@ -255,6 +289,15 @@ impl<'a> Reader<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
+    }
+
+    /// The next block of an extended report (RFC 3611, section 3): its type and what stands in it.
+    fn block(&mut self) -> Option<(u8, Reader<'a>)> {
+        let [kind, _, words_high, words_low] = self.array()?;
+        let len = usize::from(u16::from_be_bytes([words_high, words_low])) * 4;
+        let (block, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some((kind, Reader(block)))
     }
 
     /// The next packet, its body without padding; `None` at the end or at a malformed header.
@@ -319,6 +362,15 @@ pub fn sender_report(report: SenderReport, out: &mut Vec<u8>) {
     put_u32(report.rtp, out);
     put_u32(report.packets, out);
     put_u32(report.octets, out);
+}
+
+/// Appends a receiver's reference time, NTP format, in an extended report: a sender tells its middle 32 bits back, with the
+/// delay since it came ([`Feedback::ReferenceEcho`]). Any clock will do; nobody else reads it.
+pub fn reference_time(sender_ssrc: u32, ntp: u64, out: &mut Vec<u8>) {
+    begin(0, EXTENDED_REPORT, 4, out);
+    put_u32(sender_ssrc, out);
+    out.extend_from_slice(&[BLOCK_REFERENCE_TIME, 0, 0, 2]);
+    out.extend_from_slice(&ntp.to_be_bytes());
 }
 
 /// Appends a picture loss indication: asks `media` for a key frame.

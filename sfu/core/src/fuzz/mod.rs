@@ -131,7 +131,7 @@ pub fn parse_rtcp(compound: &[u8]) {
             Feedback::Pli { media_ssrc } => rtcp::pli(1, media_ssrc, &mut written),
             Feedback::Bye { ssrc } => rtcp::bye(ssrc, &mut written),
             // We never send these.
-            Feedback::Fir { .. } | Feedback::Remb { .. } => continue,
+            Feedback::Fir { .. } | Feedback::Remb { .. } | Feedback::ReferenceEcho { .. } => continue,
         }
         let mut back = Vec::new();
         rtcp::parse(&written, &mut |feedback| back.push(feedback));

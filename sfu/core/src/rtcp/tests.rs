@@ -1,5 +1,8 @@
 use super::*;
 use proptest::prelude::*;
+use rtc_rtcp::extended_report::{
+    DLRRReport, DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock,
+};
 use rtc_rtcp::goodbye::Goodbye;
 use rtc_rtcp::payload_feedbacks::full_intra_request::{FirEntry, FullIntraRequest};
 use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -157,6 +160,47 @@ fn remb_is_read_and_the_largest_one_saturates() {
     );
     bytes[12] = b'X';
     assert_eq!(read(&bytes), [], "another application's feedback");
+}
+
+#[test]
+fn echoes_of_reference_times_are_read_and_other_blocks_passed_over() {
+    let report = |ssrc, last_rr, dlrr| DLRRReport { ssrc, last_rr, dlrr };
+    let extended = ExtendedReport {
+        sender_ssrc: 9,
+        reports: vec![
+            Box::new(ReceiverReferenceTimeReportBlock { ntp_timestamp: 7 }),
+            Box::new(DLRRReportBlock {
+                reports: vec![report(1, 2, 3), report(4, 0, 0)],
+            }),
+        ],
+    };
+    let mut bytes = extended.marshal().unwrap().to_vec();
+    let echo = |ssrc, time, delay| Feedback::ReferenceEcho { ssrc, time, delay };
+    let both = [echo(1, 2, 3), echo(4, 0, 0)];
+    assert_eq!(read(&bytes), both);
+    bye(9, &mut bytes);
+    assert_eq!(read(&bytes), [both[0], both[1], Feedback::Bye { ssrc: 9 }]);
+    // A block that says it is longer than its packet.
+    bytes[8 + 3] = 99;
+    assert_eq!(read(&bytes), [Feedback::Bye { ssrc: 9 }]);
+}
+
+#[test]
+fn a_reference_time_is_written_as_others_read_it() {
+    let bytes = append(|out| reference_time(1, 0x0102_0304_0506_0708, out));
+    let extended: ExtendedReport = read_independently(&bytes);
+    let [block] = &extended.reports[..] else {
+        panic!("one block")
+    };
+    let block = block
+        .as_any()
+        .downcast_ref::<ReceiverReferenceTimeReportBlock>()
+        .unwrap();
+    assert_eq!(
+        (extended.sender_ssrc, block.ntp_timestamp),
+        (1, 0x0102_0304_0506_0708)
+    );
+    assert_eq!(read(&bytes), []);
 }
 
 #[test]

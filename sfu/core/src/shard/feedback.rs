@@ -1,9 +1,11 @@
 //! What peers report by RTCP: clocks, loss, wishes.
 
 use super::{NeighbourMessage, Shard};
+use crate::connection::FEEDBACK_SSRC;
+use crate::round_trip;
 use crate::rtcp::{self, Feedback, ReportBlock, SenderReport};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Streams of which one compound packet may ask for key frames; the wish for further ones will be repeated.
 const STREAMS_ASKED_MAX: usize = 32;
@@ -54,6 +56,11 @@ impl Shard {
                         connection.downlink.on_estimate(now, bitrate_bps, sent_bps);
                     }
                     self.share_downlink(now, key);
+                }
+                Feedback::ReferenceEcho { ssrc, time, delay } => {
+                    let since_start = now.saturating_duration_since(self.started);
+                    let measured = round_trip::by_echo(since_start, time, delay);
+                    self.on_round_trip(key, measured.filter(|_| ssrc == FEEDBACK_SSRC));
                 }
                 Feedback::Bye { .. } => {} // the negotiation says when a track ends
             }
@@ -107,11 +114,15 @@ impl Shard {
         };
         let down_tracks = self.tracks.get_mut(track).map(|track| &mut track.down_tracks);
         if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
-            down_track.on_receiver_report(now, &block);
-            let round_trip = down_track.round_trip();
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.loss.round_trip = connection.loss.round_trip.max(round_trip);
-            }
+            let measured = down_track.on_receiver_report(now, &block);
+            self.on_round_trip(key, measured);
+        }
+    }
+
+    fn on_round_trip(&mut self, key: usize, measured: Option<Duration>) {
+        if let (Some(connection), Some(measured)) = (self.connections.get_mut(key), measured) {
+            connection.round_trip.measure(measured);
+            connection.loss.round_trip = connection.loss.round_trip.max(Some(measured));
         }
     }
 

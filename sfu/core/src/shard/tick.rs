@@ -5,6 +5,7 @@ use crate::command::{Codec, ConnectionEnd, MediaEvent};
 use crate::connection::FEEDBACK_SSRC;
 use crate::downlink::{Budget, Claim, share};
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
+use crate::round_trip;
 use crate::rtcp::{self, ReportBlock, SenderReport};
 use crate::track::Origin;
 use arrayvec::ArrayVec;
@@ -79,9 +80,10 @@ impl Shard {
             return;
         };
         for layer in &mut track.layers {
+        let round_trip = connection.round_trip.smoothed().unwrap_or(RTT_DEFAULT);
             let Some(ssrc) = layer.ssrc else { continue };
             let mut numbers = ArrayVec::<u16, MISSING_MAX>::new();
-            layer.nack.poll_nacks(now, RTT_DEFAULT, &mut numbers);
+            layer.nack.poll_nacks(now, round_trip, &mut numbers);
             if !numbers.is_empty() {
                 self.counters.nacks_out += numbers.len() as u64;
                 rtcp::nack(FEEDBACK_SSRC, ssrc, &numbers, &mut connection.wire.control);
@@ -177,6 +179,9 @@ impl Shard {
         if !blocks.is_empty() {
             rtcp::receiver_report(FEEDBACK_SSRC, &blocks, &mut connection.wire.control);
         }
+            // Who only sends reports nothing from which a round trip would follow.
+            let time = round_trip::reference(now.saturating_duration_since(self.started));
+            rtcp::reference_time(FEEDBACK_SSRC, time, &mut connection.wire.control);
     }
 
     /// Sender reports about everything that a subscriber gets: the publisher's wall clock with the down track's
