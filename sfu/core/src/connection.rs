@@ -91,6 +91,8 @@ pub struct Due {
     pub receiver_reports: Instant,
     /// Sender reports to the subscriber.
     pub sender_reports: Instant,
+    /// The one of a down track that cannot wait for them, if there is any.
+    pub first_reports: Option<Instant>,
     /// The quality event.
     pub quality: Instant,
 }
@@ -183,10 +185,10 @@ pub struct Connection {
     pub downlink: Downlink,
     /// What goes out, in bit/s.
     pub sent: RateMeter,
-    /// Loss of the running interval.
-    pub loss: LossCounters,
     /// From us to the peer and back.
     pub round_trip: RoundTrip,
+    /// Loss of the running interval.
+    pub loss: LossCounters,
     /// What is due when.
     pub due: Due,
 }
@@ -219,11 +221,12 @@ impl Connection {
             twcc: TwccRecorder::new(),
             downlink: Downlink::default(),
             sent: RateMeter::default(),
+            round_trip: RoundTrip::default(),
             loss: LossCounters::default(),
             due: Due {
-            round_trip: RoundTrip::default(),
                 receiver_reports: now,
                 sender_reports: now,
+                first_reports: None,
                 quality: now + crate::QUALITY_INTERVAL,
             },
         }

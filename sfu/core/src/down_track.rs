@@ -15,6 +15,7 @@ use crate::rtcp::ReportBlock;
 use crate::rtp::HeaderTemplate;
 use crate::selection::{Numbers, Selection, Verdict, Wish};
 use crate::srtp::{SrtpSession, TAG};
+use crate::timeline::{Shown, Timeline};
 use crate::track::{LayerState, Reach};
 use crate::{vp8, vp9};
 use std::time::{Duration, Instant};
@@ -27,10 +28,6 @@ const REPEATS_MAX: u8 = 3;
 
 /// Wait between two repetitions of a packet, at most; less when the round trip is shorter.
 const REPEAT_SPACING_MAX: Duration = Duration::from_millis(100);
-
-/// A timestamp that a layer switch derives from sender reports may differ from the arrival clock by this much; past
-/// it (a publisher whose reports are wrong, a pause in between) the arrival clock is right.
-const SWITCH_TOLERANCE: Duration = Duration::from_millis(1000);
 
 /// How a track's payloads become those of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +111,7 @@ pub struct DownTrack {
     newest: u64,
     sequence_offset: u64,
     closing: Closing,
-    timestamp_offset: u64,
+    timeline: Timeline,
     selection: Selection,
     latest: Option<Latest>,
     history: Vec<Option<Sent>>,
@@ -129,6 +126,8 @@ pub struct DownTrack {
     /// See [`DownTrack::packets`].
     pub octets: u32,
     report: Option<(u32, Instant)>,
+    /// Its clock has begun or moved since the latest sender report.
+    is_report_due: bool,
     rtt: Option<Duration>,
     window: SendWindow,
 }
@@ -199,7 +198,7 @@ impl DownTrack {
             newest: 0,
             sequence_offset: 0,
             closing: Closing::default(),
-            timestamp_offset: 0,
+            timeline: Timeline::default(),
             layering,
             packaging: Packaging::of(codec, &plan).unwrap_or(Packaging::Same),
             selection: Selection::new(codec, layering, &plan),
@@ -218,6 +217,7 @@ impl DownTrack {
             packets: 0,
             octets: 0,
             report: None,
+            is_report_due: false,
             rtt: None,
             window: SendWindow::default(),
             plan,
@@ -295,7 +295,13 @@ impl DownTrack {
 
     /// The current layer's distance to the outgoing timestamps; `None` before the first packet.
     pub fn timestamp_offset(&self) -> Option<u64> {
-        self.current.map(|_| self.timestamp_offset)
+        self.current.map(|_| self.timeline.offset())
+    }
+
+    /// Whether the subscriber is to have a sender report before the usual one is due: without it, it cannot bring sound
+    /// and picture together.
+    pub fn is_report_due(&self) -> bool {
+        self.is_report_due
     }
 
     /// Decides whether a packet goes out, and under which numbers. `target` is the layer to move to among those that
@@ -346,7 +352,7 @@ impl DownTrack {
             .sequence
             .wrapping_add(self.sequence_offset)
             .wrapping_sub(shift);
-        let timestamp = facts.timestamp.wrapping_add(self.timestamp_offset);
+        let timestamp = self.timeline.map(facts.timestamp);
         if self.latest.is_none_or(|latest| sequence > latest.sequence) {
             self.latest = Some(Latest {
                 sequence,
@@ -376,20 +382,19 @@ impl DownTrack {
         facts: &PacketFacts,
         translate: impl Fn(Layer, Layer, u64) -> Option<u64>,
     ) {
+        let shown = self.latest.map(|latest| Shown {
+            timestamp: latest.timestamp,
+            age: now.saturating_duration_since(latest.at),
+        });
+        let clock_rate_hz = self.codec.clock_rate_hz();
+        self.is_report_due |= self.timeline.switch(
+            facts.layer,
+            facts.timestamp,
+            shown,
+            clock_rate_hz,
+            |to, timestamp| translate(facts.layer, to, timestamp),
+        );
         if let Some(latest) = self.latest {
-            let clock = f64::from(self.codec.clock_rate_hz());
-            let elapsed = now.saturating_duration_since(latest.at);
-            let ticks = |duration: Duration| (duration.as_secs_f64() * clock) as u64;
-            let by_arrival = latest.timestamp + ticks(elapsed).max(1);
-            let by_reports = self
-                .current
-                .and_then(|old| translate(facts.layer, old, facts.timestamp))
-                .map(|timestamp| timestamp.wrapping_add(self.timestamp_offset))
-                .filter(|&timestamp| {
-                    timestamp > latest.timestamp && timestamp.abs_diff(by_arrival) < ticks(SWITCH_TOLERANCE)
-                });
-            let timestamp = by_reports.unwrap_or(by_arrival);
-            self.timestamp_offset = timestamp.wrapping_sub(facts.timestamp);
             self.sequence_offset = (latest.sequence + 1).wrapping_sub(facts.sequence);
         } else {
             // The receiver takes the rollover counter to be 0, and the lower half of the numbers leaves it room to
@@ -549,6 +554,7 @@ impl DownTrack {
 
     /// Notes that a sender report with this NTP time went out.
     pub fn on_report_sent(&mut self, now: Instant, ntp: u64) {
+        self.is_report_due = false;
         self.report = Some(((ntp >> 16) as u32, now));
     }
 
@@ -566,13 +572,13 @@ impl DownTrack {
             self.rtt = measured;
         }
         self.window.on_report(block, measured);
+        measured
     }
 
     /// Notes what goes out of what the subscriber wants and could get. To be called once a second.
     pub fn sample_layers(&mut self, reach: &Reach) {
         if let Some(wanted) = self.wanted()
             && self.budget != Budget::Paused
-        measured
             && reach.count() > 0
         {
             self.window.sample(reach.of(wanted), self.current);

@@ -45,6 +45,7 @@ pub mod simulation;
 pub mod srtp;
 #[cfg(feature = "debug-tap")]
 pub mod tap;
+mod timeline;
 mod track;
 mod twcc;
 pub mod vp8;

@@ -79,6 +79,7 @@ impl Shard {
                             ..
                         },
                     sent,
+                    due,
                     ..
                 } = connection
                 else {
@@ -158,6 +159,9 @@ impl Shard {
                     if let Some(packet) = read(*position) {
                         advance(down_track, &packet, next);
                     }
+                }
+                if down_track.is_report_due() {
+                    due.first_reports.get_or_insert(now);
                 }
                 if !started && down_track.has_started() {
                     self.events

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 /// Between two receiver reports to a publisher.
 const RECEIVER_REPORTS: Duration = Duration::from_secs(1);
 
-/// Between two sender reports to a subscriber. The first go out at once: without them a player cannot bring sound and
-/// picture together.
+/// Between two sender reports to a subscriber. The first of a down track goes out at once: without it a player cannot bring
+/// sound and picture together.
 const SENDER_REPORTS: Duration = Duration::from_secs(3);
 
-/// Between two sender reports while a down track still waits for its first.
+/// How often to look for it, while there is none of the publisher's to make it of.
 const FIRST_SENDER_REPORTS: Duration = Duration::from_millis(200);
 
 /// A publisher's sender report older than this says nothing about now.
@@ -79,8 +79,8 @@ impl Shard {
         else {
             return;
         };
-        for layer in &mut track.layers {
         let round_trip = connection.round_trip.smoothed().unwrap_or(RTT_DEFAULT);
+        for layer in &mut track.layers {
             let Some(ssrc) = layer.ssrc else { continue };
             let mut numbers = ArrayVec::<u16, MISSING_MAX>::new();
             layer.nack.poll_nacks(now, round_trip, &mut numbers);
@@ -178,10 +178,10 @@ impl Shard {
         }
         if !blocks.is_empty() {
             rtcp::receiver_report(FEEDBACK_SSRC, &blocks, &mut connection.wire.control);
-        }
             // Who only sends reports nothing from which a round trip would follow.
             let time = round_trip::reference(now.saturating_duration_since(self.started));
             rtcp::reference_time(FEEDBACK_SSRC, time, &mut connection.wire.control);
+        }
     }
 
     /// Sender reports about everything that a subscriber gets: the publisher's wall clock with the down track's
@@ -190,10 +190,11 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
-        if now < connection.due.sender_reports {
+        let is_usual = now >= connection.due.sender_reports;
+        if !is_usual && connection.due.first_reports.is_none_or(|due| now < due) {
             return;
         }
-        let mut next = SENDER_REPORTS;
+        let mut is_missing = false;
         for (ssrc, down_track) in &connection.sends {
             let Some(&(track, place)) = self.down_track_keys.get(down_track) else {
                 continue;
@@ -201,27 +202,36 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(track) else {
                 continue;
             };
+            let clock_rate_hz = f64::from(track.codec.clock_rate_hz());
             let Some(down_track) = track.down_tracks.get_mut(place) else {
                 continue;
             };
             let (Some(layer), Some(offset)) = (down_track.stream(), down_track.timestamp_offset()) else {
                 continue;
             };
+            if !is_usual && !down_track.is_report_due() {
+                continue;
+            }
             let report = track
                 .layers
                 .get(usize::from(layer.0))
                 .and_then(|layer| layer.report);
             let Some((ntp, rtp, at)) = report else {
-                next = FIRST_SENDER_REPORTS;
+                is_missing |= down_track.is_report_due();
                 continue;
             };
-            if now.saturating_duration_since(at) > SENDER_REPORT_AGE_MAX {
+            let age = now.saturating_duration_since(at);
+            if age > SENDER_REPORT_AGE_MAX {
+                is_missing |= down_track.is_report_due();
                 continue;
             }
+            // As of now: of two reports with one time a player believes the first, and the clock may have moved.
+            let ntp = ntp.wrapping_add(round_trip::ntp(age));
+            let ticks = (age.as_secs_f64() * clock_rate_hz) as u64;
             let report = SenderReport {
                 ssrc: *ssrc,
                 ntp,
-                rtp: rtp.wrapping_add(offset) as u32,
+                rtp: rtp.wrapping_add(ticks).wrapping_add(offset) as u32,
                 packets: down_track.packets,
                 octets: down_track.octets,
             };
@@ -235,7 +245,10 @@ impl Shard {
             down_track.on_report_sent(now, ntp);
             connection.wire.flush_full(&mut self.arena);
         }
-        connection.due.sender_reports = now + next;
+        if is_usual {
+            connection.due.sender_reports = now + SENDER_REPORTS;
+        }
+        connection.due.first_reports = is_missing.then_some(now + FIRST_SENDER_REPORTS);
     }
 
     /// Shares what a subscriber's downlink carries among its video.
