@@ -22,6 +22,7 @@ const DATA = "tests/data.test.mjs";
 const DUAL = "tests/dual.test.mjs";
 const FIREFOX = "tests/firefox.test.mjs";
 const LAYERS = "tests/layers.test.mjs";
+const LINK = "tests/link.test.mjs";
 const NODE = "tests/rtc-node.test.mjs";
 const PERMISSIONS = "tests/permissions.test.mjs";
 const PYTHON = "tests/python.test.mjs";
@@ -164,6 +165,10 @@ const FEATURES = [
       firefox: [FIREFOX, "Firefox sends and gets sound without copies against loss, Chromium with them unless it is sealed"],
       python: [SOUND, "sound has copies against loss for whoever knows them, and is plain for everybody else, with ${form}"],
     },
+  },
+  {
+    what: "Being heard and seen, and hearing and seeing, over a link that loses every twentieth datagram",
+    proofs: { chromium: [LINK, "5 % loss on the way of a speaker and of a listener is neither heard nor seen, with ${form}"] },
   },
   {
     what: "Stereo",

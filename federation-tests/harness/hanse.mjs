@@ -44,6 +44,8 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = 
   return {
     http,
     url: `ws://127.0.0.1:${httpPort}`,
+    /** The port to which everybody's media goes. */
+    mediaPort,
     key,
     secret,
     log: () => log,

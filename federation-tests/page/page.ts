@@ -18,6 +18,7 @@ import {
 import { data, listenToData } from "./data.ts";
 import { decodeOpus, decodeVp8 } from "./decode.ts";
 import { lackCodecs } from "./lack.ts";
+import { goThrough } from "./link.ts";
 import { others, ownTracks, publicationFrom, publicationsOf, reasonOf, sealing } from "./older.ts";
 import { audio, hush, pictureTrack, type PictureSource, toneTrack } from "./publish.ts";
 import { type Received, type Watch, watch } from "./receive.ts";
@@ -44,6 +45,8 @@ export interface Join {
   dual?: boolean;
   /** Codecs ("video/VP9") that this browser does not know, from now on. */
   lacks?: string[];
+  /** Port of a link to the server (harness/link.mjs), for this page from now on. */
+  through?: number;
 }
 
 export interface TrackView extends Partial<Received> {
@@ -86,9 +89,10 @@ let happened: Happening[] = [];
 const watches = new Map<string, Watch>();
 
 async function join(seat: Join): Promise<string> {
-  const { url, token, key, adaptive = false, dynacast = false, dual = false, lacks } = seat;
+  const { url, token, key, adaptive = false, dynacast = false, dual = false, lacks, through } = seat;
   await audio().resume();
   if (lacks) lackCodecs(lacks);
+  if (through !== undefined) goThrough(through);
   happened = [];
   let encryption;
   if (key !== undefined) {

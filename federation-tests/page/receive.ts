@@ -16,10 +16,16 @@ export interface Received {
   picture?: Picture | null;
   framesDecoded?: number;
   keyFramesDecoded?: number;
+  framesDropped?: number;
+  /** Seconds in which it stood still. */
+  frozen?: number;
   /** Of a sound: the strongest tone in Hz, `null` for silence. */
   tone?: number | null;
   /** The same of the left side and of the right one. */
   sides?: (number | null)[];
+  /** Samples of a sound, and how many of them were made up because nothing came in time. */
+  samples?: number;
+  concealed?: number;
   packets: number;
   /** Bytes of the packets' payloads. */
   bytes?: number;
@@ -55,6 +61,8 @@ function watchVideo(track: RemoteTrack): Watch {
         picture: video.videoWidth === 0 ? null : read(video),
         framesDecoded: stats["framesDecoded"] ?? 0,
         keyFramesDecoded: stats["keyFramesDecoded"] ?? 0,
+        framesDropped: stats["framesDropped"] ?? 0,
+        frozen: stats["totalFreezesDuration"] ?? 0,
         packets: stats["packetsReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
         codec,
@@ -86,6 +94,8 @@ function watchAudio(track: RemoteTrack): Watch {
       return {
         tone: loudest(all),
         sides: [left, right].map(loudest),
+        samples: stats["totalSamplesReceived"] ?? 0,
+        concealed: (stats["concealedSamples"] ?? 0) - (stats["silentConcealedSamples"] ?? 0),
         packets: stats["packetsReceived"] ?? 0,
         bytes: stats["bytesReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
