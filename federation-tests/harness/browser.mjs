@@ -23,15 +23,15 @@ const FLAGS = [
 /** @typedef {Awaited<ReturnType<typeof openBrowser>>} Browser */
 /** @typedef {Awaited<ReturnType<Browser["person"]>>} Person */
 
-/** A browser whose pages are people of a test. */
-export async function openBrowser() {
+/** A browser whose pages are people of a test. `udp`: whether their network lets UDP through. */
+export async function openBrowser({ udp = true } = {}) {
   const site = await servePage();
   const profile = await mkdtemp(join(tmpdir(), "hanse-browser-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium",
     headless: true,
     viewport: { width: 1280, height: 800 },
-    args: FLAGS,
+    args: udp ? FLAGS : [...FLAGS, "--webrtc-ip-handling-policy=disable_non_proxied_udp"],
   });
 
   return {

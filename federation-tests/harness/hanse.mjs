@@ -18,12 +18,12 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = 
   const executable = process.env["HANSE_BIN"];
   if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
   const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
-  const [httpPort, mediaPort] = await Promise.all([freeTcpPort(), freeUdpPort()]);
+  const [httpPort, streamPort, mediaPort] = await Promise.all([freeTcpPort(), freeTcpPort(), freeUdpPort()]);
   const key = "test-key";
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
-  await writeFile(configFile, configuration({ httpPort, mediaPort, autoCreate, address }));
+  await writeFile(configFile, configuration({ httpPort, mediaPort, streamPort, autoCreate, address }));
 
   let log = "";
   const server = spawn(executable, ["run", "--config", configFile], {
@@ -69,7 +69,7 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = 
   };
 }
 
-function configuration({ httpPort, mediaPort, autoCreate, address }) {
+function configuration({ httpPort, mediaPort, streamPort, autoCreate, address }) {
   return `
 [http]
 bind_addresses = ["127.0.0.1"]
@@ -78,6 +78,7 @@ port = ${httpPort}
 [sfu]
 bind_addresses = ["0.0.0.0"]
 udp_port = ${mediaPort}
+tcp_port = ${streamPort}
 addresses = ["${address}"]
 auto_create = ${autoCreate}
 `;

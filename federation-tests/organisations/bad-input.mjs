@@ -177,7 +177,7 @@ async function privateAddresses(here, t) {
     port: ports.hanse,
     key: newKey("careful"),
     tables: {
-      sfu: { udp_port: ports.media, auto_create: false },
+      sfu: { udp_port: ports.media, tcp_port: 0, auto_create: false },
       focus: { sfu_url: `ws://127.0.0.1:${ports.hanse}`, full_access_homeservers: ["*"] },
       homeservers: { ca_files: [join(certificates, "ca.pem")] },
       store: { url: `sqlite:${join(here.folder, "careful.db")}` },

@@ -128,7 +128,7 @@ async function startOrganisation({ letter, title, name, hanse, python, folder, c
   });
   const sfuTables = {
     // Only the focus makes rooms.
-    sfu: { udp_port: ports.media, auto_create: false },
+    sfu: { udp_port: ports.media, tcp_port: 0, auto_create: false },
     ...(log && { log: { filter: log } }),
   };
   const focusTables = {

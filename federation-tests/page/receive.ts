@@ -32,6 +32,8 @@ export interface Received {
   lost: number;
   /** As the receiver names it: "video/VP8". */
   codec: string;
+  /** Over which it came: `udp` or `tcp`. */
+  transport: string;
 }
 
 /** Watches one subscribed track until `stop`. */
@@ -54,7 +56,7 @@ function watchVideo(track: RemoteTrack): Watch {
   return {
     element: video,
     async look() {
-      const { stats, codec } = await statistics(track);
+      const { stats, codec, transport } = await statistics(track);
       return {
         width: video.videoWidth,
         height: video.videoHeight,
@@ -66,6 +68,7 @@ function watchVideo(track: RemoteTrack): Watch {
         packets: stats["packetsReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
         codec,
+        transport,
       };
     },
     stop() {
@@ -90,7 +93,7 @@ function watchAudio(track: RemoteTrack): Watch {
   return {
     element,
     async look() {
-      const { stats, codec } = await statistics(track);
+      const { stats, codec, transport } = await statistics(track);
       return {
         tone: loudest(all),
         sides: [left, right].map(loudest),
@@ -100,6 +103,7 @@ function watchAudio(track: RemoteTrack): Watch {
         bytes: stats["bytesReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
         codec,
+        transport,
       };
     },
     stop() {
@@ -118,10 +122,19 @@ function loudest(analyser: AnalyserNode): number | null {
   return (spectrum[peak] ?? -Infinity) > SILENCE_DB ? Math.round(tone) : null;
 }
 
-async function statistics(track: RemoteTrack): Promise<{ stats: Record<string, number>; codec: string }> {
+interface Statistics {
+  stats: Record<string, number>;
+  codec: string;
+  transport: string;
+}
+
+async function statistics(track: RemoteTrack): Promise<Statistics> {
   const report = await track.receiver?.getStats();
   for (const entry of report?.values() ?? []) {
-    if (entry.type === "inbound-rtp") return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "" };
+    if (entry.type !== "inbound-rtp") continue;
+    const pair = report?.get(report.get(entry.transportId)?.selectedCandidatePairId);
+    const transport = report?.get(pair?.remoteCandidateId)?.protocol ?? "";
+    return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "", transport };
   }
-  return { stats: {}, codec: "" };
+  return { stats: {}, codec: "", transport: "" };
 }

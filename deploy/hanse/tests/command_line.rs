@@ -121,7 +121,7 @@ fn it_serves_says_what_it_offers_and_stops_when_it_is_told_to() {
     let file = File::with(
         "run",
         "[http]\nbind_addresses = [\"127.0.0.1\"]\nport = 0\n\
-         [sfu]\nbind_addresses = [\"127.0.0.1\"]\nudp_port = 0\naddresses = [\"203.0.113.7\"]\n",
+         [sfu]\nbind_addresses = [\"127.0.0.1\"]\nudp_port = 0\ntcp_port = 0\naddresses = [\"203.0.113.7\"]\n",
     );
     let mut server = Server(
         hanse(&["run", "--config", file.path()])

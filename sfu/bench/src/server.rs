@@ -53,7 +53,7 @@ impl Server {
         let config = folder.join("hanse.toml");
         let text = format!(
             "[http]\nbind_addresses = [\"127.0.0.1\"]\nport = {}\n\
-             [sfu]\nbind_addresses = [\"127.0.0.1\"]\naddresses = [\"127.0.0.1\"]\nudp_port = {}\n\
+             [sfu]\nbind_addresses = [\"127.0.0.1\"]\naddresses = [\"127.0.0.1\"]\nudp_port = {}\ntcp_port = 0\n\
              room_departure_timeout_s = 1\n\
              [metrics]\nbind_address = \"127.0.0.1\"\nport = {}\n",
             http.port(),

@@ -115,6 +115,8 @@ pub struct SfuConfig {
     pub bind_addresses: Vec<IpAddr>,
     /// UDP port of all media; 0 lets the system choose (tests).
     pub udp_port: u16,
+    /// TCP port of media for those who are let out by no other way; 0: none.
+    pub tcp_port: u16,
     /// Addresses that clients are told to send media to; empty: those of the local interfaces.
     pub addresses: Vec<IpAddr>,
     /// Threads that forward media; 0: by the number of cores.
@@ -166,6 +168,12 @@ impl Section for SfuConfig {
                 name: "udp_port",
                 default: "7882",
                 about: "UDP port of all media. Open it in the firewall.",
+            },
+            Key {
+                name: "tcp_port",
+                default: "7881",
+                about: "TCP port of media for people whose network lets no UDP through. Open it in the firewall, too; \
+                        without it they are in calls that stay silent and dark. 0: none.",
             },
             Key {
                 name: "addresses",
@@ -314,6 +322,7 @@ impl Section for SfuConfig {
             bind_addresses,
             prometheus,
             udp_port: values.read("udp_port")?,
+            tcp_port: values.read("tcp_port")?,
             addresses,
             shards,
             auto_create: values.read("auto_create")?,

@@ -19,6 +19,7 @@ mod forwarding;
 pub mod fuzz;
 pub mod handle;
 mod http;
+mod ice_tcp;
 pub mod metrics;
 pub mod net;
 pub mod node;

@@ -5,6 +5,7 @@ use crate::control::{Control, Input, Inputs};
 use crate::forwarding::LISTS_MAX;
 use crate::handle::SfuHandle;
 use crate::http::{Api, Server, SocketCount, bind, router};
+use crate::ice_tcp::IceTcp;
 use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
 use crate::prometheus::Prometheus;
 use crate::secure::{DtlsTransports, Identity};
@@ -14,7 +15,7 @@ use hanse_runtime::clock;
 use hanse_runtime::shutdown::SHUTDOWN_DEADLINE;
 use hanse_sfu_core::ids::ShardId;
 use hanse_sfu_core::shard::CONNECTIONS_MAX;
-use hanse_sfu_signal::{SignalConfig, Signalling, WallClock};
+use hanse_sfu_signal::{Candidate, CandidateTransport, SignalConfig, Signalling, WallClock};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -55,8 +56,9 @@ pub struct Node {
     handle: SfuHandle,
     inputs: Inputs,
     http: Vec<SocketAddr>,
-    media: Vec<SocketAddr>,
+    media: Vec<Candidate>,
     server: Server,
+    ice_tcp: Option<IceTcp>,
     sockets: SocketCount,
     control: JoinHandle<()>,
     shards: Shards,
@@ -88,11 +90,21 @@ impl Node {
     ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let listeners = listen(http)?;
+        let listeners = listen(&http.bind_addresses, http.port)?;
+        let streams = match sfu.tcp_port {
+            0 => None,
+            port => Some(listen(&sfu.bind_addresses, port)?),
+        };
         let shard_count = shard_count(sfu.shards, cores);
         let sockets = media_sockets(sfu, shard_count)?;
         let bound: Vec<SocketAddr> = sockets.iter().take(1).flatten().map(MediaSocket::local).collect();
-        let candidates = candidates(sfu, &bound)?;
+        let addresses = media_addresses(sfu, &bound)?;
+        let tcp: Vec<SocketAddr> = streams
+            .iter()
+            .flatten()
+            .filter_map(|stream| stream.local_addr().ok())
+            .collect();
+        let candidates = candidates(&addresses, &bound, &tcp);
         let prometheus = sfu.prometheus.as_ref().map(Prometheus::start).transpose()?;
 
         let identity = Identity::generate().map_err(|error| system(&error))?;
@@ -163,6 +175,9 @@ impl Node {
                 return Err(StartError::Beside(reason));
             }
         };
+        let ice_tcp = streams
+            .zip(bound.first())
+            .map(|(streams, media)| IceTcp::start(streams, *media));
         let server = Server::start(listeners, &router(api).merge(beside), &http.trusted_proxies);
 
         if sfu.short_secret {
@@ -178,6 +193,7 @@ impl Node {
             http: addresses,
             media: candidates,
             server,
+            ice_tcp,
             sockets,
             control,
             shards,
@@ -198,7 +214,7 @@ impl Node {
     }
 
     /// Where clients are told to send media.
-    pub fn media_addresses(&self) -> &[SocketAddr] {
+    pub fn media_addresses(&self) -> &[Candidate] {
         &self.media
     }
 
@@ -236,18 +252,19 @@ impl Node {
             tracing::warn!("not everybody could be told in time that the server stops");
         }
         self.control.abort();
+        drop(self.ice_tcp);
         let shards = self.shards;
         let _ = tokio::task::spawn_blocking(move || shards.stop()).await;
     }
 }
 
-fn listen(config: &HttpConfig) -> Result<Vec<tokio::net::TcpListener>, StartError> {
+fn listen(bind_addresses: &[IpAddr], port: u16) -> Result<Vec<tokio::net::TcpListener>, StartError> {
     let mut listeners: Vec<tokio::net::TcpListener> = Vec::new();
-    for &ip in &config.bind_addresses {
+    for &ip in bind_addresses {
         // With port 0 all addresses share what the system chose for the first.
         let port = match listeners.first().and_then(|first| first.local_addr().ok()) {
             Some(first) => first.port(),
-            None => config.port,
+            None => port,
         };
         let address = SocketAddr::new(ip, port);
         match bind(address) {
@@ -321,12 +338,9 @@ fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
-/// What clients are offered: the configured addresses; else the bound ones, where a wildcard stands for every
-/// interface of its family.
-fn candidates(config: &SfuConfig, bound: &[SocketAddr]) -> Result<Vec<SocketAddr>, StartError> {
-    let Some(port) = bound.first().map(SocketAddr::port) else {
-        return Err(StartError::NoAddress);
-    };
+/// Where clients reach us: the configured addresses; else the bound ones, where a wildcard stands for every interface of
+/// its family.
+fn media_addresses(config: &SfuConfig, bound: &[SocketAddr]) -> Result<Vec<IpAddr>, StartError> {
     let served = |ip: &IpAddr| bound.iter().any(|bound| bound.is_ipv4() == ip.is_ipv4());
     let addresses: Vec<IpAddr> = if config.addresses.is_empty() {
         let local = local_addresses().map_err(|error| StartError::System(error.to_string()))?;
@@ -345,18 +359,33 @@ fn candidates(config: &SfuConfig, bound: &[SocketAddr]) -> Result<Vec<SocketAddr
     if addresses.is_empty() {
         return Err(StartError::NoAddress);
     }
-    Ok(addresses
-        .into_iter()
-        .map(|ip| SocketAddr::new(ip, port))
-        .collect())
+    Ok(addresses)
+}
+
+/// What clients are offered: each address over each transport that is bound for its family, UDP first.
+fn candidates(addresses: &[IpAddr], udp: &[SocketAddr], tcp: &[SocketAddr]) -> Vec<Candidate> {
+    let over = |transport, bound: &[SocketAddr]| {
+        let port_of = |ip: &IpAddr| {
+            let same = bound.iter().find(|bound| bound.is_ipv4() == ip.is_ipv4());
+            same.map(SocketAddr::port)
+        };
+        let reached = addresses
+            .iter()
+            .filter_map(|ip| Some(SocketAddr::new(*ip, port_of(ip)?)));
+        reached
+            .map(|address| Candidate { transport, address })
+            .collect::<Vec<_>>()
+    };
+    [
+        over(CandidateTransport::Udp, udp),
+        over(CandidateTransport::Tcp, tcp),
+    ]
+    .concat()
 }
 
 /// The server's own addresses are no secret, and most trouble with media is a wrong one.
-fn say_candidates(candidates: &[SocketAddr]) {
-    let list: Vec<String> = candidates
-        .iter()
-        .map(|address| format!("{address}/udp"))
-        .collect();
+fn say_candidates(candidates: &[Candidate]) {
+    let list: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
     tracing::info!("clients are offered these media addresses: {}", list.join(", "));
 }
 
@@ -407,18 +436,22 @@ mod tests {
         addresses.iter().map(|address| address.parse().unwrap()).collect()
     }
 
+    fn ips(addresses: &[&str]) -> Vec<IpAddr> {
+        addresses.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
     #[test]
     fn configured_addresses_are_offered_and_nothing_else() {
         let config = config("addresses = [\"203.0.113.7\", \"2001:db8::7\"]");
         let both = bound(&["0.0.0.0:7882", "[::]:7882"]);
         assert_eq!(
-            candidates(&config, &both).unwrap(),
-            bound(&["203.0.113.7:7882", "[2001:db8::7]:7882"])
+            media_addresses(&config, &both).unwrap(),
+            ips(&["203.0.113.7", "2001:db8::7"])
         );
         // Without IPv6 on this machine nobody could be answered there.
         assert_eq!(
-            candidates(&config, &both[..1]).unwrap(),
-            bound(&["203.0.113.7:7882"])
+            media_addresses(&config, &both[..1]).unwrap(),
+            ips(&["203.0.113.7"])
         );
     }
 
@@ -426,18 +459,28 @@ mod tests {
     fn without_configured_addresses_a_bound_one_is_offered_and_a_wildcard_means_the_interfaces() {
         let config = config("");
         assert_eq!(
-            candidates(&config, &bound(&["127.0.0.1:9"])).unwrap(),
-            bound(&["127.0.0.1:9"])
+            media_addresses(&config, &bound(&["127.0.0.1:9"])).unwrap(),
+            ips(&["127.0.0.1"])
         );
-        let local: Vec<IpAddr> = local_addresses()
-            .unwrap()
-            .into_iter()
-            .filter(IpAddr::is_ipv4)
-            .collect();
-        match candidates(&config, &bound(&["0.0.0.0:9"])) {
-            Ok(offered) => assert_eq!(offered.iter().map(SocketAddr::ip).collect::<Vec<_>>(), local),
+        let mut local = local_addresses().unwrap();
+        local.retain(IpAddr::is_ipv4);
+        match media_addresses(&config, &bound(&["0.0.0.0:9"])) {
+            Ok(offered) => assert_eq!(offered, local),
             Err(error) => assert!(local.is_empty() && matches!(error, StartError::NoAddress)),
         }
+    }
+
+    #[test]
+    fn each_address_is_offered_over_udp_and_then_over_tcp_if_there_is_a_port_for_its_family() {
+        let offered = |udp: &[&str], tcp: &[&str]| {
+            let addresses = ips(&["203.0.113.7", "2001:db8::7"]);
+            let all = candidates(&addresses, &bound(udp), &bound(tcp));
+            all.iter().map(Candidate::to_string).collect::<Vec<_>>()
+        };
+        let (udp, tcp) = (["0.0.0.0:7882", "[::]:7882"], ["0.0.0.0:7881"]);
+        let both = ["203.0.113.7:7882/udp", "[2001:db8::7]:7882/udp"];
+        assert_eq!(offered(&udp, &[]), both);
+        assert_eq!(offered(&udp, &tcp), [both[0], both[1], "203.0.113.7:7881/tcp"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files, a heading for each, and which of their constants concern whoever runs or uses a server. None: all.
-const FILES: [(&str, &str, &[&str]); 20] = [
+const FILES: [(&str, &str, &[&str]); 21] = [
     ("Signalling", "sfu/signal/src/limits.rs", &[]),
     (
         "Sockets of participants",
@@ -35,6 +35,20 @@ const FILES: [(&str, &str, &[&str]); 20] = [
             "CONNECTIONS_PER_ADDRESS_MAX",
             "HEAD_TIMEOUT",
             "HEAD_BYTES_MAX",
+        ],
+    ),
+    (
+        "Media over TCP",
+        "sfu/node/src/ice_tcp/mod.rs",
+        &[
+            "STREAMS_MAX",
+            "STREAMS_PER_ADDRESS_MAX",
+            "UNPROVEN_MAX",
+            "UNPROVEN_PER_ADDRESS_MAX",
+            "PROOF_TIMEOUT",
+            "SILENCE_MAX",
+            "WRITE_TIMEOUT",
+            "SEND_BUFFER",
         ],
     ),
     ("HTTP bodies", "sfu/node/src/http/mod.rs", &["BODY_BYTES_MAX"]),

@@ -138,6 +138,7 @@ async fn ice_restarts_on_the_new_socket_and_the_old_credentials_end_with_the_fir
         participant: again,
         username: format!("{}:alice2", sdp_value(&answer, "ice-ufrag")),
         password: sdp_value(&answer, "ice-pwd").to_owned(),
+        answer,
     };
     assert_ne!(restarted.password, alice.password);
     // Until she follows, her old path is good; then it is not any more.

@@ -31,7 +31,7 @@ async fn a_connection_is_answered_wherever_its_datagrams_arrive() {
 #[tokio::test]
 async fn a_second_server_on_the_same_media_port_does_not_start() {
     let sfu = start("").await;
-    let (http, config) = common::config(&format!("udp_port = {}", sfu.media.port()));
+    let (http, config) = common::config(&format!("udp_port = {}\ntcp_port = 0", sfu.media.port()));
     let error = hanse_sfu::Node::start(&http, &config)
         .await
         .err()

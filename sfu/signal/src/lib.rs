@@ -57,6 +57,7 @@ pub use api::{
 pub use budget::RequestBudget;
 pub use client::complete_client_info;
 pub use join::{JoinAttempt, JoinRefusal, PeerConnections, decode_join_request};
+pub use negotiate::candidate::{Candidate, CandidateTransport};
 pub use negotiate::codec::{CODECS, codec_named};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
 pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, sign_webhook, verify};

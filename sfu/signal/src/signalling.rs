@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::join::{Admission, JoinAttempt, JoinRefusal};
 use crate::life::{self, Cause};
 use crate::limits::{METADATA_BYTES_MAX, NAME_BYTES_MAX, ROOMS_MAX, TOKEN_LEEWAY_S};
+use crate::negotiate::candidate::Candidate;
 use crate::revocations::Revocations;
 use crate::room::Room;
 use crate::timers::{RoomKey, Timer};
@@ -15,7 +16,6 @@ use crate::transport;
 use hanse_sfu_core::command::{Codec, ConnectionEnd, MediaCommand, MediaEvent};
 use livekit_protocol::{ConnectionQuality, SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// What the wall clock said at a moment of the monotonic one.
@@ -42,8 +42,8 @@ pub struct SignalConfig {
     pub participants_max_on_node: u32,
     /// Codecs that may be used, in any order.
     pub codecs: Vec<Codec>,
-    /// Media addresses, offered as host candidates (UDP) in this order.
-    pub candidates: Vec<SocketAddr>,
+    /// Where media comes in, offered as host candidates in this order.
+    pub candidates: Vec<Candidate>,
     /// `sha-256 AA:BB:…` of our DTLS certificate.
     pub fingerprint: String,
     /// `ND_…`

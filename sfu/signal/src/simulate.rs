@@ -1,8 +1,8 @@
 //! `simulate`: scenarios that testers of clients ask for, when [`crate::SignalConfig::simulate`] lets them. LiveKit's
 //! server lets everybody always; here it is off, because whoever is in a call could appear to speak.
 //!
-//! What a single server can do of them is done. There is nothing to be seen of `switch_candidate_protocol`, because media
-//! comes in by UDP only.
+//! What a single server can do of them is done. There is nothing to be seen of `switch_candidate_protocol`, because
+//! clients choose between UDP and TCP by what works for them.
 
 use crate::context::Context;
 use crate::life::Cause;

@@ -92,14 +92,14 @@ fn a_newcomer_is_offered_what_there_is_at_once_and_is_told_so() {
             .iter()
             .filter(|target| **target == SignalTarget::Publisher)
             .count(),
-        2
+        3
     );
     assert_eq!(
         targets
             .iter()
             .filter(|target| **target == SignalTarget::Subscriber)
             .count(),
-        2
+        3
     );
     assert!(town.people["alice"].heard().is_empty());
 }

@@ -184,7 +184,7 @@ pub fn write_config(folder: &Folder, homeservers: &Homeservers, more: &str) -> P
     let config = folder.0.join("hanse.toml");
     let text = format!(
         "[http]\nbind_addresses = [\"127.0.0.1\"]\nport = 0\n\
-         [sfu]\nbind_addresses = [\"127.0.0.1\"]\nudp_port = 0\n\
+         [sfu]\nbind_addresses = [\"127.0.0.1\"]\nudp_port = 0\ntcp_port = 0\n\
          [focus]\nsfu_url = \"wss://hanse.org-a.example\"\nfull_access_homeservers = [\"{ours}\"]\n\
          [homeservers]\nallowed_networks = [\"127.0.0.0/8\"]\nca_files = [\"{ca}\"]\n\
          [store]\nurl = \"sqlite:{database}\"\n{more}\n",

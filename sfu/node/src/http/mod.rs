@@ -15,6 +15,7 @@ mod twirp_json;
 mod upgrade;
 
 pub use forwarded::TrustedProxies;
+pub(crate) use places::{Place, Places};
 pub use server::{Server, bind};
 pub(crate) use socket::SocketCount;
 

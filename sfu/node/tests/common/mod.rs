@@ -64,9 +64,9 @@ pub fn config(toml: &str) -> (HttpConfig, SfuConfig) {
 
 /// Starts a node with defaults, changed by what stands in `toml` under `[sfu]`.
 pub async fn start(toml: &str) -> Sfu {
-    let (http, sfu) = config(&format!("udp_port = 0\n{toml}"));
+    let (http, sfu) = config(&format!("udp_port = 0\ntcp_port = 0\n{toml}"));
     let node = Node::start(&http, &sfu).await.unwrap();
-    let (http, media) = (node.http_addresses()[0], node.media_addresses()[0]);
+    let (http, media) = (node.http_addresses()[0], node.media_addresses()[0].address);
     Sfu { node, http, media }
 }
 

@@ -13,6 +13,7 @@ use tokio::net::UdpSocket;
 /// A participant with a transport, and what its STUN checks need.
 pub struct Peer {
     pub participant: Participant,
+    pub answer: String,
     pub username: String,
     pub password: String,
 }
@@ -36,6 +37,7 @@ impl Peer {
             participant,
             username,
             password: sdp_value(&answer, "ice-pwd").to_owned(),
+            answer,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Writing an answer (RFC 9429, section 5.3): one section per offered section, in the offer's order, with the offer's
 //! numbers. We are ICE-lite, always the DTLS server, and gather nothing: our candidates are known from the start.
 
+use super::candidate::{Candidate, candidate_lines};
 use super::codec::{Format, encoding, to_publish};
 use super::extension::Extension;
 use super::offer::{Offer, Section, SectionKind};
@@ -8,14 +9,13 @@ use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{Codec, IceCredentials};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::net::SocketAddr;
 
 /// What an answer says besides the offer.
 pub(crate) struct Answer<'a> {
     pub offer: &'a Offer,
     pub local: &'a IceCredentials,
     pub fingerprint: &'a str,
-    pub candidates: &'a [SocketAddr],
+    pub candidates: &'a [Candidate],
     pub sdp_session: u64,
     pub sdp_version: u64,
     pub opus: OpusParameters,
@@ -59,21 +59,6 @@ pub(crate) struct OutgoingTrack {
 /// collision otherwise), but clients offer different ones: livekit-client adds a bitrate to start with where it
 /// publishes. What it says there counts.
 type Parameters<'a> = HashMap<(u8, Codec), &'a str>;
-
-/// The `candidate` attributes of our addresses, without `a=`.
-pub(crate) fn candidate_lines(candidates: &[SocketAddr]) -> Vec<String> {
-    candidates
-        .iter()
-        .enumerate()
-        .map(|(place, address)| {
-            // RFC 8445, section 5.1.2.1: host candidates, the first one preferred.
-            let local_preference = 65_535u32.saturating_sub(place as u32);
-            let priority = (126 << 24) | (local_preference << 8) | 255;
-            let (ip, port) = (address.ip(), address.port());
-            format!("candidate:{} 1 udp {priority} {ip} {port} typ host", place + 1)
-        })
-        .collect()
-}
 
 impl Answer<'_> {
     pub fn write(&self) -> String {
@@ -399,7 +384,7 @@ impl Lines {
     }
 
     /// Our addresses; there are no others.
-    pub fn push_candidates(&mut self, candidates: &[SocketAddr]) {
+    pub fn push_candidates(&mut self, candidates: &[Candidate]) {
         for candidate in candidate_lines(candidates) {
             self.push(format_args!("a={candidate}"));
         }

@@ -6,6 +6,7 @@
 //! codecs in [`codec`]; all of these are pure.
 
 pub(crate) mod answer;
+pub(crate) mod candidate;
 mod client_answer;
 pub(crate) mod codec;
 pub(crate) mod extension;
@@ -387,7 +388,7 @@ impl Room {
         let Some((place, mid, ufrag)) = place else {
             return;
         };
-        let candidates = answer::candidate_lines(&cx.config.candidates);
+        let candidates = candidate::candidate_lines(&cx.config.candidates);
         let last = candidates.len();
         let messages: Vec<Message> = candidates
             .into_iter()

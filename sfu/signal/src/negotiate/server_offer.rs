@@ -5,12 +5,12 @@
 use super::answer::{
     Lines, OpusParameters, OutgoingTrack, write_data_section, write_parameters, write_ssrcs,
 };
+use super::candidate::Candidate;
 use super::codec::{Format, encoding};
 use super::offer::SectionKind;
 use super::payload;
 use hanse_sfu_core::command::IceCredentials;
 use hanse_sfu_core::ids::Mid;
-use std::net::SocketAddr;
 
 /// The section of the data channels. It is the first one and is never stopped, so the transport of the whole BUNDLE is
 /// described there (RFC 9143, section 7.2).
@@ -22,7 +22,7 @@ pub(crate) struct ServerOffer<'a> {
     pub fingerprint: &'a str,
     /// `a=setup`
     pub setup: &'static str,
-    pub candidates: &'a [SocketAddr],
+    pub candidates: &'a [Candidate],
     pub sdp_session: u64,
     pub sdp_version: u64,
     pub opus: OpusParameters,

@@ -14,9 +14,9 @@ pub use browser::Browser;
 use hanse_sfu_core::command::{ConnectionEnd, MediaCommand, MediaEvent};
 use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{
-    ApiKeys, CODECS, CallId, Claims, JoinAttempt, JoinRefusal, Output, ParticipantChange, PeerConnections,
-    RpcError, SessionId, SfuCommand, SfuEvent, SfuRefusal, SfuReply, SignalConfig, Signalling, VideoGrant,
-    WallClock,
+    ApiKeys, CODECS, CallId, Candidate, CandidateTransport, Claims, JoinAttempt, JoinRefusal, Output,
+    ParticipantChange, PeerConnections, RpcError, SessionId, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
+    SignalConfig, Signalling, VideoGrant, WallClock,
 };
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
@@ -64,10 +64,16 @@ pub fn config(start: Instant) -> SignalConfig {
         departure_timeout_s: 20,
         max_participants: 0,
         participants_max_on_node: 1_000,
-        candidates: vec![
-            "192.0.2.1:7882".parse().unwrap(),
-            "[2001:db8::1]:7882".parse().unwrap(),
-        ],
+        candidates: [
+            (CandidateTransport::Udp, "192.0.2.1:7882"),
+            (CandidateTransport::Udp, "[2001:db8::1]:7882"),
+            (CandidateTransport::Tcp, "192.0.2.1:7881"),
+        ]
+        .map(|(transport, address)| Candidate {
+            transport,
+            address: address.parse().unwrap(),
+        })
+        .to_vec(),
         fingerprint: format!("sha-256 {}", ["AB"; 32].join(":")),
         node_id: "ND_test".into(),
         region: String::new(),
