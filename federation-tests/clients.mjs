@@ -28,6 +28,7 @@ const PERMISSIONS = "tests/permissions.test.mjs";
 const PYTHON = "tests/python.test.mjs";
 const REFUSALS = "tests/refusals.test.mjs";
 const SOUND = "tests/sound.test.mjs";
+const TCP = "tests/tcp.test.mjs";
 const VERSIONS = "tests/versions.test.mjs";
 
 const PYTHON_BOTH_WAYS = "people with the Python SDK and with browsers see and hear each other, ${encryption}";
@@ -169,6 +170,10 @@ const FEATURES = [
   {
     what: "Being heard and seen, and hearing and seeing, over a link that loses every twentieth datagram",
     proofs: { chromium: [LINK, "5 % loss on the way of a speaker and of a listener is neither heard nor seen, with ${form}"] },
+  },
+  {
+    what: "Calls from a network that lets no UDP through",
+    proofs: { chromium: [TCP, "people without UDP are in a call with others over TCP, with ${form}"] },
   },
   {
     what: "Stereo",
