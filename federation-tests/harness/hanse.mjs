@@ -13,8 +13,11 @@ const LOG_LINES = 40;
 
 /** @typedef {Awaited<ReturnType<typeof startHanse>>} Hanse */
 
-/** A running server. `autoCreate`: whether the first to join makes the room. `address`: where it says to be for media. */
-export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = {}) {
+/**
+ * A running server. `autoCreate`: whether the first to join makes the room. `address`: where it says to be for media.
+ * `simulate`: clients may ask for simulated failures.
+ */
+export async function startHanse({ autoCreate = true, address = "127.0.0.1", simulate = false } = {}) {
   const executable = process.env["HANSE_BIN"];
   if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
   const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
@@ -23,23 +26,35 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = 
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
-  await writeFile(configFile, configuration({ httpPort, mediaPort, streamPort, autoCreate, address }));
+  await writeFile(configFile, configuration({ httpPort, mediaPort, streamPort, autoCreate, address, simulate }));
 
   let log = "";
-  const server = spawn(executable, ["run", "--config", configFile], {
-    env: { ...process.env, HANSE_DEBUG_TAP: tapFile, LIVEKIT_KEYS: `${key}: ${secret}` },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  for (const stream of [server.stdout, server.stderr]) stream.on("data", (data) => (log += data));
-  const ended = new Promise((done) => server.once("exit", done));
   const http = `http://127.0.0.1:${httpPort}`;
   const lastWords = () => log.split("\n").slice(-LOG_LINES).join("\n");
-
-  let failure;
-  server.once("error", (error) => (failure = error));
-  server.once("exit", (code) => (failure ??= new Error(`hanse ended with ${code} instead of starting:\n${lastWords()}`)));
-  await until("hanse is ready", async () => failure || (await fetch(http)).status === 200);
-  if (failure) throw failure;
+  let server;
+  let ended;
+  const begin = async () => {
+    const started = spawn(executable, ["run", "--config", configFile], {
+      env: { ...process.env, HANSE_DEBUG_TAP: tapFile, LIVEKIT_KEYS: `${key}: ${secret}` },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    server = started;
+    for (const stream of [started.stdout, started.stderr]) stream.on("data", (data) => (log += data));
+    ended = new Promise((done) => started.once("exit", done));
+    let failure;
+    started.once("error", (error) => (failure = error));
+    started.once("exit", (code) => (failure ??= new Error(`hanse ended with ${code} instead of starting:\n${lastWords()}`)));
+    await until("hanse is ready", async () => failure || (await fetch(http)).status === 200);
+    if (failure) throw failure;
+  };
+  /** One that died before its time is a failure. */
+  const end = async () => {
+    const early = server.exitCode ?? server.signalCode;
+    server.kill("SIGTERM");
+    const code = await ended;
+    if (early !== null || code !== 0) throw new Error(`hanse ended with ${early ?? code}:\n${lastWords()}`);
+  };
+  await begin();
 
   return {
     http,
@@ -58,18 +73,17 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1" } = 
       // The last line may be half written.
       return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").filter(Boolean).map((line) => JSON.parse(line));
     },
-    /** Stops the server; one that died before its time is a failure. */
-    async stop() {
-      const early = server.exitCode ?? server.signalCode;
-      server.kill("SIGTERM");
-      const code = await ended;
-      await rm(folder, { recursive: true, force: true });
-      if (early !== null || code !== 0) throw new Error(`hanse ended with ${early ?? code}:\n${lastWords()}`);
+    /** Stops the server and starts it again, at the same place. */
+    async restart() {
+      await end();
+      await begin();
     },
+    /** Stops the server. */
+    stop: () => end().finally(() => rm(folder, { recursive: true, force: true })),
   };
 }
 
-function configuration({ httpPort, mediaPort, streamPort, autoCreate, address }) {
+function configuration({ httpPort, mediaPort, streamPort, autoCreate, address, simulate }) {
   return `
 [http]
 bind_addresses = ["127.0.0.1"]
@@ -81,6 +95,7 @@ udp_port = ${mediaPort}
 tcp_port = ${streamPort}
 addresses = ["${address}"]
 auto_create = ${autoCreate}
+simulate = ${simulate}
 `;
 }
 

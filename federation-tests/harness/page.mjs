@@ -20,6 +20,8 @@ export function pagePerson(call) {
     unpublish: (source) => call("unpublish", source),
     forgetPermissions: () => call("forgetPermissions"),
     resize: (...values) => call("resize", ...values),
+    simulate: (scenario) => call("simulate", scenario),
+    longestGap: (...values) => call("longestGap", ...values),
     leave: () => call("leave"),
     view: () => call("view"),
     happened: () => call("happened"),

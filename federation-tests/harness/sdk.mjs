@@ -42,6 +42,8 @@ async function sdkPerson(t, name, program, script, { url, token, ...choices }) {
   });
   return {
     view: async () => latest,
+    /** Has the SDK try a scenario (of Python only). */
+    simulate: (scenario) => person.stdin.write(`${scenario}\n`),
     leave,
     get console() {
       return console.split("\n");

@@ -8,9 +8,11 @@ import {
   ExternalE2EEKeyProvider,
   type LocalTrackPublication,
   type RemoteParticipant,
+  type RemoteTrackPublication,
   Room,
   RoomEvent,
   type ScalabilityMode,
+  type SimulationScenario,
   Track,
   type VideoCodec,
   VideoPreset,
@@ -87,6 +89,11 @@ export interface Happening {
 let room: Room | undefined;
 let happened: Happening[] = [];
 const watches = new Map<string, Watch>();
+/**
+ * The client has joined anew by itself. It says that it is back when its connection is, but keeps what happens in the two
+ * seconds after to itself (`Room.bufferedEvents` of livekit-client): then tracks are found without their events.
+ */
+let hasRejoined = false;
 
 async function join(seat: Join): Promise<string> {
   const { url, token, key, adaptive = false, dynacast = false, dual = false, lacks, through } = seat;
@@ -94,6 +101,7 @@ async function join(seat: Join): Promise<string> {
   if (lacks) lackCodecs(lacks);
   if (through !== undefined) goThrough(through);
   happened = [];
+  hasRejoined = false;
   let encryption;
   if (key !== undefined) {
     const keyProvider = new ExternalE2EEKeyProvider();
@@ -133,7 +141,11 @@ function listen(next: Room): void {
   });
   next.on(RoomEvent.TrackSubscriptionFailed, (sid, who) => note("subscription failed", who, sid));
   next.on(RoomEvent.EncryptionError, (error, who) => note("encryption error", who, undefined, error.message));
-  next.on(RoomEvent.Reconnecting, () => note("reconnecting"));
+  next.on(RoomEvent.Reconnecting, () => {
+    hasRejoined = true;
+    note("reconnecting");
+  });
+  next.on(RoomEvent.Reconnected, () => note("reconnected"));
   next.on(RoomEvent.SignalReconnecting, () => note("signal reconnecting"));
   next.on(RoomEvent.Disconnected, (reason) => {
     for (const each of watches.values()) each.stop();
@@ -217,6 +229,32 @@ function forgetPermissions(): void {
   here().localParticipant.permissions = undefined;
 }
 
+/** Has the client, or the server for it, break something. */
+async function simulate(scenario: SimulationScenario): Promise<void> {
+  await here().simulateScenario(scenario);
+}
+
+/** The longest time in ms in which no packet of a track came, while `ms` pass. */
+async function longestGap(identity: string, source: Source, ms: number): Promise<number> {
+  const who = others(here()).find((each) => each.identity === identity);
+  const publication = who && publicationsOf(who).find((each) => each.source === SOURCE[source]);
+  const receiver = publication?.track?.receiver;
+  if (!receiver) throw new Error(`${identity}'s ${source} is not received`);
+  const end = performance.now() + ms;
+  let [longest, packets, at] = [0, 0, performance.now()];
+  while (performance.now() < end) {
+    for (const entry of (await receiver.getStats()).values()) {
+      if (entry.type !== "inbound-rtp") continue;
+      // By the clock of the statistics: the page may be late to look.
+      const [count, now] = [Number(entry.packetsReceived), Number(entry.timestamp)];
+      if (packets === 0 || count > packets) [packets, at] = [count, now];
+      longest = Math.max(longest, now - at);
+    }
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  return longest;
+}
+
 function own(source: Source): LocalTrackPublication {
   const publication = publicationFrom(here().localParticipant, SOURCE[source]);
   if (!publication) throw new Error(`no ${source} is published`);
@@ -260,7 +298,7 @@ async function view(): Promise<View> {
 
 async function personView(who: RemoteParticipant) {
   const tracks = publicationsOf(who).map(async (each): Promise<TrackView> => {
-    const received = await watches.get(each.trackSid)?.look();
+    const received = await watchOf(each)?.look();
     return {
       sid: each.trackSid,
       source: NAME[each.source] ?? "unknown",
@@ -271,6 +309,11 @@ async function personView(who: RemoteParticipant) {
     };
   });
   return { identity: who.identity, sid: who.sid, speaking: who.isSpeaking, tracks: await Promise.all(tracks) };
+}
+
+function watchOf({ trackSid, track }: RemoteTrackPublication): Watch | undefined {
+  if (hasRejoined && track && !watches.has(trackSid)) watches.set(trackSid, watch(track));
+  return watches.get(trackSid);
 }
 
 async function sendingView(publication: LocalTrackPublication) {
@@ -309,6 +352,8 @@ const hanse = {
   unpublish,
   forgetPermissions,
   resize,
+  simulate,
+  longestGap,
   view,
   leave: () => here().disconnect(),
   happened: () => happened,

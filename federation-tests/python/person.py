@@ -1,7 +1,8 @@
 """One person of a test with LiveKit's Python SDK, which stands for every native client (it is libwebrtc underneath).
 
 Joins, publishes a test picture and a tone when asked to, and writes one JSON line whenever it looks at what arrives. The
-lines have the shape of the browsers' view (page/page.ts). Ends when standard input closes.
+lines have the shape of the browsers' view (page/page.ts), with the names of the reconnections so far. A line on standard
+input is a scenario to simulate. Ends when standard input closes.
 """
 
 import argparse
@@ -123,7 +124,7 @@ async def publish_tone(room: rtc.Room, hertz: float) -> None:
         await source.aclose()
 
 
-def view(room: rtc.Room, received: dict[str, Received]) -> dict:
+def view(room: rtc.Room, received: dict[str, Received], happened: list[str]) -> dict:
     """The same shape as `View` in page/page.ts."""
     people = []
     for who in room.remote_participants.values():
@@ -139,7 +140,12 @@ def view(room: rtc.Room, received: dict[str, Received]) -> dict:
             for each in who.track_publications.values()
         ]
         people.append({"identity": who.identity, "sid": who.sid, "tracks": tracks})
-    return {"state": rtc.ConnectionState.Name(room.connection_state), "people": people}
+    return {
+        "state": rtc.ConnectionState.Name(room.connection_state),
+        "sid": room.local_participant.sid,
+        "people": people,
+        "happened": happened,
+    }
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -152,6 +158,9 @@ async def main(options: argparse.Namespace) -> None:
             gone.task.cancel()
 
     room.on("track_unsubscribed", forget)
+    happened: list[str] = []
+    for event in ("reconnecting", "reconnected", "disconnected"):
+        room.on(event, lambda *_, event=event: happened.append(event))
     settings = rtc.RoomOptions(auto_subscribe=True, single_peer_connection=options.dual != "true")
     if options.passphrase:
         keys = rtc.KeyProviderOptions(shared_key=options.passphrase.encode())
@@ -165,12 +174,21 @@ async def main(options: argparse.Namespace) -> None:
 
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.run_in_executor(None, lambda: (sys.stdin.read(), loop.call_soon_threadsafe(over.set)))
+
+    def simulate(scenario: str) -> None:
+        media.append(loop.create_task(room.simulate_scenario(rtc.SimulateScenarioKind.Value(f"SIMULATE_{scenario}"))))
+
+    def listen() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(simulate, line.strip())
+        loop.call_soon_threadsafe(over.set)
+
+    loop.run_in_executor(None, listen)
     while not over.is_set():
         for task in media:
             if task.done():
                 task.result()
-        print(json.dumps(view(room, received)), flush=True)
+        print(json.dumps(view(room, received, happened)), flush=True)
         await asyncio.sleep(LOOK_S)
     for task in media:
         task.cancel()
