@@ -8,7 +8,7 @@ use hanse_sfu_core::command::{
     ReceiveSection, SendPlan, Want,
 };
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Layer, Mid, ShardId, TrackId};
-use hanse_sfu_core::rtp::HeaderTemplate;
+use hanse_sfu_core::rtp::{HeaderTemplate, Stamp};
 use hanse_sfu_core::shard::{Shard, ShardCommand, ShardConfig};
 use hanse_sfu_core::simulation::{HANDSHAKE, ReadyKeys, check, peer_session};
 use hanse_sfu_core::srtp::{SrtpSession, TAG};
@@ -308,9 +308,13 @@ impl Bench {
             packet.resize(64 + PAYLOAD + TAG, 0);
             let marker = place + 1 == FRAME;
             let timestamp = self.frame.wrapping_mul(3000);
+            let stamp = Stamp {
+                transport_number: self.sequence as u16,
+                ..Stamp::default()
+            };
             let header = self
                 .template
-                .write(packet, marker, self.sequence as u16, timestamp, 0)
+                .write(packet, marker, self.sequence as u16, timestamp, stamp)
                 .context("header")?;
             // RFC 7741: X and S, then I, L and T; a 15-bit picture id, TL0PICIDX, TID.
             let picture = (self.frame as u16 & 0x7fff | 0x8000).to_be_bytes();

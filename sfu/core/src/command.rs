@@ -206,6 +206,14 @@ pub struct SendPlan {
     pub may_pause: bool,
 }
 
+impl SendPlan {
+    /// Whether the subscriber tells what arrives of it, so that its downlink can be estimated: only where probes can be
+    /// sent, too, on a stream for retransmissions. Elsewhere its packets carry no transport-wide number.
+    pub fn is_measured(&self) -> bool {
+        self.extensions.transport_cc.is_some() && self.rtx_ssrc.is_some() && self.rtx_payload_type.is_some()
+    }
+}
+
 /// What a subscriber wants of a track right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {

@@ -3,6 +3,7 @@
 use crate::arena::SendArena;
 use crate::command::{ExtensionIds, Fingerprint, IceCredentials, LayerSource, ReceivePlan};
 use crate::downlink::Downlink;
+use crate::estimate::BandwidthEstimator;
 use crate::ice::Check;
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, TrackId};
 use crate::replay::ReplayWindow;
@@ -181,8 +182,18 @@ pub struct Connection {
     pub sends: Vec<(u32, DownTrackId)>,
     /// When packets came, for the peer's congestion control.
     pub twcc: TwccRecorder,
-    /// What the peer's downlink carries.
+    /// What the peer's downlink carries, as far as the peer says so itself.
     pub downlink: Downlink,
+    /// What it carries by our own measurement, once something goes out that the peer tells about.
+    pub estimator: Option<Box<BandwidthEstimator>>,
+    /// The down track whose retransmission stream carries probes.
+    pub probes_on: Option<DownTrackId>,
+    /// Its running probe is on the shard's list.
+    pub is_probing: bool,
+    /// The limit by which the downlink was last shared.
+    pub shared_bps: Option<u64>,
+    /// What is wanted has changed since.
+    pub is_share_due: bool,
     /// What goes out, in bit/s.
     pub sent: RateMeter,
     /// From us to the peer and back.
@@ -220,6 +231,11 @@ impl Connection {
             sends: Vec::new(),
             twcc: TwccRecorder::new(),
             downlink: Downlink::default(),
+            estimator: None,
+            probes_on: None,
+            is_probing: false,
+            shared_bps: None,
+            is_share_due: false,
             sent: RateMeter::default(),
             round_trip: RoundTrip::default(),
             loss: LossCounters::default(),
@@ -305,6 +321,37 @@ impl Connection {
                 payload_type: header.payload_type,
             })
         })
+    }
+
+    /// Bits per second that may go out to the peer; `None` is no limit.
+    pub fn limit_bps(&self, now: Instant) -> Option<u64> {
+        let estimate = self.estimator.as_ref().and_then(|it| it.target_bps(now));
+        match (estimate, self.downlink.cap_bps()) {
+            (Some(estimate), cap) => Some(cap.map_or(estimate, |cap| cap.min(estimate))),
+            (None, _) => self.downlink.limit_bps(),
+        }
+    }
+
+    /// The peer estimates its downlink itself (REMB). Beside our own measurement that says nothing: it never rises far
+    /// above what is sent, and may be about some of the streams alone.
+    pub fn on_receiver_estimate(&mut self, now: Instant, bps: u64) {
+        if !self
+            .estimator
+            .as_ref()
+            .is_some_and(|estimator| estimator.is_heard())
+        {
+            self.downlink.on_estimate(now, bps, self.sent.bits_per_second());
+        }
+    }
+
+    /// Media goes out to this address from now on. Whatever was learned of the way to another one is worth nothing.
+    pub fn set_address(&mut self, now: Instant, address: SocketAddr) {
+        let before = self.wire.address.replace(address);
+        if let Some(estimator) = &mut self.estimator
+            && before.is_some_and(|before| before != address)
+        {
+            estimator.on_route_changed(now);
+        }
     }
 
     /// The down track behind an outgoing SSRC.

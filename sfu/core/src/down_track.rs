@@ -12,7 +12,7 @@ use crate::quality::SendWindow;
 use crate::red::{self, Earlier};
 use crate::ring::{Description, PacketFacts, PacketRing, RingPosition, Slot};
 use crate::rtcp::ReportBlock;
-use crate::rtp::HeaderTemplate;
+use crate::rtp::{HeaderTemplate, Stamp};
 use crate::selection::{Numbers, Selection, Verdict, Wish};
 use crate::srtp::{SrtpSession, TAG};
 use crate::timeline::{Shown, Timeline};
@@ -61,6 +61,12 @@ impl Packaging {
 
 /// Bytes that a forwarded packet may need beyond its payload and its dependency descriptor.
 pub const OVERHEAD_MAX: usize = 64 + dependency::GROWTH_MAX + EXTENSION_HEAD_MAX + red::OVERHEAD_MAX;
+
+/// Bytes of padding in a packet of [`DownTrack::pad`]: the most that RTP can say.
+pub const PADDING: u8 = u8::MAX;
+
+/// The padding bit of an RTP header.
+const PADDED: u8 = 0x20;
 
 /// Bytes around one more header extension: longer heads of all elements, and padding.
 const EXTENSION_HEAD_MAX: usize = 10;
@@ -177,14 +183,14 @@ impl DownTrack {
         want: Want,
         rtx_start: u16,
     ) -> Self {
+        let mut extensions = plan.extensions;
+        extensions.transport_cc = extensions.transport_cc.filter(|_| plan.is_measured());
         let rtx = plan
             .rtx_ssrc
             .zip(plan.rtx_payload_type)
             .map(|(ssrc, payload_type)| {
-                (
-                    ssrc,
-                    HeaderTemplate::new(ssrc, payload_type, &plan.extensions, Some(&plan.mid)),
-                )
+                let header = HeaderTemplate::new(ssrc, payload_type, &extensions, Some(&plan.mid));
+                (ssrc, header)
             });
         DownTrack {
             id,
@@ -204,13 +210,8 @@ impl DownTrack {
             selection: Selection::new(codec, layering, &plan),
             latest: None,
             history: Vec::new(),
-            header: HeaderTemplate::new(plan.ssrc, plan.payload_type, &plan.extensions, None),
-            header_with_mid: HeaderTemplate::new(
-                plan.ssrc,
-                plan.payload_type,
-                &plan.extensions,
-                Some(&plan.mid),
-            ),
+            header: HeaderTemplate::new(plan.ssrc, plan.payload_type, &extensions, None),
+            header_with_mid: HeaderTemplate::new(plan.ssrc, plan.payload_type, &extensions, Some(&plan.mid)),
             rtx,
             rtx_sequence: u64::from(rtx_start),
             mid_needed: true,
@@ -419,7 +420,7 @@ impl DownTrack {
     pub fn forward(
         &mut self,
         now: Instant,
-        abs_send_time: u32,
+        stamp: Stamp,
         session: &SrtpSession,
         packet: &Packet<'_>,
         earlier: &[Option<Earlier<'_>>],
@@ -443,7 +444,7 @@ impl DownTrack {
             outgoing.marker,
             outgoing.sequence as u16,
             outgoing.timestamp,
-            abs_send_time,
+            stamp,
         )?;
         if let Some(id) = self.plan.extensions.dependency_descriptor
             && let Some(end) = write_dependency(template, id, slot, outgoing.numbers, out)
@@ -525,20 +526,14 @@ impl DownTrack {
     pub fn repair(
         &mut self,
         repair: Repair,
-        abs_send_time: u32,
+        stamp: Stamp,
         session: &SrtpSession,
         slot: Slot<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
         let (ssrc, template) = self.rtx.as_ref()?;
         let sequence = self.rtx_sequence;
-        let mut header = template.write(
-            out,
-            repair.marker,
-            sequence as u16,
-            repair.timestamp,
-            abs_send_time,
-        )?;
+        let mut header = template.write(out, repair.marker, sequence as u16, repair.timestamp, stamp)?;
         if let Some(id) = self.plan.extensions.dependency_descriptor
             && let Some(end) = write_dependency(template, id, &slot, repair.numbers, out)
         {
@@ -547,6 +542,29 @@ impl DownTrack {
         *out.get_mut(header..)?.first_chunk_mut()? = repair.number.to_be_bytes();
         let body = header + 2;
         let len = body + write_payload(&slot, repair.numbers, out.get_mut(body..)?)? + TAG;
+        session.seal(out.get_mut(..len)?, header, *ssrc, sequence).ok()?;
+        self.rtx_sequence += 1;
+        Some(len)
+    }
+
+    /// Whether its packets carry transport-wide numbers, and its stream for retransmissions may carry padding.
+    pub fn is_numbered(&self) -> bool {
+        self.header.is_numbered()
+    }
+
+    /// Builds and seals a packet that is nothing but [`PADDING`] bytes of padding (RFC 3550, section 5.1) on the
+    /// retransmission stream; receivers measure it and throw it away.
+    pub fn pad(&mut self, stamp: Stamp, session: &SrtpSession, out: &mut [u8]) -> Option<usize> {
+        let (ssrc, template) = self.rtx.as_ref()?;
+        let sequence = self.rtx_sequence;
+        let timestamp = self.latest.map_or(0, |latest| latest.timestamp as u32);
+        let header = template.write(out, false, sequence as u16, timestamp, stamp)?;
+        *out.first_mut()? |= PADDED;
+        let end = header + usize::from(PADDING);
+        let padding = out.get_mut(header..end)?;
+        padding.fill(0);
+        *padding.last_mut()? = PADDING;
+        let len = end + TAG;
         session.seal(out.get_mut(..len)?, header, *ssrc, sequence).ok()?;
         self.rtx_sequence += 1;
         Some(len)

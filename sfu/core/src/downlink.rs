@@ -1,5 +1,5 @@
-//! How much a subscriber's downlink carries, as far as its receiver says so by REMB
-//! (draft-alvestrand-rmcat-remb-03), and which layers fit.
+//! Which layers fit a subscriber's downlink, and how much that carries as far as its receiver says so by REMB
+//! (draft-alvestrand-rmcat-remb-03). Where the receiver tells instead what arrives, [`crate::estimate`] says how much.
 //!
 //! A receiver's estimate never rises far above what it is sent, so a low estimate alone says nothing. It counts only
 //! while it stays below what actually goes out, and does not rise: after a step up, to a larger layer for instance, it
@@ -89,6 +89,11 @@ impl Downlink {
         }
     }
 
+    /// What may go out at most, whatever the link carries.
+    pub fn cap_bps(&self) -> Option<u64> {
+        self.cap_bps
+    }
+
     /// Changes what may go out at most, whatever the link carries; `None` is no limit.
     pub fn set_cap(&mut self, cap_bps: Option<u64>) {
         self.cap_bps = cap_bps;
@@ -102,10 +107,31 @@ pub struct Claim {
     pub layers_bps: [u64; crate::ids::LAYERS_MAX],
     /// The largest layer that is wanted.
     pub wanted: Layer,
+    /// The largest layer that it had; `None`: nothing. A larger one than this has to fit with [`HEADROOM_PERCENT`] to
+    /// spare.
+    pub had: Option<Layer>,
     /// Nothing at all may go out where not even the lowest layer fits.
     pub may_pause: bool,
     /// The result.
     pub granted: Budget,
+}
+
+/// What must be left of a layer that was not there before, lest it goes again with the next breath of the link, in %.
+pub const HEADROOM_PERCENT: u64 = 10;
+
+impl Claim {
+    fn rate(&self, layer: u8) -> u64 {
+        self.layers_bps.get(usize::from(layer)).copied().unwrap_or(0)
+    }
+
+    /// What has to be left beyond what the layer takes.
+    fn headroom(&self, layer: u8) -> u64 {
+        if self.had.is_some_and(|had| layer <= had.0) {
+            0
+        } else {
+            self.rate(layer) * HEADROOM_PERCENT / 100
+        }
+    }
 }
 
 /// What a limited downlink leaves to one video stream.
@@ -124,15 +150,14 @@ pub enum Budget {
 /// layer of a stream that may not pause is granted even when it does not fit; a blurred face is better than none. Those
 /// that may pause get theirs of what is left.
 pub fn share(limit_bps: u64, claims: &mut [Claim]) {
-    let rate = |claim: &Claim, layer: u8| claim.layers_bps.get(usize::from(layer)).copied().unwrap_or(0);
     let mut left = limit_bps;
     for claim in claims.iter_mut().filter(|claim| !claim.may_pause) {
         claim.granted = Budget::UpTo(Layer(0));
-        left = left.saturating_sub(rate(claim, 0));
+        left = left.saturating_sub(claim.rate(0));
     }
     for claim in claims.iter_mut().filter(|claim| claim.may_pause) {
-        let lowest = rate(claim, 0);
-        claim.granted = if lowest <= left {
+        let lowest = claim.rate(0);
+        claim.granted = if lowest + claim.headroom(0) <= left {
             left -= lowest;
             Budget::UpTo(Layer(0))
         } else {
@@ -144,8 +169,8 @@ pub fn share(limit_bps: u64, claims: &mut [Claim]) {
             .iter_mut()
             .filter(|claim| claim.wanted.0 >= step && claim.granted == Budget::UpTo(Layer(step - 1)))
         {
-            let more = rate(claim, step).saturating_sub(rate(claim, step - 1));
-            if rate(claim, step) == 0 || more <= left {
+            let more = claim.rate(step).saturating_sub(claim.rate(step - 1));
+            if claim.rate(step) == 0 || more + claim.headroom(step) <= left {
                 left -= more.min(left);
                 claim.granted = Budget::UpTo(Layer(step));
             }
@@ -162,6 +187,7 @@ mod tests {
         Claim {
             layers_bps: [150_000, 450_000, 1_700_000],
             wanted: Layer(wanted),
+            had: Some(Layer(2)),
             may_pause: false,
             granted: Budget::Unlimited,
         }
@@ -182,6 +208,23 @@ mod tests {
         assert_eq!(granted(1_100_000, claims), [Some(1), Some(1), Some(0)]);
         assert_eq!(granted(100_000, claims), [Some(0), Some(0), Some(0)]);
         assert_eq!(granted(10_000_000, claims), [Some(2), Some(2), Some(0)]);
+    }
+
+    #[test]
+    fn a_layer_that_was_not_there_before_has_to_fit_with_something_to_spare() {
+        let had = |layer: Option<u8>| Claim {
+            had: layer.map(Layer),
+            ..claim(2)
+        };
+        assert_eq!(granted(1_750_000, [had(Some(2))]), [Some(2)]);
+        assert_eq!(granted(1_750_000, [had(Some(1))]), [Some(1)]);
+        assert_eq!(granted(1_900_000, [had(Some(1))]), [Some(2)]);
+        let paused = Claim {
+            may_pause: true,
+            ..had(None)
+        };
+        assert_eq!(granted(155_000, [paused]), [None]);
+        assert_eq!(granted(170_000, [paused]), [Some(0)]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod connection;
 pub mod dependency;
 mod down_track;
 mod downlink;
+pub mod estimate;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod ice;

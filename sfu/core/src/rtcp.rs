@@ -3,7 +3,7 @@
 //! Formats: RFC 3550, section 6 (SR, RR, SDES, BYE); RFC 4585, section 6 (NACK, PLI); RFC 5104, section 4.3.1 (FIR);
 //! draft-alvestrand-rmcat-remb-03 (REMB); RFC 3611, sections 4.4 and 4.5 (reference times). In: a decrypted compound packet; feedback alone is fine (RFC 5506). Out: one
 //! call per fact. Writers append whole packets to a buffer and allocate only if it has no room. Transport-wide feedback
-//! is written by [`crate::twcc`]. Nothing here remembers anything.
+//! is written by [`crate::twcc`] and read by [`crate::estimate::feedback`]. Nothing here remembers anything.
 
 /// Facts taken from one compound packet; the rest is ignored. A datagram has room for about 370, so only a peer that
 /// means harm (over TCP framing) gets here.
@@ -17,6 +17,9 @@ const NACK_NUMBERS_MAX: usize = 100;
 
 /// Bytes of an SDES item: its length has eight bits. Longer texts are cut.
 const SDES_TEXT_LEN_MAX: usize = 255;
+
+/// Version, count, kind and length.
+const HEADER_LEN: usize = 4;
 
 const VERSION: u8 = 2 << 6;
 const SENDER_REPORT: u8 = 200;
@@ -36,6 +39,7 @@ const FORMAT_NACK: u8 = 1;
 const FORMAT_PLI: u8 = 1;
 const FORMAT_FIR: u8 = 4;
 const FORMAT_APPLICATION: u8 = 15;
+const FORMAT_TRANSPORT_WIDE: u8 = 15;
 
 const SDES_CNAME: u8 = 1;
 /// RFC 9143, section 15.2.
@@ -130,6 +134,13 @@ pub enum Feedback {
         /// Delay since then in 1/65,536 s.
         delay: u32,
     },
+    /// Which packets of the transport arrived, and when (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1).
+    TransportWide {
+        /// Where what follows its header begins in the compound packet.
+        at: usize,
+        /// Bytes of it, without padding.
+        len: usize,
+    },
     /// A stream ended.
     Bye {
         /// Which.
@@ -148,9 +159,11 @@ pub fn parse(compound: &[u8], each: &mut impl FnMut(Feedback)) {
         }
     };
     let mut rest = Reader(compound);
-    while let Some(packet) = rest.packet() {
+    loop {
+        let at = compound.len() - rest.0.len() + HEADER_LEN;
+        let Some(packet) = rest.packet() else { return };
         // `None` means that the body ended early; what came before has been told.
-        let _complete = parse_packet(packet, &mut each);
+        let _complete = parse_packet(at, packet, &mut each);
     }
 }
 
@@ -161,7 +174,8 @@ struct Packet<'a> {
     body: Reader<'a>,
 }
 
-fn parse_packet(packet: Packet<'_>, each: &mut impl FnMut(Feedback)) -> Option<()> {
+/// `at` is where the body begins in the compound packet.
+fn parse_packet(at: usize, packet: Packet<'_>, each: &mut impl FnMut(Feedback)) -> Option<()> {
     let Packet {
         count,
         kind,
@@ -197,6 +211,11 @@ fn parse_packet(packet: Packet<'_>, each: &mut impl FnMut(Feedback)) -> Option<(
                 };
                 each(Feedback::Nack { media_ssrc, pair });
             }
+        }
+        (TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE) => {
+            let len = body.0.len();
+            each(Feedback::TransportWide { at, len });
+            Some(())
         }
         (PAYLOAD_FEEDBACK, FORMAT_PLI) => {
             let (_sender, media_ssrc) = (body.u32()?, body.u32()?);

@@ -167,17 +167,37 @@ pub struct HeaderTemplate {
     len: usize,
     /// Bytes of the extensions without padding.
     elements: usize,
-    abs_send_time_at: Option<usize>,
+    stamped: Stamped,
+}
+
+/// What differs in the extensions from packet to packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// 6.18 fixed-point seconds in 24 bits.
+    pub abs_send_time: u32,
+    /// The transport-wide number.
+    pub transport_number: u16,
+}
+
+/// What is written into the first extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamped {
+    Nothing,
+    AbsSendTime,
+    TransportNumber,
 }
 
 impl HeaderTemplate {
     /// A template for `ssrc`. `mid` goes into the MID extension if that was negotiated; receivers need it only until
-    /// they have learned the SSRC.
+    /// they have learned the SSRC. A packet with a transport-wide number needs no sending time: we have noted it.
     pub fn new(ssrc: u32, payload_type: u8, extensions: &ExtensionIds, mid: Option<&Mid>) -> HeaderTemplate {
         let mut block = arrayvec::ArrayVec::<u8, BLOCK_MAX>::new();
-        let mut abs_send_time_at = None;
-        if let Some(id) = extensions.abs_send_time {
-            abs_send_time_at = Some(FIXED_HEADER + 4 + 1);
+        let mut stamped = Stamped::Nothing;
+        if let Some(id) = extensions.transport_cc {
+            stamped = Stamped::TransportNumber;
+            block.extend([id << 4 | 1, 0, 0]);
+        } else if let Some(id) = extensions.abs_send_time {
+            stamped = Stamped::AbsSendTime;
             block.extend([id << 4 | 2, 0, 0, 0]);
         }
         if let (Some(id), Some(mid)) = (extensions.mid, mid)
@@ -206,12 +226,16 @@ impl HeaderTemplate {
             bytes,
             len,
             elements,
-            abs_send_time_at,
+            stamped,
         }
     }
 
+    /// Whether its packets carry transport-wide numbers.
+    pub fn is_numbered(&self) -> bool {
+        self.stamped == Stamped::TransportNumber
+    }
+
     /// Writes the header of one packet to the start of `out` and returns its length; `None` if `out` is too short.
-    /// `abs_send_time` is 6.18 fixed-point seconds in 24 bits.
     #[inline]
     pub fn write(
         &self,
@@ -219,7 +243,7 @@ impl HeaderTemplate {
         marker: bool,
         sequence: u16,
         timestamp: u32,
-        abs_send_time: u32,
+        stamp: Stamp,
     ) -> Option<usize> {
         // A copy of constant size is two vector moves; a copy of `self.len` would be a call.
         let header: &mut [u8; TEMPLATE_MAX] = out.first_chunk_mut()?;
@@ -227,11 +251,19 @@ impl HeaderTemplate {
         header[1] |= u8::from(marker) << 7;
         header[2..4].copy_from_slice(&sequence.to_be_bytes());
         header[4..8].copy_from_slice(&timestamp.to_be_bytes());
-        if self.abs_send_time_at.is_some() {
-            let [_, a, b, c] = abs_send_time.to_be_bytes();
-            header[FIXED_HEADER + 5] = a;
-            header[FIXED_HEADER + 6] = b;
-            header[FIXED_HEADER + 7] = c;
+        match self.stamped {
+            Stamped::Nothing => {}
+            Stamped::AbsSendTime => {
+                let [_, a, b, c] = stamp.abs_send_time.to_be_bytes();
+                header[FIXED_HEADER + 5] = a;
+                header[FIXED_HEADER + 6] = b;
+                header[FIXED_HEADER + 7] = c;
+            }
+            Stamped::TransportNumber => {
+                let [a, b] = stamp.transport_number.to_be_bytes();
+                header[FIXED_HEADER + 5] = a;
+                header[FIXED_HEADER + 6] = b;
+            }
         }
         Some(self.len)
     }
@@ -292,12 +324,22 @@ mod tests {
         dependency_descriptor: Some(7),
     };
 
+    const STAMP: Stamp = Stamp {
+        abs_send_time: 0x00ab_cdef,
+        transport_number: 0x1234,
+    };
+
     #[test]
     fn a_template_reads_back_as_it_was_written() {
         let mid = Mid::from("12").unwrap();
-        let template = HeaderTemplate::new(0xdead_beef, 96, &IDS, Some(&mid));
+        let without_numbers = ExtensionIds {
+            transport_cc: None,
+            ..IDS
+        };
+        let template = HeaderTemplate::new(0xdead_beef, 96, &without_numbers, Some(&mid));
+        assert!(!template.is_numbered());
         let mut out = [0; 100];
-        let len = template.write(&mut out, true, 0xfffe, 77, 0x00ab_cdef).unwrap();
+        let len = template.write(&mut out, true, 0xfffe, 77, STAMP).unwrap();
         let header = RtpHeader::parse(&out[..len]).unwrap();
         assert_eq!(
             (header.ssrc, header.payload_type, header.sequence),
@@ -306,16 +348,35 @@ mod tests {
         assert_eq!((header.timestamp, header.marker, header.len), (77, true, len));
         let extensions = header.extensions(&out[..len], &IDS);
         assert_eq!(extensions.mid, Some("12"));
-        assert_eq!(extensions.rid, None);
+        assert_eq!((extensions.rid, extensions.transport_cc), (None, None));
         assert_eq!(&out[17..20], &[0xab, 0xcd, 0xef]);
+    }
+
+    #[test]
+    fn a_numbered_packet_carries_its_number_instead_of_its_time() {
+        let mid = Mid::from("12").unwrap();
+        let template = HeaderTemplate::new(1, 96, &IDS, Some(&mid));
+        assert!(template.is_numbered());
+        let mut out = [0; 100];
+        let len = template.write(&mut out, true, 5, 77, STAMP).unwrap();
+        let header = RtpHeader::parse(&out[..len]).unwrap();
+        let extensions = header.extensions(&out[..len], &IDS);
+        assert_eq!(
+            (extensions.mid, extensions.transport_cc),
+            (Some("12"), Some(0x1234))
+        );
+        assert!(!out[..len].windows(3).any(|bytes| bytes == [0xab, 0xcd, 0xef]));
     }
 
     #[test]
     fn a_template_without_negotiated_extensions_is_a_bare_header() {
         let template = HeaderTemplate::new(1, 96, &ExtensionIds::default(), Some(&Mid::from("0").unwrap()));
-        assert_eq!(template.write(&mut [0; 100], false, 0, 0, 0), Some(FIXED_HEADER));
         assert_eq!(
-            template.write(&mut [0; 39], false, 0, 0, 0),
+            template.write(&mut [0; 100], false, 0, 0, STAMP),
+            Some(FIXED_HEADER)
+        );
+        assert_eq!(
+            template.write(&mut [0; 39], false, 0, 0, STAMP),
             None,
             "no room for the constant-size copy"
         );
@@ -331,7 +392,7 @@ mod tests {
             for len in [1, 3, 16, 17, 100, 255] {
                 let data: Vec<u8> = (1..=len).collect();
                 let mut out = [0xff; 400];
-                template.write(&mut out, true, 5, 77, 0x00ab_cdef).unwrap();
+                template.write(&mut out, true, 5, 77, STAMP).unwrap();
                 let end = template.extend(&mut out, 7, &data).unwrap();
                 let header = RtpHeader::parse(&out[..end]).unwrap();
                 assert_eq!((header.len, header.sequence, header.marker), (end, 5, true));

@@ -1,6 +1,8 @@
 //! The other end of a connection, for virtual-time tests and benches (feature `simulation`): a secure transport whose
 //! keys are ready at once, and the connectivity check that a peer would send. Never part of a release.
 
+pub use crate::twcc::TwccRecorder;
+
 use crate::command::{DataChannel, Fingerprint};
 use crate::secure::{SecureEvent, SecureTransport, SecureTransports, SrtpKeys};
 use crate::srtp::{SrtpError, SrtpSession};

@@ -99,6 +99,30 @@ fn pictures_of_every_codec_are_forwarded_without_an_allocation() {
 }
 
 #[test]
+fn pictures_are_numbered_and_counted_without_an_allocation() {
+    let mut world = World::new(63);
+    let alice = world.join("Alice");
+    world.link = common::link::Link::of_kbps(400);
+    let audience = ["Bob", "Carol"].map(|name| world.join(name));
+    for person in audience {
+        world.client(person).tells = true;
+    }
+    world.connect();
+    let track = world.publish(alice, Codec::Vp8);
+    for person in audience {
+        world.subscribe(person, track, up_to(2));
+    }
+    // The large layer does not fit: probes go out now and then.
+    warm(&mut world, audience, track, "numbered");
+    assert!(
+        audience
+            .iter()
+            .all(|person| world.client(*person).numbered.is_some())
+    );
+    assert!(world.counters().packets_probed > 0);
+}
+
+#[test]
 fn sound_is_forwarded_and_converted_without_an_allocation() {
     for own in [Codec::Opus, Codec::Red] {
         let mut world = World::new(62);

@@ -324,6 +324,7 @@ impl Worker {
                 fresh.packets_repaired,
                 fresh.bytes_repaired,
             ),
+            ("outgoing", "padding", fresh.packets_probed, fresh.bytes_probed),
         ] {
             if packets > 0 {
                 PACKETS.add(packets, [direction.into(), transmission.into()]);

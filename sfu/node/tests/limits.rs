@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files, a heading for each, and which of their constants concern whoever runs or uses a server. None: all.
-const FILES: [(&str, &str, &[&str]); 21] = [
+const FILES: [(&str, &str, &[&str]); 23] = [
     ("Signalling", "sfu/signal/src/limits.rs", &[]),
     (
         "Sockets of participants",
@@ -108,6 +108,16 @@ const FILES: [(&str, &str, &[&str]); 21] = [
         "Repetitions",
         "sfu/core/src/down_track.rs",
         &["REPEATS_MAX", "REPEAT_SPACING_MAX"],
+    ),
+    (
+        "What a peer tells of the packets that it gets",
+        "sfu/core/src/estimate/mod.rs",
+        &["STATUSES_PER_PACKET", "STATUSES_MAX"],
+    ),
+    (
+        "Packets of which a peer may tell",
+        "sfu/core/src/estimate/log.rs",
+        &["LOG_LEN"],
     ),
     ("Checks (STUN)", "sfu/core/src/ice.rs", &["CHECK_MAX"]),
     ("RTCP", "sfu/core/src/rtcp.rs", &["FEEDBACK_MAX"]),

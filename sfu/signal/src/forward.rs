@@ -225,9 +225,9 @@ impl Room {
             return;
         };
         let extensions = match &participant.subscriber {
-            Some(subscriber) => subscriber.extensions(known.is_video()),
+            Some(subscriber) => subscriber.extensions(&bound.format),
             None => match participant.negotiation.section(&bound.mid) {
-                Some(section) => participant.send_extensions(section),
+                Some(section) => participant.send_extensions(section, &bound.format),
                 None => return,
             },
         };

@@ -7,6 +7,7 @@ use crate::join::{Admission, JoinAttempt, PeerConnections};
 use crate::life::Stage;
 use crate::limits::{ATTRIBUTES_BYTES_MAX, METADATA_BYTES_MAX, NAME_BYTES_MAX};
 use crate::negotiate::Negotiation;
+use crate::negotiate::codec::Format;
 use crate::negotiate::extension::Extension;
 use crate::negotiate::offer::{Section, SectionKind};
 use crate::negotiate::subscriber::Subscriber;
@@ -264,18 +265,19 @@ impl Participant {
             .collect()
     }
 
-    /// Header extensions of what we send it on a section; video alone carries the send time. The dependency descriptor
-    /// only where the section itself has it: browsers offer it for sending rather than for receiving.
-    pub fn send_extensions(&self, section: &Section) -> ExtensionIds {
+    /// Header extensions of what we send it on a section in a format; video alone carries the send time, and the
+    /// transport-wide number where the client offers to tell what arrives. The dependency descriptor only where the section
+    /// itself has it: browsers offer it for sending rather than for receiving.
+    pub fn send_extensions(&self, section: &Section, format: &Format) -> ExtensionIds {
         let all = self.negotiation.extensions;
         let is_video = section.kind == SectionKind::Video;
-        let has_descriptor = section
-            .extensions
-            .iter()
-            .any(|extmap| extmap.extension == Extension::DependencyDescriptor);
+        let mut own = section.extensions.iter().map(|extmap| extmap.extension);
+        let has_descriptor = own.clone().any(|own| own == Extension::DependencyDescriptor);
+        let is_measured = format.feedback.transport_cc && own.any(|own| own == Extension::TransportCc);
         ExtensionIds {
             mid: all.mid,
             abs_send_time: all.abs_send_time.filter(|_| is_video),
+            transport_cc: all.transport_cc.filter(|_| is_video && is_measured),
             dependency_descriptor: all.dependency_descriptor.filter(|_| is_video && has_descriptor),
             ..ExtensionIds::default()
         }

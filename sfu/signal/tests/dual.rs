@@ -504,6 +504,37 @@ fn a_track_goes_out_with_the_numbers_that_the_client_agreed_to() {
 }
 
 #[test]
+fn pictures_are_numbered_for_those_who_agreed_to_tell_what_arrives_and_for_nobody_else() {
+    let mut town = Town::default();
+    join(&mut town, "alice");
+    join_as(&mut town, "carol", |browser| {
+        browser.second().lacks = ["transport-cc".to_owned()].into();
+    });
+    town.join("bob");
+    publish_both(&mut town, "bob");
+    town.pass(MOMENT);
+    for (name, transport_cc) in [("alice", Some(4)), ("carol", None)] {
+        assert_received(&town, name, "bob");
+        let connection = town.downstream(name);
+        let of_hers = town
+            .media
+            .down
+            .values()
+            .filter(|down| down.connection == connection);
+        let (pictures, sound): (Vec<_>, Vec<_>) = of_hers.partition(|down| down.plan.codec.is_video());
+        assert_eq!((pictures.len(), sound.len()), (1, 1));
+        assert_eq!(pictures[0].plan.extensions.transport_cc, transport_cc, "{name}");
+        assert_eq!(pictures[0].plan.is_measured(), transport_cc.is_some());
+        assert_eq!(
+            pictures[0].plan.extensions.abs_send_time,
+            Some(2),
+            "for the client's own estimate"
+        );
+        assert_eq!(sound[0].plan.extensions.transport_cc, None, "{name}");
+    }
+}
+
+#[test]
 fn rights_settings_and_mutes_work_as_in_the_newer_form() {
     let mut town = Town::default();
     join(&mut town, "alice");

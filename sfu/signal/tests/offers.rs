@@ -98,6 +98,9 @@ const ATTRIBUTES: [&str; 26] = [
     "ssrc-group",
 ];
 
+/// The header extension with the transport-wide number.
+const TRANSPORT_WIDE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+
 const DIRECTIONS: [&str; 4] = ["sendrecv", "sendonly", "recvonly", "inactive"];
 
 /// A section of a description, in words.
@@ -157,6 +160,14 @@ impl<'a> Block<'a> {
         let mut mapped = own.filter_map(|value| value.split_once(' '));
         let (_, encoding) = mapped.find(|(own, _)| *own == payload_type)?;
         Some(encoding.trim().trim_end_matches("/1").to_lowercase())
+    }
+
+    /// The number of a header extension.
+    fn extension(&self, uri: &str) -> Option<u8> {
+        let own = self.values("extmap").into_iter();
+        let mut mapped = own.filter_map(|value| value.split_once(' '));
+        let (id, _) = mapped.find(|(_, own)| *own == uri)?;
+        id.split('/').next()?.parse().ok()
     }
 
     fn track_cid(&self) -> &'a str {
@@ -546,6 +557,15 @@ impl Call {
             assert_eq!(encoding, codec, "{}: section {mid}", person.offers.name);
             assert_eq!(ours.formats[0], plan.payload_type.to_string());
             assert!(ours.values("ssrc")[0].starts_with(&plan.ssrc.to_string()));
+            let measured = format!("{} transport-cc", plan.payload_type);
+            let tells = plan.codec.is_video() && theirs.values("rtcp-fb").contains(&measured.as_str());
+            assert_eq!(ours.values("rtcp-fb").contains(&measured.as_str()), tells);
+            let number = theirs.extension(TRANSPORT_WIDE).filter(|_| tells);
+            assert_eq!(
+                plan.extensions.transport_cc, number,
+                "{}: section {mid}",
+                person.offers.name
+            );
             assert!(description.mid_to_track_id.contains_key(mid));
             gets.push(plan.codec);
         }
@@ -613,6 +633,43 @@ fn each_two_of_them_receive_everything_of_each_other_in_their_own_numbers() {
                 let mut expected = vec![Codec::Opus, Codec::Vp8];
                 expected.extend(publisher.has_screen.then_some(Codec::Vp8));
                 assert_eq!(gets, expected, "{} with {}", first.name, second.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_does_not_tell_what_arrives_is_not_sent_numbers_but_asked_for_an_estimate() {
+    for name in ["chromium", "firefox", "python", "safari"] {
+        for missing in ["transport-cc", TRANSPORT_WIDE] {
+            let told = recorded(name);
+            let without = |sdp: &str| -> &'static str {
+                let lines = sdp
+                    .split_inclusive('\n')
+                    .filter(|line| !line.trim_end().ends_with(missing));
+                Box::leak(lines.collect::<String>().into_boxed_str())
+            };
+            let silent: &'static Recording = Box::leak(Box::new(Recording {
+                join: without(told.join),
+                call: without(told.call),
+                ..*told
+            }));
+            let mut call = Call::new();
+            let alice = call.enter("alice", silent);
+            let bob = call.enter("bob", told);
+            call.pass(MOMENT);
+            assert!(call.gets(alice).contains(&Codec::Vp8) && call.gets(bob).contains(&Codec::Vp8));
+            for (session, is_measured) in [(alice, false), (bob, true)] {
+                let down = call.media.down.values();
+                let pictures = down
+                    .filter(|down| down.connection == ConnectionId(session.0) && down.plan.codec.is_video());
+                for down in pictures {
+                    assert_eq!(down.plan.is_measured(), is_measured, "{name} without {missing}");
+                    assert!(down.plan.extensions.abs_send_time.is_some());
+                    let answer = call.people[&session].answers.last().unwrap();
+                    let remb = format!("a=rtcp-fb:{} goog-remb", down.plan.payload_type);
+                    assert!(answer.sdp.contains(&remb), "{name} without {missing}");
+                }
             }
         }
     }

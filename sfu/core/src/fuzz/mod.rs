@@ -18,13 +18,16 @@ pub use hostile::{Script, examine};
 
 use crate::command::{Codec, ExtensionIds, IceCredentials};
 use crate::dependency::{self, Parsed, TARGETS_MAX};
+use crate::estimate::LOG_LEN;
+use crate::estimate::feedback::TransportFeedback;
+use crate::estimate::{Arrived, BandwidthEstimator, MAX_BPS, MIN_BPS};
 use crate::ice::Check;
 use crate::ids::Mid;
 use crate::nack::{MISSING_MAX, NackTracker};
 use crate::nal::{self, KeyFrameFinder, NalUnits};
 use crate::replay::{REPLAY_WINDOW, ReplayWindow};
 use crate::rtcp::{self, FEEDBACK_MAX, Feedback};
-use crate::rtp::{FIXED_HEADER, HeaderTemplate, RtpHeader};
+use crate::rtp::{FIXED_HEADER, HeaderTemplate, RtpHeader, Stamp};
 use crate::secure::SrtpKeys;
 use crate::sequence::{SequenceExtender, TimestampExtender};
 use crate::srtp::{SrtpSession, TAG};
@@ -88,7 +91,13 @@ pub fn parse_rtp(packet: &[u8]) {
     let mid = Mid::from("0123456789abcdef").ok();
     let template = HeaderTemplate::new(header.ssrc, header.payload_type, &ids, mid.as_ref());
     let len = template
-        .write(&mut written, header.marker, header.sequence, header.timestamp, 0)
+        .write(
+            &mut written,
+            header.marker,
+            header.sequence,
+            header.timestamp,
+            Stamp::default(),
+        )
         .unwrap();
     let back = RtpHeader::parse(&written[..len]).unwrap();
     assert_eq!(
@@ -132,10 +141,34 @@ pub fn parse_rtcp(compound: &[u8]) {
             Feedback::Bye { ssrc } => rtcp::bye(ssrc, &mut written),
             // We never send these.
             Feedback::Fir { .. } | Feedback::Remb { .. } | Feedback::ReferenceEcho { .. } => continue,
+            Feedback::TransportWide { at, len } => {
+                feedback(&compound[at..at + len]);
+                continue;
+            }
         }
         let mut back = Vec::new();
         rtcp::parse(&written, &mut |feedback| back.push(feedback));
         assert_eq!(back, [fact]);
+    }
+}
+
+/// Transport-wide feedback about packets of which half were sent: it ends, and no rate leaves its bounds.
+#[expect(clippy::cast_possible_truncation, reason = "bounded by MAX_BPS")]
+fn feedback(body: &[u8]) {
+    let Some(feedback) = TransportFeedback::parse(body) else {
+        return;
+    };
+    assert!(feedback.statuses().count() <= LOG_LEN);
+    let start = Instant::now();
+    let mut estimator = BandwidthEstimator::new(start);
+    let mut scratch: Vec<Arrived> = Vec::new();
+    for round in 0..4_u64 {
+        let now = start + Duration::from_millis(100 * round);
+        (0..LOG_LEN / 2).for_each(|_| estimator.on_media_sent(now, 1_000));
+        estimator.on_feedback(now + Duration::from_millis(50), &feedback, &mut scratch);
+        let bps = estimator.target_bps(now).unwrap();
+        assert!((MIN_BPS as u64..=MAX_BPS as u64).contains(&bps));
+        assert!(scratch.len() <= LOG_LEN);
     }
 }
 

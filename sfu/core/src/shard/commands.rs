@@ -6,6 +6,7 @@ use crate::command::{
 };
 use crate::connection::Connection;
 use crate::down_track::{DownTrack, Packaging};
+use crate::estimate::BandwidthEstimator;
 use crate::ids::{ConnectionId, DownTrackId, TrackId};
 use crate::track::{Origin, Track};
 use rand::RngExt;
@@ -87,6 +88,8 @@ impl Shard {
                 let down_tracks = self.tracks.get_mut(key).map(|track| &mut track.down_tracks);
                 if let Some(down_track) = down_tracks.and_then(|down_tracks| down_tracks.get_mut(place)) {
                     down_track.set_want(want);
+                    let connection = down_track.connection;
+                    self.share_changed_downlink(now, connection);
                 }
                 self.seek_key_frames(now, key);
             }
@@ -211,6 +214,11 @@ impl Shard {
             return;
         };
         connection.sends.push((plan.ssrc, down_track));
+        if plan.is_measured() {
+            connection
+                .estimator
+                .get_or_insert_with(|| Box::new(BandwidthEstimator::new(now)));
+        }
         let rtx_start = self.random.random_range(0..0x8000);
         self.down_track_keys
             .insert(down_track, (key, track.down_tracks.len()));
@@ -223,6 +231,13 @@ impl Shard {
             want,
             rtx_start,
         ));
+        if track.down_tracks.last().is_some_and(DownTrack::is_numbered) {
+            connection.probes_on = Some(down_track);
+        }
+        self.share_changed_downlink(now, connection_key);
+        let Some(track) = self.tracks.get_mut(key) else {
+            return;
+        };
         track.foresee_key_frame(now, track.down_tracks.len() - 1);
         self.seek_key_frames(now, key);
     }

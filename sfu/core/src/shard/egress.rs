@@ -9,6 +9,7 @@ use crate::ids::{DownTrackId, Layer};
 use crate::red::{Earlier, REDUNDANT_MAX};
 use crate::ring::{PacketRing, RingPosition, Slot};
 use crate::rtcp;
+use crate::rtp::Stamp;
 use crate::track::{Origin, translate};
 use arrayvec::ArrayVec;
 use std::time::Instant;
@@ -80,6 +81,7 @@ impl Shard {
                         },
                     sent,
                     due,
+                    estimator,
                     ..
                 } = connection
                 else {
@@ -102,17 +104,16 @@ impl Shard {
                     let forwarded = self.arena.push(*address, room, |out| {
                         let translate =
                             |from, to, timestamp| translate(layers, clock_rate, from, to, timestamp);
-                        let len = down_track.forward(
-                            now,
+                        let stamp = Stamp {
                             abs_send_time,
-                            session,
-                            packet,
-                            earlier,
-                            target,
-                            translate,
-                            out,
-                        )?;
+                            transport_number: estimator.as_ref().map_or(0, |it| it.next_number()),
+                        };
+                        let len = down_track
+                            .forward(now, stamp, session, packet, earlier, target, translate, out)?;
                         sent.add(len);
+                        if let Some(estimator) = estimator {
+                            estimator.on_sent(now, len, down_track.is_numbered());
+                        }
                         bytes = len as u64;
                         Some(len)
                     });
@@ -228,8 +229,15 @@ impl Shard {
         let mut bytes = 0;
         let room = slot.payload.len() + slot.extension.len() + OVERHEAD_MAX;
         let repaired = self.arena.push(address, room, |out| {
-            let len = down_track.repair(repair, abs_send_time, session, slot, out)?;
+            let stamp = Stamp {
+                abs_send_time,
+                transport_number: connection.estimator.as_ref().map_or(0, |it| it.next_number()),
+            };
+            let len = down_track.repair(repair, stamp, session, slot, out)?;
             connection.sent.add(len);
+            if let Some(estimator) = &mut connection.estimator {
+                estimator.on_sent(now, len, down_track.is_numbered());
+            }
             bytes = len as u64;
             Some(len)
         });

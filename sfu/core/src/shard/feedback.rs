@@ -2,6 +2,7 @@
 
 use super::{NeighbourMessage, Shard};
 use crate::connection::FEEDBACK_SSRC;
+use crate::estimate::feedback::TransportFeedback;
 use crate::round_trip;
 use crate::rtcp::{self, Feedback, ReportBlock, SenderReport};
 use std::net::SocketAddr;
@@ -52,8 +53,7 @@ impl Shard {
                 }
                 Feedback::Remb { bitrate_bps } => {
                     if let Some(connection) = self.connections.get_mut(key) {
-                        let sent_bps = connection.sent.bits_per_second();
-                        connection.downlink.on_estimate(now, bitrate_bps, sent_bps);
+                        connection.on_receiver_estimate(now, bitrate_bps);
                     }
                     self.share_downlink(now, key);
                 }
@@ -61,6 +61,10 @@ impl Shard {
                     let since_start = now.saturating_duration_since(self.started);
                     let measured = round_trip::by_echo(since_start, time, delay);
                     self.on_round_trip(key, measured.filter(|_| ssrc == FEEDBACK_SSRC));
+                }
+                Feedback::TransportWide { at, len } => {
+                    let body = compound.get(at..at + len).unwrap_or_default();
+                    self.on_transport_feedback(now, key, body);
                 }
                 Feedback::Bye { .. } => {} // the negotiation says when a track ends
             }
@@ -70,6 +74,20 @@ impl Shard {
             self.on_key_frame_wanted(now, key, ssrc);
         }
         Some(())
+    }
+
+    /// What the peer tells of the packets that we have numbered. The downlink is shared anew when its limit has moved.
+    fn on_transport_feedback(&mut self, now: Instant, key: usize, body: &[u8]) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        let (Some(estimator), Some(feedback)) = (&mut connection.estimator, TransportFeedback::parse(body))
+        else {
+            return;
+        };
+        estimator.on_feedback(now, &feedback, &mut self.arrived);
+        self.probe(now, key);
+        self.share_moved_downlink(now, key);
     }
 
     fn on_sender_report(&mut self, now: Instant, key: usize, report: SenderReport) {

@@ -83,7 +83,7 @@ impl Shard {
         // The latest check decides whose address it is: a peer may come again from where it was.
         self.addresses.insert(source, key);
         if connection.wire.address.is_none() || check.nominates() {
-            connection.wire.address = Some(source);
+            connection.set_address(now, source);
         }
         let answer = check.answer(&connection.local, source)?;
         self.arena.push_datagram(source, &answer);

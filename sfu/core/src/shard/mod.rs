@@ -2,7 +2,8 @@
 //!
 //! A datagram comes in by `ingress`, is told apart, opened, and kept in its track's ring; `egress` seals it for every
 //! subscriber when the shell asks for datagrams; `feedback` takes what the peers report, `tick` does what is due,
-//! `quality` says how it went; `data` passes messages of data channels on; `neighbours` is what shards of one node say to each other.
+//! `probing` finds out whether more could be sent, `quality` says how it went; `data` passes messages of data channels on;
+//! `neighbours` is what shards of one node say to each other.
 
 mod commands;
 mod data;
@@ -10,6 +11,7 @@ mod egress;
 mod feedback;
 mod ingress;
 mod neighbours;
+mod probing;
 mod quality;
 mod tick;
 
@@ -72,6 +74,10 @@ pub struct ShardCounters {
     pub bytes_forwarded: u64,
     /// Bytes of the retransmissions that went out, sealed.
     pub bytes_repaired: u64,
+    /// Packets of padding that went out to measure links.
+    pub packets_probed: u64,
+    /// Their bytes, sealed.
+    pub bytes_probed: u64,
     /// Authentic media that came in for the first time, without retransmissions.
     pub packets_in: u64,
     /// Its bytes, sealed.
@@ -104,6 +110,8 @@ impl ShardCounters {
             packets_repaired: each(self.packets_repaired, other.packets_repaired),
             bytes_forwarded: each(self.bytes_forwarded, other.bytes_forwarded),
             bytes_repaired: each(self.bytes_repaired, other.bytes_repaired),
+            packets_probed: each(self.packets_probed, other.packets_probed),
+            bytes_probed: each(self.bytes_probed, other.bytes_probed),
             packets_in: each(self.packets_in, other.packets_in),
             bytes_in: each(self.bytes_in, other.bytes_in),
             repairs_in: each(self.repairs_in, other.repairs_in),
@@ -161,9 +169,13 @@ pub struct Shard {
     talking: VecDeque<usize>,
     neighbours: VecDeque<(ShardId, NeighbourMessage)>,
     next_tick: Option<Instant>,
+    /// Connections whose probes go on at [`Shard::next_probe`], each once.
+    probing: Vec<usize>,
+    next_probe: Option<Instant>,
     /// Reused lists, so that a warm shard allocates nothing.
     keys: Vec<usize>,
     facts: Vec<crate::rtcp::Feedback>,
+    arrived: Vec<crate::estimate::Arrived>,
     counters: ShardCounters,
     #[cfg(feature = "debug-tap")]
     tapped: VecDeque<crate::tap::Tapped>,
@@ -194,8 +206,11 @@ impl Shard {
             talking: VecDeque::new(),
             neighbours: VecDeque::new(),
             next_tick: None,
+            probing: Vec::new(),
+            next_probe: None,
             keys: Vec::new(),
             facts: Vec::new(),
+            arrived: Vec::with_capacity(crate::estimate::LOG_LEN),
             counters: ShardCounters::default(),
             #[cfg(feature = "debug-tap")]
             tapped: VecDeque::new(),
@@ -214,7 +229,8 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next_tick
+        let next_probe = self.next_probe.into_iter();
+        next_probe.chain(self.next_tick).min()
     }
 
     /// What has been counted since the start.
@@ -275,7 +291,7 @@ impl Shard {
             });
         }
         if self.connections.is_empty() {
-            self.next_tick = None;
+            (self.next_tick, self.next_probe) = (None, None);
         }
     }
 

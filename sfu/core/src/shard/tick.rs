@@ -21,12 +21,16 @@ const SENDER_REPORTS: Duration = Duration::from_secs(3);
 /// How often to look for it, while there is none of the publisher's to make it of.
 const FIRST_SENDER_REPORTS: Duration = Duration::from_millis(200);
 
+/// A downlink is shared anew at once when its limit has moved by one part in so many.
+const MOVED_SHARE: u64 = 32;
+
 /// A publisher's sender report older than this says nothing about now.
 const SENDER_REPORT_AGE_MAX: Duration = Duration::from_secs(30);
 
 impl Shard {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.go_on_probing(now);
         let Some(due) = self.next_tick.filter(|due| now >= *due) else {
             return;
         };
@@ -113,6 +117,15 @@ impl Shard {
         };
         connection.sent.tick(now);
         connection.downlink.tick(now);
+        if let Some(estimator) = &mut connection.estimator {
+            estimator.handle_timeout(now, connection.probes_on.is_some());
+            if estimator.poll_timeout().is_some_and(|due| now >= due) {
+                self.probe(now, key);
+            }
+        }
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
         if let Some(stream) = connection.streams.first() {
             let media_ssrc = stream.ssrc;
             while connection
@@ -122,11 +135,14 @@ impl Shard {
                 connection.wire.flush_full(&mut self.arena);
             }
         }
+        let is_share_due = connection.is_share_due;
         if now >= connection.due.receiver_reports {
             connection.due.receiver_reports = now + RECEIVER_REPORTS;
             self.report_reception(now, key);
             self.share_downlink(now, key);
             self.sample_sending(key);
+        } else if is_share_due {
+            self.share_downlink(now, key);
         }
         self.report_sending(now, key);
         self.report_quality(now, key);
@@ -251,13 +267,42 @@ impl Shard {
         connection.due.first_reports = is_missing.then_some(now + FIRST_SENDER_REPORTS);
     }
 
+    /// Like [`Shard::share_downlink`], if the limit has moved by enough to matter.
+    pub(super) fn share_moved_downlink(&mut self, now: Instant, key: usize) {
+        let has_moved = self.connections.get(key).is_some_and(|connection| {
+            match (connection.limit_bps(now), connection.shared_bps) {
+                (Some(limit), Some(shared)) => limit.abs_diff(shared) > shared / MOVED_SHARE,
+                (limit, shared) => limit != shared,
+            }
+        });
+        if has_moved {
+            self.share_downlink(now, key);
+        }
+    }
+
+    /// Shares a downlink anew because something else is wanted of it: at once, so that nothing goes out first which does
+    /// not fit; where much goes out with the next tick, so that many changes together cost one look.
+    pub(super) fn share_changed_downlink(&mut self, now: Instant, key: usize) {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return;
+        };
+        if connection.sends.len() > CLAIMS_MAX {
+            connection.is_share_due = true;
+        } else {
+            self.share_downlink(now, key);
+        }
+    }
+
     /// Shares what a subscriber's downlink carries among its video.
     pub(super) fn share_downlink(&mut self, now: Instant, key: usize) {
-        let Some(connection) = self.connections.get(key) else {
+        let Some(connection) = self.connections.get_mut(key) else {
             return;
         };
         let subscriber = connection.id;
-        let limit = connection.downlink.limit_bps();
+        let limit = connection.limit_bps(now);
+        connection.shared_bps = limit;
+        connection.is_share_due = false;
+        let mut wanted_bps = 0;
         let mut claims = ArrayVec::<(usize, usize), CLAIMS_MAX>::new();
         let mut wishes = ArrayVec::<Claim, CLAIMS_MAX>::new();
         let mut audio = 0;
@@ -283,6 +328,8 @@ impl Shard {
             let Some(wanted) = down_track.wanted() else {
                 continue;
             };
+            let largest = layers_bps.iter().take(usize::from(wanted.0) + 1).max();
+            wanted_bps += largest.copied().unwrap_or(0);
             if !is_video {
                 audio += layers_bps[0];
             } else if !claims.is_full() {
@@ -290,10 +337,14 @@ impl Shard {
                 wishes.push(Claim {
                     layers_bps,
                     wanted,
+                    had: down_track.target().filter(|_| down_track.has_started()),
                     may_pause: down_track.plan.may_pause,
                     granted: Budget::Unlimited,
                 });
             }
+        }
+        if let Some(estimator) = self.connections.get_mut(key).and_then(|it| it.estimator.as_mut()) {
+            estimator.set_wanted(wanted_bps);
         }
         let Some(limit) = limit else { return };
         share(limit.saturating_sub(audio), &mut wishes);
@@ -301,16 +352,20 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(track_key) else {
                 continue;
             };
-            if let Some(down_track) = track.down_tracks.get_mut(place)
-                && down_track.set_budget(claim.granted)
-            {
+            let Some(down_track) = track.down_tracks.get_mut(place) else {
+                continue;
+            };
+            let before = down_track.target();
+            if down_track.set_budget(claim.granted) {
                 self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
                     connection: subscriber,
                     track: track.id,
                     is_paused: claim.granted == Budget::Paused,
                 }));
             }
-            self.seek_key_frames(now, track_key);
+            if down_track.target() != before {
+                self.seek_key_frames(now, track_key);
+            }
         }
     }
 }

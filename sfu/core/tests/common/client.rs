@@ -9,7 +9,7 @@ use super::wire::{Rtp, extend};
 use hanse_sfu_core::command::{Codec, ExtensionIds, Fingerprint, IceCredentials, ReceivePlan, SendPlan};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Mid, TrackId};
 use hanse_sfu_core::rtp::{RtpHeader, is_rtcp};
-use hanse_sfu_core::simulation::{HANDSHAKE, check, peer_session};
+use hanse_sfu_core::simulation::{HANDSHAKE, TwccRecorder, check, peer_session};
 use hanse_sfu_core::srtp::SrtpSession;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -50,6 +50,8 @@ pub struct Client {
     pub reports: bool,
     /// What the device believes its downlink carries; sent four times a second.
     pub remb_bps: Option<u64>,
+    /// It tells what arrives of what is subscribed from now on (transport-wide feedback).
+    pub tells: bool,
     /// It agrees that streams pause.
     pub may_pause: bool,
     /// Checks that the SFU answered.
@@ -67,6 +69,10 @@ pub struct Client {
     pub repeats: bool,
     /// It tells the SFU's reference times back.
     pub echoes: bool,
+    /// Packets of nothing but padding.
+    pub padding: u64,
+    /// The transport-wide number of the latest packet that was sent to it.
+    pub numbered: Option<u16>,
     /// Packets on streams that nobody negotiated.
     pub strays: u64,
     /// Datagrams that were not authentic.
@@ -82,6 +88,7 @@ pub struct Client {
     pub(super) session: SrtpSession,
     pub(super) random: ChaCha8Rng,
     pub(super) transport_cc: u16,
+    arrivals: TwccRecorder,
     pub(super) payload_types: (u8, u8),
     pub(super) sent_numbers: BTreeMap<u32, u64>,
     pub(super) sealed: BTreeSet<(u32, u64)>,
@@ -136,6 +143,7 @@ impl Client {
             off: false,
             reports: true,
             remb_bps: None,
+            tells: false,
             may_pause: false,
             checks_answered: 0,
             told: BTreeMap::new(),
@@ -146,6 +154,8 @@ impl Client {
             repeats: true,
             echoes: true,
             reference: None,
+            padding: 0,
+            numbered: None,
             strays: 0,
             forgeries: 0,
             sent_to: 0,
@@ -154,6 +164,7 @@ impl Client {
             started,
             session: peer_session(fingerprint).unwrap(),
             transport_cc: random.random_range(0..0x4000),
+            arrivals: TwccRecorder::new(),
             payload_types: (96 + 4 * shift, 112 + shift),
             sent_numbers: BTreeMap::new(),
             sealed: BTreeSet::new(),
@@ -215,7 +226,10 @@ impl Client {
             rtx_payload_type: video.then_some(payload_type + 1),
             primary_payload_type: (codec == Codec::Red).then(|| payload_type - 100),
             mid: Mid::from(&self.new_mid()).unwrap(),
-            extensions: self.extensions,
+            extensions: ExtensionIds {
+                transport_cc: self.extensions.transport_cc.filter(|_| self.tells),
+                ..self.extensions
+            },
             cname: format!("cname-{}", track.0),
             may_pause: self.may_pause,
         };
@@ -300,6 +314,11 @@ impl Client {
             self.report_due = now + ms(1_000);
             self.report(now);
         }
+        let mut feedback = Vec::new();
+        while self.tells && self.arrivals.poll_feedback(now, 1, 1, &mut feedback) {
+            let sealed = self.seal_control(&std::mem::take(&mut feedback));
+            self.outbox.push(sealed);
+        }
         if self.remb_bps.is_some() && now >= self.remb_due {
             self.remb_due = now + ms(250);
             self.estimate();
@@ -346,6 +365,11 @@ impl Client {
             return;
         }
         let header = RtpHeader::parse(datagram).unwrap();
+        if let Some(number) = header.extensions(datagram, &self.extensions).transport_cc {
+            let expected = self.numbered.map_or(number, |latest| latest.wrapping_add(1));
+            assert_eq!(number, expected, "{}: numbers of the transport run on", self.name);
+            self.numbered = Some(number);
+        }
         let number = extend(self.sent_numbers.get(&header.ssrc).copied(), header.sequence);
         let highest = self.sent_numbers.entry(header.ssrc).or_default();
         *highest = number.max(*highest);
@@ -386,9 +410,20 @@ impl Client {
             return;
         };
         self.received += 1;
-        let dependency = header
-            .extensions(datagram, &self.extensions)
-            .dependency_descriptor;
+        let extensions = header.extensions(datagram, &self.extensions);
+        if let Some(number) = extensions.transport_cc {
+            self.arrivals.record(now, number);
+        }
+        if header.padding {
+            assert_eq!(
+                len - header.len,
+                usize::from(datagram[len - 1]),
+                "nothing but padding"
+            );
+            self.padding += 1;
+            return sink.note_padding(index);
+        }
+        let dependency = extensions.dependency_descriptor;
         let dependency = dependency.map_or(&[][..], |(start, len)| &datagram[start..start + len]);
         sink.take(now, &header, index, dependency, &datagram[header.len..len]);
     }

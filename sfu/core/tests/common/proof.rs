@@ -1,5 +1,6 @@
 //! What must be true of what somebody received.
 
+use super::content::Content;
 use super::sink::{Frame, Sink};
 use super::{World, ms};
 use hanse_sfu_core::ids::TrackId;
@@ -61,6 +62,23 @@ fn pictures_run_on(before: &Frame, after: &Frame) {
     } else {
         assert!((1..200).contains(&step), "{before:?} then {after:?}");
     }
+}
+
+/// The share of the publisher's sounds of which something came, be it a copy in RED; from the first one on, but for those
+/// of the last second.
+pub fn audibility(world: &World, sink: &Sink) -> f64 {
+    let copies = sink.copies.iter().filter_map(|(_, copy)| Content::read(copy));
+    let own = sink.frames.iter().map(|frame| frame.content);
+    let heard: BTreeSet<u32> = own.chain(copies).map(|content| content.frame).collect();
+    let sources = world.people.iter().flat_map(|client| &client.sources);
+    let mut source = sources.filter(|source| source.track == sink.track);
+    let sent = &source.next().unwrap().streams[0].sent;
+    let (Some(first), Some(last)) = (heard.first(), sent.keys().last()) else {
+        return 0.0;
+    };
+    let due = sent.range(first..&last.saturating_sub(50));
+    let missing = due.clone().filter(|(frame, _)| !heard.contains(frame)).count();
+    1.0 - missing as f64 / due.count().max(1) as f64
 }
 
 /// The share of the publisher's pictures or sounds that came whole and could be shown, from the first one on; those of

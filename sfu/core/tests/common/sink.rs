@@ -100,6 +100,8 @@ pub struct Sink {
     pub broken_frames: u64,
     /// The latest packet of the stream itself.
     pub latest: Option<Instant>,
+    /// When each packet of sound came.
+    pub arrivals: Vec<Instant>,
     /// Asks for retransmissions.
     pub nacks: bool,
     /// Middle of the last sender report's NTP time, and when it came.
@@ -141,6 +143,7 @@ impl Sink {
             given_up: 0,
             broken_frames: 0,
             latest: None,
+            arrivals: Vec::new(),
             nacks: true,
             report: None,
             clock: None,
@@ -171,6 +174,11 @@ impl Sink {
             self.rtx_highest
         };
         extend(highest, header.sequence)
+    }
+
+    /// Takes a packet of nothing but padding on the stream for retransmissions.
+    pub fn note_padding(&mut self, index: u64) {
+        self.rtx_highest = self.rtx_highest.max(Some(index));
     }
 
     /// Takes an opened packet.
@@ -204,6 +212,9 @@ impl Sink {
         }
         self.repaired += u64::from(repair);
         self.note_number(now, sequence);
+        if !self.codec.is_video() {
+            self.arrivals.push(now);
+        }
         if self.codec == Codec::Red {
             payload = self.unwrap(payload);
         }

@@ -83,6 +83,8 @@ pub struct Source {
     pub muted: bool,
     /// It is scalable.
     pub scalable: Option<Scalable>,
+    /// Packets and bytes per packet of a picture, by layer.
+    pub sizes: [(u8, usize); 3],
     pub(super) frame: u32,
     due_us: u64,
 }
@@ -156,6 +158,7 @@ impl Source {
             reports: true,
             muted: false,
             scalable: None,
+            sizes: SIZES,
             frame: 0,
             due_us,
         }
@@ -220,7 +223,7 @@ impl Source {
         let timestamp = self.timestamp(at, now_us);
         let stream = &mut self.streams[at];
         let key = std::mem::take(&mut stream.key_wanted) && video;
-        let (count, len) = if video { SIZES[at] } else { (1, 60) };
+        let (count, len) = if video { self.sizes[at] } else { (1, 60) };
         let count = if key { count * 2 } else { count };
         // Two temporal layers: every second picture is of the upper one. A key frame is always of the base.
         let tid = if key { 0 } else { frame as u8 & 1 };

@@ -389,7 +389,7 @@ impl World {
     pub fn collect(&mut self, person: Person) {
         let client = &mut self.people[person.0];
         for datagram in std::mem::take(&mut client.outbox) {
-            for at in client.up.carry(self.now) {
+            for at in client.up.carry(self.now, datagram.len()) {
                 let travelling = Travelling::Up {
                     source: client.address,
                     datagram: datagram.clone(),
@@ -506,7 +506,7 @@ impl World {
                 continue;
             };
             client.witness(&datagram);
-            for at in client.down.carry(self.now) {
+            for at in client.down.carry(self.now, datagram.len()) {
                 self.order += 1;
                 let travelling = Travelling::Down {
                     destination,

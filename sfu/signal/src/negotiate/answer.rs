@@ -208,10 +208,11 @@ impl Answer<'_> {
         let (codec, payload_type) = (format.codec, format.payload_type);
         lines.push(format_args!("a=rtpmap:{payload_type} {}", encoding(codec)));
         if codec.is_video() {
-            // What we receive is measured by transport-wide feedback, what we send by the receiver's estimate.
-            let (is_incoming, is_outgoing) = (section.sends, section.receives || !section.sends);
+            // Both ways are measured by transport-wide feedback; what we send, where a client has none, by the receiver's
+            // estimate.
+            let is_outgoing = section.receives || !section.sends;
             let feedback = [
-                ("transport-cc", format.feedback.transport_cc && is_incoming),
+                ("transport-cc", format.feedback.transport_cc),
                 ("goog-remb", format.feedback.remb && is_outgoing),
                 ("ccm fir", format.feedback.fir),
                 ("nack", format.feedback.nack),

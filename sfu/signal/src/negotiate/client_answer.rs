@@ -1,6 +1,7 @@
 //! Reading the answer to an offer of ours (RFC 9429, section 5.3). It comes from a stranger; everything that is kept of it
 //! is checked or bounded here.
 
+use super::codec::read_feedback;
 use super::extension::{ExtensionSpace, Extmap};
 use super::offer::{OfferError, Transport, allows_mixed, attribute, bundled, read_description};
 use hanse_sfu_core::command::ExtensionIds;
@@ -23,6 +24,8 @@ pub(crate) struct AnsweredSection {
     pub receives: bool,
     /// In the client's order of preference.
     pub payload_types: Vec<u8>,
+    /// Those of them about which it tells what arrives (transport-wide feedback).
+    pub measured: Vec<u8>,
 }
 
 /// Payload types of one section; there are 128.
@@ -59,16 +62,14 @@ impl ClientAnswer {
                     let _ = space.admit(extmap);
                 }
             }
+            let formats = media.media_name.formats.iter().take(PAYLOAD_TYPES_MAX);
+            let parse = |format: &String| format.parse().ok();
+            let is_measured = |format: &&String| read_feedback(media, format).transport_cc;
             sections.push(AnsweredSection {
                 is_accepted,
                 receives: is_accepted && !media.has_attribute("sendonly") && !media.has_attribute("inactive"),
-                payload_types: media
-                    .media_name
-                    .formats
-                    .iter()
-                    .take(PAYLOAD_TYPES_MAX)
-                    .filter_map(|format| format.parse().ok())
-                    .collect(),
+                payload_types: formats.clone().filter_map(parse).collect(),
+                measured: formats.filter(is_measured).filter_map(parse).collect(),
             });
         }
         let tagged = sections

@@ -319,7 +319,8 @@ pub(crate) fn has_same_formats(one: &MediaDescription, other: &MediaDescription)
         && said(one).eq(said(other))
 }
 
-fn read_feedback(media: &MediaDescription, payload: &str) -> Feedback {
+/// What feedback a section promises about a payload type.
+pub(crate) fn read_feedback(media: &MediaDescription, payload: &str) -> Feedback {
     let mut feedback = Feedback::default();
     for (_, value) in values(media, "rtcp-fb").filter(|(own, _)| *own == payload || *own == "*") {
         match value.trim() {

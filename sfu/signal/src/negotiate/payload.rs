@@ -70,6 +70,7 @@ pub(crate) fn extensions(kind: SectionKind) -> impl Iterator<Item = (u8, Extensi
         (1, Extension::Mid, true),
         (2, Extension::AbsSendTime, is_video),
         (3, Extension::DependencyDescriptor, is_video),
+        (4, Extension::TransportCc, is_video),
     ];
     all.into_iter()
         .filter(|(_, _, is_used)| *is_used)
@@ -88,6 +89,7 @@ pub(crate) fn agreed(theirs: ExtensionIds) -> ExtensionIds {
         mid: keep(Extension::Mid, theirs.mid),
         abs_send_time: keep(Extension::AbsSendTime, theirs.abs_send_time),
         dependency_descriptor: keep(Extension::DependencyDescriptor, theirs.dependency_descriptor),
+        transport_cc: keep(Extension::TransportCc, theirs.transport_cc),
         ..ExtensionIds::default()
     }
 }

@@ -110,7 +110,7 @@ impl ServerOffer<'_> {
         let (codec, payload_type) = (format.codec, format.payload_type);
         lines.push(format_args!("a=rtpmap:{payload_type} {}", encoding(codec)));
         if codec.is_video() {
-            for feedback in ["goog-remb", "ccm fir", "nack", "nack pli"] {
+            for feedback in ["transport-cc", "goog-remb", "ccm fir", "nack", "nack pli"] {
                 lines.push(format_args!("a=rtcp-fb:{payload_type} {feedback}"));
             }
         }

@@ -8,7 +8,7 @@
 
 use super::answer::OpusParameters;
 use super::client_answer::ClientAnswer;
-use super::codec::Format;
+use super::codec::{Feedback, Format};
 use super::offer::{OfferError, SectionKind, Transport};
 use super::payload;
 use super::server_offer::{DATA_MID, OfferedSection, ServerOffer};
@@ -130,11 +130,17 @@ impl Subscriber {
         self.next_local.as_ref().unwrap_or(&self.local)
     }
 
-    /// Header extensions of what we send; video alone carries the send time and the dependency descriptor.
-    pub fn extensions(&self, is_video: bool) -> ExtensionIds {
+    /// Header extensions of what we send in a format; video alone carries the send time and the dependency descriptor, and
+    /// the transport-wide number where the client has agreed to tell what arrives.
+    pub fn extensions(&self, format: &Format) -> ExtensionIds {
+        let is_video = format.codec.is_video();
         ExtensionIds {
             mid: self.extensions.mid,
             abs_send_time: self.extensions.abs_send_time.filter(|_| is_video),
+            transport_cc: self
+                .extensions
+                .transport_cc
+                .filter(|_| is_video && format.feedback.transport_cc),
             dependency_descriptor: self.extensions.dependency_descriptor.filter(|_| is_video),
             ..ExtensionIds::default()
         }
@@ -211,6 +217,10 @@ impl Subscriber {
                     });
                     let accepted = accepted.map(|format| Format {
                         rtx_payload_type: format.rtx_payload_type.filter(has),
+                        feedback: Feedback {
+                            transport_cc: answered.measured.contains(&format.payload_type),
+                            ..format.feedback
+                        },
                         ..format.clone()
                     });
                     let accepted: Vec<Format> = accepted.collect();

@@ -382,7 +382,10 @@ fn feedback_follows_the_direction() {
             .collect()
     };
     assert_eq!(feedback(7), ["transport-cc", "ccm fir", "nack", "nack pli"]);
-    assert_eq!(feedback(3), ["goog-remb", "ccm fir", "nack", "nack pli"]);
+    assert_eq!(
+        feedback(3),
+        ["transport-cc", "goog-remb", "ccm fir", "nack", "nack pli"]
+    );
     assert!(!text.contains("a=rtcp-fb:111"));
 }
 

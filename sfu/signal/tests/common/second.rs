@@ -24,7 +24,7 @@ pub struct Second {
     pub owes: bool,
     /// It waits until the test answers.
     pub is_slow: bool,
-    /// Codecs that it cannot decode, by their encoding name.
+    /// Codecs that it cannot decode, by their encoding name, and feedback that it does not give.
     pub lacks: BTreeSet<String>,
     /// Says id 0 in its answers, as libwebrtc SDKs do.
     pub says_zero: bool,
@@ -203,6 +203,13 @@ impl Second {
                         .filter(|line| line.starts_with(&format!("a=rtpmap:{format} ")))
                     {
                         text += &format!("{line}\r\n");
+                    }
+                    let feedback = format!("a=rtcp-fb:{format} ");
+                    for line in block.lines() {
+                        let given = line.strip_prefix(&feedback);
+                        if given.is_some_and(|given| !self.lacks.contains(given)) {
+                            text += &format!("{line}\r\n");
+                        }
                     }
                 }
             }
