@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hears, meets, sees, trackOf } from "../harness/judge.mjs";
+import { ADDRESS, inOwnNetwork } from "../harness/namespace.mjs";
 import { pythonPerson } from "../harness/python.mjs";
 import { story } from "../harness/story.mjs";
 import { until } from "../harness/until.mjs";
@@ -24,20 +25,25 @@ const GAP_MS = 500;
 /** How long a resume and all its negotiation may take, and be watched. */
 const WATCH_MS = 6_000;
 
-const here = world({ simulate: true });
+/** @type {ReturnType<typeof world>} */
+let here;
 
-for (const dual of [false, true]) {
-  test(`a broken socket goes on with the session, with ${dual ? "two peer connections" : "one peer connection"}`, (t) =>
-    brokenSockets(t, dual));
-  test(`whoever must join anew is back by itself, with ${dual ? "two peer connections" : "one peer connection"}`, (t) =>
-    fullReconnects(t, dual));
-}
+inOwnNetwork(import.meta.filename, () => {
+  here = world({ firefox: true, simulate: true, address: ADDRESS });
+  for (const dual of [false, true]) {
+    const form = dual ? "two peer connections" : "one peer connection";
+    test(`a broken socket goes on with the session, with ${form}`, (t) => brokenSockets(t, dual));
+    test(`whoever must join anew is back by itself, with ${form}`, (t) => fullReconnects(t, dual));
+  }
+  test("a broken socket of Firefox goes on with the session", brokenFirefox);
+});
 
 /** Ada behind a wire that can be cut, and ben. */
-async function twoPeople(t, room, dual) {
+async function twoPeople(t, room, dual, browser = here.browser) {
   const wire = await layWire(here.hanse.url);
   t.after(() => wire.close());
-  const { ada, ben, cleo } = await people(t, here.browser, ["ada", "ben", "cleo"]);
+  const { ada } = await people(t, browser, ["ada"]);
+  const { ben, cleo } = await people(t, here.browser, ["ben", "cleo"]);
   const present = {};
   const enter = async (person, identity, url = here.hanse.url) => {
     await person.join({ url, token: here.hanse.seat(identity, room), dual });
@@ -151,6 +157,22 @@ async function brokenSockets(t, dual) {
     await everybodyMeets(present);
     assert.equal((await present.pia.view()).sid, sid, "with the same session");
   });
+}
+
+async function brokenFirefox(t) {
+  const scene = await twoPeople(t, "resume-firefox", false, here.firefox);
+  const { present, wire } = scene;
+  const step = story(t, present);
+  await step("two people meet", () => everybodyMeets(present));
+  for (const quietly of [false, true]) {
+    await step(`a socket that breaks${quietly ? " without the server noticing" : ""}`, () =>
+      resumes(scene, async () => {
+        wire.cut({ quietly });
+        wire.mend();
+      }),
+    );
+  }
+  await step("everybody still sees and hears each other", () => everybodyMeets(present));
 }
 
 async function fullReconnects(t, dual) {
