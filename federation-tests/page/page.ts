@@ -88,6 +88,8 @@ export interface Happening {
 
 let room: Room | undefined;
 let happened: Happening[] = [];
+/** How people were said to be connected, oneself included. */
+let grades: { identity: string; grade: string }[] = [];
 const watches = new Map<string, Watch>();
 /**
  * The client has joined anew by itself. It says that it is back when its connection is, but keeps what happens in the two
@@ -102,6 +104,7 @@ async function join(seat: Join): Promise<string> {
   if (through !== undefined) goThrough(through);
   happened = [];
   hasRejoined = false;
+  grades = [];
   let encryption;
   if (key !== undefined) {
     const keyProvider = new ExternalE2EEKeyProvider();
@@ -141,6 +144,9 @@ function listen(next: Room): void {
   });
   next.on(RoomEvent.TrackSubscriptionFailed, (sid, who) => note("subscription failed", who, sid));
   next.on(RoomEvent.EncryptionError, (error, who) => note("encryption error", who, undefined, error.message));
+  next.on(RoomEvent.ConnectionQualityChanged, (grade, who) => {
+    if (next === room) grades.push({ identity: who.identity, grade });
+  });
   next.on(RoomEvent.Reconnecting, () => {
     hasRejoined = true;
     note("reconnecting");
@@ -271,6 +277,15 @@ function fallSilent(isSilent: boolean): void {
   if (track) hush(track.mediaStreamTrack, isSilent);
 }
 
+/** Sends nothing of a track any more, not even reports, or sends it again: nobody is told. */
+async function holdBack(source: Source, isHeld: boolean): Promise<void> {
+  const sender = own(source).track?.sender;
+  if (!sender) throw new Error(`no ${source} is sent`);
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings) encoding.active = !isHeld;
+  await sender.setParameters(parameters);
+}
+
 async function unpublish(source: Source): Promise<void> {
   const { track } = own(source);
   if (track) await here().localParticipant.unpublishTrack(track);
@@ -349,6 +364,7 @@ const hanse = {
   publishTone,
   mute,
   fallSilent,
+  holdBack,
   unpublish,
   forgetPermissions,
   resize,
@@ -357,6 +373,7 @@ const hanse = {
   view,
   leave: () => here().disconnect(),
   happened: () => happened,
+  grades: () => grades,
   decodeVp8,
   decodeOpus,
   ...data,

@@ -135,6 +135,12 @@ pub const SPEAKERS_INTERVAL: Duration = Duration::from_millis(400);
 /// Between two `connection_quality` messages.
 pub const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long it may take at most until others hear that somebody is lost, or is not any more. Longer: they would hear of it
+/// only when the connection has ended ([`hanse_sfu_core::ICE_TIMEOUT`]), and a client that was found would begin anew
+/// (`livekit-client`: 10 s after it was told that it is lost). Shorter: a network that breaks for many makes a message of
+/// each.
+pub const LOST_DELAY: Duration = Duration::from_millis(500);
+
 /// Between two `room_update` messages about counts.
 pub const ROOM_UPDATE_INTERVAL: Duration = Duration::from_secs(5);
 

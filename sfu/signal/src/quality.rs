@@ -1,6 +1,6 @@
 //! Connection quality: what each track is worth ([`crate::score`]), and one grade for each participant, that of the worst
 //! track which it sends or receives, on whichever of its transports. It is told every [`QUALITY_INTERVAL`] to the
-//! participant and to those who receive it.
+//! participant and to those who receive it; that somebody is lost or found does not wait.
 //!
 //! `livekit-client` answers `LOST` about itself with a full reconnect, so it is only said when nothing at all is heard from
 //! a publisher whose track should flow, on none of its transports: neither media nor a report nor a check of the path. A
@@ -9,7 +9,7 @@
 //! lost.)
 
 use crate::context::Context;
-use crate::limits::QUALITY_INTERVAL;
+use crate::limits::{LOST_DELAY, QUALITY_INTERVAL};
 use crate::participant::Participant;
 use crate::room::Room;
 use crate::score::{Score, Window, grade, loss_weight, mean_opinion};
@@ -303,10 +303,13 @@ impl Room {
         let Some(participant) = self.participants.get(&session) else {
             return;
         };
-        if participant.quality.told != Some(grade(self.score(participant))) {
-            cx.timers
-                .set_if_unset(Timer::Quality(self.key), cx.now + QUALITY_INTERVAL);
+        let (told, grade) = (participant.quality.told, grade(self.score(participant)));
+        if told == Some(grade) {
+            return;
         }
+        let is_urgent = [told, Some(grade)].contains(&Some(ConnectionQuality::Lost));
+        let delay = if is_urgent { LOST_DELAY } else { QUALITY_INTERVAL };
+        cx.timers.set_by(Timer::Quality(self.key), cx.now + delay);
     }
 
     /// Somebody's media is up: its own grade, at once.

@@ -65,6 +65,13 @@ impl Timers {
         }
     }
 
+    /// Sets a timer, or moves one that is later.
+    pub fn set_by(&mut self, timer: Timer, at: Instant) {
+        if self.set.get(&timer).is_none_or(|before| at < *before) {
+            self.set(timer, at);
+        }
+    }
+
     pub fn cancel(&mut self, timer: Timer) {
         if let Some(before) = self.set.remove(&timer) {
             self.due.remove(&(before, timer));

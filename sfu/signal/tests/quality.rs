@@ -435,6 +435,28 @@ fn nobody_is_lost_before_the_second_transport_is_silent_too_whichever_is_looked_
 }
 
 #[test]
+fn that_somebody_is_lost_or_found_is_told_within_half_a_second_and_all_else_in_its_time() {
+    const SOON: Duration = Duration::from_millis(500);
+    let (mut town, _) = alice_and_bob(false);
+    // A change that is no hurry waits already.
+    interval(&mut town, &loses("alice", 300));
+    town.pass(SOON);
+    assert_eq!(told(&town, "bob", "alice"), Some(Excellent));
+    for (trouble, grade) in [
+        (&silent("alice", false, true) as Trouble<'_>, Lost),
+        (&silent("alice", true, false), Poor),
+    ] {
+        interval(&mut town, trouble);
+        town.pass(SOON);
+        assert_eq!(told(&town, "bob", "alice"), Some(grade));
+        assert_eq!(told(&town, "alice", "alice"), Some(grade));
+    }
+    let before = messages(&town, "bob");
+    town.pass(INTERVAL);
+    assert_eq!(messages(&town, "bob"), before);
+}
+
+#[test]
 fn a_muted_publisher_whose_one_transport_is_silent_is_well() {
     let (mut town, camera) = alice_and_bob(true);
     let up = town.connection("alice");
