@@ -43,7 +43,7 @@ enum Command {
     },
     /// Build a benchmark in release mode and run it
     Bench {
-        /// The benchmark (`packet-path`, `joins`, `idle`, `churn`, `clients` or `focus`), then what it takes (`--json`)
+        /// The benchmark (`packet-path`, `links`, `joins`, `idle`, `churn`, `clients` or `focus`), then what it takes (`--json`)
         #[arg(
             required = true,
             trailing_var_arg = true,

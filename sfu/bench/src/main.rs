@@ -1,7 +1,7 @@
 //! `hanse-bench`: what the SFU costs. In: a measurement's name. Out: a table, or JSON.
 //!
 //! `packet-path` never judges by wall-clock time: its figures are ratios to a floor that is measured in the same run, or
-//! counts. The others run a server beside many clients, and print figures beside their targets; exit code 1 when one is
+//! counts; `links` runs in virtual time, and its figures are the same everywhere. The others run a server beside many clients, and print figures beside their targets; exit code 1 when one is
 //! missed. Their times need an idle machine.
 //!
 //! Where to look next: [`load`] for the clients, [`server`] for how the server is looked at.
@@ -11,6 +11,7 @@ mod churn;
 mod figures;
 mod idle;
 mod joins;
+mod links;
 mod load;
 mod packet_path;
 mod server;
@@ -32,6 +33,8 @@ enum Measurement {
     Joins(joins::Arguments),
     /// What participants cost who are only there
     Idle(idle::Arguments),
+    /// What the estimation of links reaches, over links with plans, in virtual time
+    Links(links::Arguments),
     /// Whether memory, descriptors and tasks stay as they are while people come and go for long
     Churn(churn::Arguments),
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Measurement::PacketPath(arguments) => packet_path::run(&arguments),
         Measurement::Joins(arguments) => joins::run(&arguments),
         Measurement::Idle(arguments) => idle::run(&arguments),
+        Measurement::Links(arguments) => links::run(&arguments),
         Measurement::Churn(arguments) => churn::run(&arguments),
     }
 }

@@ -216,6 +216,25 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_is_the_least_delay_of_some_time_however_often_the_peer_tells() {
+        let mut queue = StandingQueue::default();
+        for step in 0..200 {
+            let sent_us = step * 25_000;
+            let packet = Arrived {
+                sent_us,
+                arrived_us: sent_us + 20_000 + step % 2 * 150_000,
+                ..Arrived::default()
+            };
+            queue.on_packets(sent_us + 200_000, &[packet]);
+            assert_eq!(
+                queue.standing(),
+                Standing::None,
+                "every other packet is not delayed"
+            );
+        }
+    }
+
+    #[test]
     fn a_long_queue_asks_for_less_and_one_that_does_not_get_shorter_is_somebody_elses() {
         let mut queue = StandingQueue::default();
         run(&mut queue, 0, [0; 20]);

@@ -124,7 +124,7 @@ impl Bottleneck {
     }
 
     /// The same with other estimators.
-    #[expect(
+    #[allow(
         clippy::disallowed_methods,
         reason = "an Instant cannot be made otherwise; only differences matter"
     )]
