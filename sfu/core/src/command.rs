@@ -225,6 +225,23 @@ pub struct Want {
     pub temporal_max: u8,
 }
 
+/// Whose picture gets its larger layers first where a subscriber's downlink does not carry all that it wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precedence {
+    /// Whoever listens.
+    #[default]
+    Listener,
+    /// Whoever speaks.
+    Speaker,
+    /// A screen: text that is blurred says nothing.
+    Screen,
+}
+
+impl Precedence {
+    /// The first first.
+    pub const ORDER: [Precedence; 3] = [Precedence::Screen, Precedence::Speaker, Precedence::Listener];
+}
+
 /// A data channel of a connection (RFC 8831), by its label. A connection has at most one open of each kind: when its peer
 /// opens another of the same kind, that one takes the place of the earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -334,6 +351,14 @@ pub enum MediaCommand {
         connection: ConnectionId,
         /// Bits per second, sound included; `None` is no limit.
         bits_per_second: Option<u64>,
+    },
+    /// Say how much a track of video matters where not everything fits; at first it is a [`Precedence::Listener`]'s. Counts
+    /// within a second.
+    SetPrecedence {
+        /// Which track; it must be in some connection's receive plan.
+        track: TrackId,
+        /// From now on.
+        precedence: Precedence,
     },
     /// Ask the publisher for a key frame on every layer that flows and has had none recently (throttled; RFC 4585 PLI).
     RequestKeyFrame {

@@ -5,7 +5,8 @@
 //! while it stays below what actually goes out, and does not rise: after a step up, to a larger layer for instance, it
 //! needs many seconds to follow. Then it is a limit, which is lifted again on trial.
 
-use crate::ids::Layer;
+use crate::command::Precedence;
+use crate::ids::{LAYERS_MAX, Layer};
 use std::time::{Duration, Instant};
 
 /// Estimates below the sent rate, and not above the one before, until they are believed; one that reaches it starts over.
@@ -104,7 +105,7 @@ impl Downlink {
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
     /// Rates of the layers that flow, in bit/s, the smallest first; 0 for one that does not.
-    pub layers_bps: [u64; crate::ids::LAYERS_MAX],
+    pub layers_bps: [u64; LAYERS_MAX],
     /// The largest layer that is wanted.
     pub wanted: Layer,
     /// The largest layer that it had; `None`: nothing. A larger one than this has to fit with [`HEADROOM_PERCENT`] to
@@ -112,6 +113,8 @@ pub struct Claim {
     pub had: Option<Layer>,
     /// Nothing at all may go out where not even the lowest layer fits.
     pub may_pause: bool,
+    /// Whose turn it is.
+    pub precedence: Precedence,
     /// The result.
     pub granted: Budget,
 }
@@ -146,33 +149,43 @@ pub enum Budget {
     Paused,
 }
 
-/// Shares a limit: everyone's lowest layer first, then one step up at a time, in the order of the claims. The lowest
-/// layer of a stream that may not pause is granted even when it does not fit; a blurred face is better than none. Those
-/// that may pause get theirs of what is left.
+/// Shares a limit: everyone's lowest layer first; then larger ones by [`Precedence`], among equals one step up at a time, and
+/// those first whose tiles are large. The lowest layer of a stream that may not pause is granted even when it does not
+/// fit; a blurred face is better than none. Those that may pause get theirs of what is left.
 pub fn share(limit_bps: u64, claims: &mut [Claim]) {
     let mut left = limit_bps;
     for claim in claims.iter_mut().filter(|claim| !claim.may_pause) {
         claim.granted = Budget::UpTo(Layer(0));
         left = left.saturating_sub(claim.rate(0));
     }
-    for claim in claims.iter_mut().filter(|claim| claim.may_pause) {
-        let lowest = claim.rate(0);
-        claim.granted = if lowest + claim.headroom(0) <= left {
-            left -= lowest;
-            Budget::UpTo(Layer(0))
-        } else {
-            Budget::Paused
-        };
+    for precedence in Precedence::ORDER {
+        for claim in claims.iter_mut().filter(|claim| claim.precedence == precedence) {
+            if claim.may_pause {
+                let lowest = claim.rate(0);
+                claim.granted = if lowest + claim.headroom(0) <= left {
+                    left -= lowest;
+                    Budget::UpTo(Layer(0))
+                } else {
+                    Budget::Paused
+                };
+            }
+        }
     }
-    for step in 1..crate::ids::LAYERS_MAX as u8 {
-        for claim in claims
-            .iter_mut()
-            .filter(|claim| claim.wanted.0 >= step && claim.granted == Budget::UpTo(Layer(step - 1)))
-        {
-            let more = claim.rate(step).saturating_sub(claim.rate(step - 1));
-            if claim.rate(step) == 0 || more + claim.headroom(step) <= left {
-                left -= more.min(left);
-                claim.granted = Budget::UpTo(Layer(step));
+    for precedence in Precedence::ORDER {
+        for step in 1..LAYERS_MAX as u8 {
+            for wanted in (step..LAYERS_MAX as u8).rev() {
+                let is_due = |claim: &Claim| {
+                    claim.precedence == precedence
+                        && claim.wanted.0.min(LAYERS_MAX as u8 - 1) == wanted
+                        && claim.granted == Budget::UpTo(Layer(step - 1))
+                };
+                for claim in claims.iter_mut().filter(|claim| is_due(claim)) {
+                    let more = claim.rate(step).saturating_sub(claim.rate(step - 1));
+                    if claim.rate(step) == 0 || more + claim.headroom(step) <= left {
+                        left -= more.min(left);
+                        claim.granted = Budget::UpTo(Layer(step));
+                    }
+                }
             }
         }
     }
@@ -189,6 +202,7 @@ mod tests {
             wanted: Layer(wanted),
             had: Some(Layer(2)),
             may_pause: false,
+            precedence: Precedence::Listener,
             granted: Budget::Unlimited,
         }
     }
@@ -225,6 +239,34 @@ mod tests {
         };
         assert_eq!(granted(155_000, [paused]), [None]);
         assert_eq!(granted(170_000, [paused]), [Some(0)]);
+    }
+
+    #[test]
+    fn a_screen_comes_before_a_speaker_and_a_speaker_before_the_rest_once_everyone_has_something() {
+        let of = |precedence| Claim {
+            precedence,
+            ..claim(2)
+        };
+        let claims = [Precedence::Listener, Precedence::Speaker, Precedence::Screen].map(of);
+        assert_eq!(granted(450_000, claims), [Some(0), Some(0), Some(0)]);
+        assert_eq!(granted(750_000, claims), [Some(0), Some(0), Some(1)]);
+        assert_eq!(granted(2_000_000, claims), [Some(0), Some(0), Some(2)]);
+        assert_eq!(granted(2_300_000, claims), [Some(0), Some(1), Some(2)]);
+        assert_eq!(granted(3_900_000, claims), [Some(1), Some(2), Some(2)]);
+        let patient = claims.map(|claim| Claim {
+            may_pause: true,
+            ..claim
+        });
+        assert_eq!(granted(200_000, patient), [None, None, Some(0)]);
+        assert_eq!(granted(300_000, patient), [None, Some(0), Some(0)]);
+    }
+
+    #[test]
+    fn among_equals_large_tiles_come_before_small_ones() {
+        let claims = [claim(1), claim(2)];
+        assert_eq!(granted(600_000, claims), [Some(0), Some(1)]);
+        assert_eq!(granted(900_000, claims), [Some(1), Some(1)]);
+        assert_eq!(granted(2_150_000, claims), [Some(1), Some(2)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! shard gets it. Until then its commands wait here. A track with subscribers on other shards is mirrored there, and
 //! each packet crosses once per shard.
 
-use crate::command::{Codec, Layering, MediaCommand, MediaEvent};
+use crate::command::{Codec, Layering, MediaCommand, MediaEvent, Precedence};
 use crate::ids::{ConnectionId, DownTrackId, ShardId, TrackId};
 use crate::shard::{ShardCommand, ShardEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,6 +40,7 @@ struct Published {
     codec: Codec,
     layering: Layering,
     layers: usize,
+    precedence: Precedence,
     mirrored: BTreeSet<ShardId>,
 }
 
@@ -124,6 +125,7 @@ impl Placement {
                         codec: section.codec,
                         layering: section.layering,
                         layers: layers.unwrap_or(1),
+                        precedence: Precedence::default(),
                         mirrored: BTreeSet::new(),
                     });
                 }
@@ -199,6 +201,18 @@ impl Placement {
             | MediaCommand::OpenDataChannels { connection } => {
                 let connection = *connection;
                 self.pass_on(connection, command);
+            }
+            MediaCommand::SetPrecedence { track, precedence } => {
+                let Some(published) = self.tracks.get_mut(track) else {
+                    return;
+                };
+                published.precedence = *precedence;
+                for shard in &published.mirrored {
+                    let command = ShardCommand::Media(command.clone());
+                    self.outputs.push_back(PlacementOutput::Shard(*shard, command));
+                }
+                let by = published.by;
+                self.pass_on(by, command);
             }
             MediaCommand::RequestKeyFrame { track } => {
                 if let Some(by) = self.tracks.get(track).map(|track| track.by) {
@@ -373,6 +387,7 @@ impl Placement {
             codec,
             layering,
             layers,
+            precedence,
             ..
         } = *published;
         let mirror = ShardCommand::Mirror {
@@ -383,6 +398,10 @@ impl Placement {
             owner,
         };
         self.outputs.push_back(PlacementOutput::Shard(to, mirror));
+        if precedence != Precedence::default() {
+            let command = ShardCommand::Media(MediaCommand::SetPrecedence { track, precedence });
+            self.outputs.push_back(PlacementOutput::Shard(to, command));
+        }
         self.outputs
             .push_back(PlacementOutput::Shard(owner, ShardCommand::Feed { track, to }));
     }

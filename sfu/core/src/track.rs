@@ -1,6 +1,6 @@
 //! One published track on one shard: its layers, its ring, and who receives it.
 
-use crate::command::{Codec, Layering, ReceivedQuality};
+use crate::command::{Codec, Layering, Precedence, ReceivedQuality};
 use crate::dependency::{self, Frame, Parsed, Structure};
 use crate::down_track::DownTrack;
 use crate::ids::{LAYERS_MAX, Layer, ShardId, TrackId};
@@ -251,6 +251,8 @@ pub struct Track {
     pub queued: bool,
     /// Which layer a subscriber can get.
     pub reach: Reach,
+    /// How much it matters to whom not everything fits.
+    pub precedence: Precedence,
     /// Other shards that get a copy.
     pub mirrors: Vec<ShardId>,
     /// How loud it is (audio with the level extension).
@@ -284,6 +286,7 @@ impl Track {
             fresh: Vec::new(),
             queued: false,
             reach: Reach::default(),
+            precedence: Precedence::default(),
             mirrors: Vec::new(),
             loudness: LoudnessMeter::new(),
             flowing: false,

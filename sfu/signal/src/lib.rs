@@ -33,6 +33,7 @@ mod missed;
 mod names;
 mod negotiate;
 mod participant;
+mod precedence;
 mod publish;
 mod quality;
 mod regression;

@@ -132,6 +132,10 @@ pub const REFRESHED_TOKEN_TTL_S_MIN: u64 = 600;
 /// Between two `speakers_changed` messages.
 pub const SPEAKERS_INTERVAL: Duration = Duration::from_millis(400);
 
+/// How long the picture of somebody who spoke is put before others where not everything fits, from the last moment at
+/// which it was heard. Shorter, and pictures change with every breath; longer, and half a room counts as speaking.
+pub const SPEAKER_PRECEDENCE: Duration = Duration::from_secs(5);
+
 /// Between two `connection_quality` messages.
 pub const QUALITY_INTERVAL: Duration = Duration::from_secs(5);
 

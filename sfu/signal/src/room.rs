@@ -11,6 +11,7 @@ use crate::limits::{
 };
 use crate::missed::MissedLog;
 use crate::participant::Participant;
+use crate::precedence::RecentSpeakers;
 use crate::signalling::{SessionId, SignalConfig};
 use crate::speakers::ToldSpeakers;
 use crate::timers::{RoomKey, Timer};
@@ -59,6 +60,7 @@ pub(crate) struct Room {
     pub tracks: BTreeMap<TrackId, Track>,
     pub track_sids: HashMap<String, TrackId>,
     pub told_speakers: ToldSpeakers,
+    pub recent_speakers: RecentSpeakers,
     pub data: RoomData,
     /// What may be published by clients that do everything well.
     enabled_codecs: Vec<livekit_protocol::Codec>,
@@ -83,6 +85,7 @@ impl Room {
             tracks: BTreeMap::new(),
             track_sids: HashMap::new(),
             told_speakers: ToldSpeakers::new(),
+            recent_speakers: RecentSpeakers::new(),
             data: RoomData::default(),
             enabled_codecs: Abilities::new(&cx.config.codecs, &ClientInfo::default()).publish_codecs(),
             had_people: false,
@@ -417,6 +420,7 @@ impl Room {
             self.identities.remove(&participant.identity);
         }
         self.told_speakers.remove(&session);
+        self.recent_speakers.remove(&session);
         cx.sessions.remove(&session);
         cx.missed.remove(&session);
         for timer in [

@@ -35,7 +35,7 @@ impl Room {
             0.0
         };
         cx.timers
-            .set_if_unset(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
+            .set_by(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
     }
 
     /// A track that is muted is silent at once.
@@ -43,7 +43,7 @@ impl Room {
         if let Some(track) = self.tracks.get_mut(&track).filter(|track| track.level > 0.0) {
             track.level = 0.0;
             cx.timers
-                .set_if_unset(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
+                .set_by(Timer::Speakers(self.key), cx.now + SPEAKERS_INTERVAL);
         }
     }
 
@@ -60,8 +60,11 @@ impl Room {
         for participant in self.participants.values() {
             if let Some(until) = participant.tested.speaks_until.filter(|until| cx.now < *until) {
                 loud.insert(participant.session, TESTED_STEPS);
-                cx.timers.set_if_unset(Timer::Speakers(self.key), until);
+                cx.timers.set_by(Timer::Speakers(self.key), until);
             }
+        }
+        if let Some(silent) = self.note_speakers(cx, loud.keys().copied()) {
+            cx.timers.set_by(Timer::Speakers(self.key), silent);
         }
         let mut changed: BTreeMap<SessionId, SpeakerInfo> = BTreeMap::new();
         for session in loud.keys().chain(self.told_speakers.keys()) {

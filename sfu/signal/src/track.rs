@@ -8,7 +8,7 @@ use crate::negotiate::codec::{Format, codec_named, is_scalable, mime};
 use crate::negotiate::offer::Section;
 use crate::quality::SourceScore;
 use crate::signalling::SessionId;
-use hanse_sfu_core::command::{Codec, Layering};
+use hanse_sfu_core::command::{Codec, Layering, Precedence};
 use hanse_sfu_core::ids::{LAYERS_MAX, Layer, Mid, TrackId};
 use livekit_protocol::video_layer::Mode;
 use livekit_protocol::{
@@ -65,6 +65,8 @@ pub(crate) struct Source {
     pub layering: Layering,
     /// How it comes in.
     pub score: SourceScore,
+    /// What the media plane has been told of it.
+    pub precedence: Precedence,
 }
 
 impl Source {
@@ -87,6 +89,7 @@ impl Source {
             layers: layers as u8,
             layering,
             score: SourceScore::default(),
+            precedence: Precedence::default(),
         }
     }
 }

@@ -105,6 +105,12 @@ impl Shard {
                 }
                 self.share_downlink(now, key);
             }
+            MediaCommand::SetPrecedence { track, precedence } => {
+                let key = self.track_keys.get(&track).copied();
+                if let Some(track) = key.and_then(|key| self.tracks.get_mut(key)) {
+                    track.precedence = precedence;
+                }
+            }
             MediaCommand::RequestKeyFrame { track } => {
                 let Some(&key) = self.track_keys.get(&track) else {
                     return;

@@ -4,6 +4,7 @@ use super::{Shard, ShardEvent, TICK};
 use crate::command::{Codec, ConnectionEnd, MediaEvent};
 use crate::connection::FEEDBACK_SSRC;
 use crate::downlink::{Budget, Claim, share};
+use crate::ids::Layer;
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
 use crate::round_trip;
 use crate::rtcp::{self, ReportBlock, SenderReport};
@@ -305,7 +306,7 @@ impl Shard {
         let mut wanted_bps = 0;
         let mut claims = ArrayVec::<(usize, usize), CLAIMS_MAX>::new();
         let mut wishes = ArrayVec::<Claim, CLAIMS_MAX>::new();
-        let mut audio = 0;
+        let mut fixed = 0;
         for (_, down_track) in &connection.sends {
             let Some(&(track_key, place)) = self.down_track_keys.get(down_track) else {
                 continue;
@@ -331,14 +332,25 @@ impl Shard {
             let largest = layers_bps.iter().take(usize::from(wanted.0) + 1).max();
             wanted_bps += largest.copied().unwrap_or(0);
             if !is_video {
-                audio += layers_bps[0];
-            } else if !claims.is_full() {
+                fixed += layers_bps[0];
+            } else if claims.is_full() {
+                // Nobody watches as many tiles large.
+                fixed += layers_bps[0];
+                if limit.is_some() && down_track.set_budget(Budget::UpTo(Layer(0))) {
+                    self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
+                        connection: subscriber,
+                        track: track.id,
+                        is_paused: false,
+                    }));
+                }
+            } else {
                 claims.push((track_key, place));
                 wishes.push(Claim {
                     layers_bps,
                     wanted,
                     had: down_track.target().filter(|_| down_track.has_started()),
                     may_pause: down_track.plan.may_pause,
+                    precedence: track.precedence,
                     granted: Budget::Unlimited,
                 });
             }
@@ -347,7 +359,7 @@ impl Shard {
             estimator.set_wanted(wanted_bps);
         }
         let Some(limit) = limit else { return };
-        share(limit.saturating_sub(audio), &mut wishes);
+        share(limit.saturating_sub(fixed), &mut wishes);
         for ((track_key, place), claim) in claims.into_iter().zip(wishes) {
             let Some(track) = self.tracks.get_mut(track_key) else {
                 continue;
@@ -370,6 +382,5 @@ impl Shard {
     }
 }
 
-/// Video streams of one subscriber that share a limited downlink. Further ones keep what they have: nobody watches
-/// more tiles than this on a link that is too small.
-const CLAIMS_MAX: usize = 64;
+/// Video streams of one subscriber that share a limited downlink. Further ones are sent in their smallest layer.
+const CLAIMS_MAX: usize = 128;

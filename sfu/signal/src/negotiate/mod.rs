@@ -71,7 +71,7 @@ pub(crate) struct Negotiation {
     /// The `media_sections_requirement` that is out.
     pub requirement: Option<Requirement>,
     /// What the media plane was told last.
-    plan: ReceivePlan,
+    pub plan: ReceivePlan,
     window_start: Option<Instant>,
     offers_in_window: u32,
     bytes_in_window: usize,
@@ -274,6 +274,7 @@ impl Room {
                 connection: participant.connection(),
                 plan,
             });
+            self.update_precedence(cx, session);
         }
     }
 

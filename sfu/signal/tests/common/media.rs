@@ -116,6 +116,9 @@ impl Media {
             MediaCommand::SetWant { down_track, want } => {
                 self.down.get_mut(&down_track).expect("a want for nothing").want = want;
             }
+            MediaCommand::SetPrecedence { track, .. } => {
+                assert!(self.live().contains(&track), "precedence of nothing");
+            }
             MediaCommand::RequestKeyFrame { track } => {
                 assert!(self.live().contains(&track), "a key frame of nothing");
             }

@@ -1,0 +1,65 @@
+//! Whose picture is sharp on a downlink that does not carry all of them.
+
+// A test says what it expects by failing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod common;
+
+use common::{Person, World, ms, proof, up_to};
+use hanse_sfu_core::command::{Codec, MediaCommand, Precedence};
+
+#[test]
+fn a_screen_is_sharp_before_a_speaker_and_a_speaker_before_a_listener_on_every_shard() {
+    for shards in [1, 3] {
+        let mut world = World::with_shards(71, shards);
+        let [alice, bob, carol] = ["Alice", "Bob", "Carol"].map(|name| world.join_on(name, 0));
+        let [dave, erin] =
+            [("Dave", 1), ("Erin", 2)].map(|(name, shard)| world.join_on(name, shard % usize::from(shards)));
+        world.connect();
+        let [listener, speaker, screen] = [alice, bob, carol].map(|person| world.publish(person, Codec::Vp8));
+        let tracks = [listener, speaker, screen];
+        // One of them subscribes before it is said what matters, the other one afterwards.
+        for track in tracks {
+            world.subscribe(dave, track, up_to(2));
+        }
+        world.run(ms(1_000));
+        for (track, precedence) in [(speaker, Precedence::Speaker), (screen, Precedence::Screen)] {
+            world.command(MediaCommand::SetPrecedence { track, precedence });
+        }
+        for track in tracks {
+            world.subscribe(erin, track, up_to(2));
+        }
+        world.run(ms(3_000));
+        let layers = |world: &World, person: Person| {
+            tracks.map(|track| world.sink(person, track).current_layer().unwrap())
+        };
+        assert_eq!(layers(&world, dave), [2, 2, 2]);
+        assert_eq!(layers(&world, erin), [2, 2, 2]);
+        // The large layer has some 450 kbit/s, the middle one 170 and the small one 60.
+        for (limit, expected) in [(650_000, [0, 0, 2]), (1_040_000, [0, 2, 2])] {
+            for person in [dave, erin] {
+                world.limit_downlink(person, Some(limit));
+            }
+            world.run(ms(4_000));
+            for person in [dave, erin] {
+                assert_eq!(layers(&world, person), expected, "{shards} shards, {limit}");
+            }
+        }
+        // Another one speaks now.
+        for (track, precedence) in [(speaker, Precedence::Listener), (listener, Precedence::Speaker)] {
+            world.command(MediaCommand::SetPrecedence { track, precedence });
+        }
+        world.run(ms(4_000));
+        for person in [dave, erin] {
+            assert_eq!(layers(&world, person), [2, 0, 2], "{shards} shards");
+            for track in tracks {
+                proof::in_order(world.sink(person, track), ms(0));
+            }
+        }
+    }
+}
