@@ -293,6 +293,21 @@ fn whoever_never_tells_although_agreed_is_not_limited() {
 }
 
 #[test]
+fn a_tile_that_grows_gets_its_layer_without_waiting_for_the_next_look_at_the_link() {
+    let (mut world, _, bob, track) = camera(5, Link::of_kbps(5_000));
+    world.run(secs(5));
+    for step in 0..5 {
+        world.want(bob, track, up_to(0));
+        world.run(ms(3_000 + 170 * step));
+        assert_eq!(world.sink(bob, track).current_layer(), Some(0), "{step}");
+        world.want(bob, track, up_to(2));
+        world.run_until(ms(400), "the large layer", |world| {
+            world.sink(bob, track).current_layer() == Some(2)
+        });
+    }
+}
+
+#[test]
 fn beside_what_a_subscriber_tells_its_own_estimate_says_nothing() {
     let (mut world, _, bob, track) = camera(4, Link::of_kbps(5_000));
     // As receivers estimate: half more than what they get.
