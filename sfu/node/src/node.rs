@@ -252,7 +252,9 @@ impl Node {
             tracing::warn!("not everybody could be told in time that the server stops");
         }
         self.control.abort();
-        drop(self.ice_tcp);
+        if let Some(ice_tcp) = self.ice_tcp {
+            ice_tcp.stop().await;
+        }
         let shards = self.shards;
         let _ = tokio::task::spawn_blocking(move || shards.stop()).await;
     }

@@ -15,6 +15,7 @@ use hanse_sfu::Node;
 use hanse_sfu_signal::CandidateTransport;
 use rtc_stun::message::{BINDING_SUCCESS, Message as Stun};
 use std::net::TcpListener;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -55,14 +56,29 @@ async fn a_client_is_offered_tcp_after_udp_and_its_checks_are_answered_in_the_st
 
     // Whichever shard the kernel chooses for each of them.
     for _ in 0..8 {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (mut reader, mut writer) = TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap()
+            .into_split();
         let request = check(&alice.username, &alice.password);
-        stream.write_u16(request.len() as u16).await.unwrap();
-        stream.write_all(&request).await.unwrap();
+        // Repeated, as ICE repeats them: a shard may hear of the connection a moment after the client.
+        let checks = async move {
+            loop {
+                writer.write_u16(request.len() as u16).await.unwrap();
+                writer.write_all(&request).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
         let answered = async {
-            let mut answer = vec![0; usize::from(stream.read_u16().await.unwrap())];
-            stream.read_exact(&mut answer).await.unwrap();
+            let mut answer = vec![0; usize::from(reader.read_u16().await.unwrap())];
+            reader.read_exact(&mut answer).await.unwrap();
             answer
+        };
+        let answered = async {
+            tokio::select! {
+                answer = answered => answer,
+                () = checks => unreachable!("they never end"),
+            }
         };
         let answer = tokio::time::timeout(PATIENCE, answered).await.expect("an answer");
         let mut stun = Stun::new();

@@ -83,6 +83,15 @@ impl IceTcp {
             .collect();
         IceTcp { accepting }
     }
+
+    /// Ends all; the ports are free afterwards.
+    pub async fn stop(mut self) {
+        for task in std::mem::take(&mut self.accepting) {
+            task.abort();
+            // It has ended either way.
+            let _ = task.await;
+        }
+    }
 }
 
 impl Drop for IceTcp {
