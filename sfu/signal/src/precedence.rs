@@ -20,15 +20,21 @@ impl Room {
         cx: &mut Context,
         loud: impl Iterator<Item = SessionId>,
     ) -> Option<Instant> {
-        let before: Vec<SessionId> = self.recent_speakers.keys().copied().collect();
-        self.recent_speakers.extend(loud.map(|session| (session, cx.now)));
-        let participants = &self.participants;
+        let mut changed = Vec::new();
+        for session in loud {
+            if self.recent_speakers.insert(session, cx.now).is_none() {
+                changed.push(session);
+            }
+        }
         self.recent_speakers.retain(|session, heard| {
-            participants.contains_key(session) && cx.now < *heard + SPEAKER_PRECEDENCE
+            let speaks = cx.now < *heard + SPEAKER_PRECEDENCE;
+            if !speaks {
+                changed.push(*session);
+            }
+            speaks
         });
-        let now: Vec<SessionId> = self.recent_speakers.keys().copied().collect();
-        for session in before.iter().chain(&now) {
-            self.update_precedence(cx, *session);
+        for session in changed {
+            self.update_precedence(cx, session);
         }
         let earliest = self.recent_speakers.values().min();
         earliest.map(|heard| *heard + SPEAKER_PRECEDENCE)

@@ -4,7 +4,7 @@ use super::{Shard, ShardEvent, TICK};
 use crate::command::{Codec, ConnectionEnd, MediaEvent};
 use crate::connection::FEEDBACK_SSRC;
 use crate::downlink::{Budget, Claim, share};
-use crate::ids::Layer;
+use crate::ids::{ConnectionId, Layer, TrackId};
 use crate::nack::{MISSING_MAX, RTT_DEFAULT};
 use crate::round_trip;
 use crate::rtcp::{self, ReportBlock, SenderReport};
@@ -320,11 +320,7 @@ impl Shard {
                 continue;
             };
             if (limit.is_none() || !is_video) && down_track.set_budget(Budget::Unlimited) {
-                self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
-                    connection: subscriber,
-                    track: track.id,
-                    is_paused: false,
-                }));
+                self.events.push_back(stream_state(subscriber, track.id, false));
             }
             let Some(wanted) = down_track.wanted() else {
                 continue;
@@ -337,11 +333,7 @@ impl Shard {
                 // Nobody watches as many tiles large.
                 fixed += layers_bps[0];
                 if limit.is_some() && down_track.set_budget(Budget::UpTo(Layer(0))) {
-                    self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
-                        connection: subscriber,
-                        track: track.id,
-                        is_paused: false,
-                    }));
+                    self.events.push_back(stream_state(subscriber, track.id, false));
                 }
             } else {
                 claims.push((track_key, place));
@@ -369,11 +361,9 @@ impl Shard {
             };
             let before = down_track.target();
             if down_track.set_budget(claim.granted) {
-                self.events.push_back(ShardEvent::Media(MediaEvent::StreamState {
-                    connection: subscriber,
-                    track: track.id,
-                    is_paused: claim.granted == Budget::Paused,
-                }));
+                let is_paused = claim.granted == Budget::Paused;
+                self.events
+                    .push_back(stream_state(subscriber, track.id, is_paused));
             }
             if down_track.target() != before {
                 self.seek_key_frames(now, track_key);
@@ -384,3 +374,11 @@ impl Shard {
 
 /// Video streams of one subscriber that share a limited downlink. Further ones are sent in their smallest layer.
 const CLAIMS_MAX: usize = 128;
+
+fn stream_state(connection: ConnectionId, track: TrackId, is_paused: bool) -> ShardEvent {
+    ShardEvent::Media(MediaEvent::StreamState {
+        connection,
+        track,
+        is_paused,
+    })
+}
