@@ -91,12 +91,13 @@ impl RunningFocus {
         let focus = Arc::new(focus);
         tracing::info!("{}", bridge.grade());
 
+        let is_here = elsewhere.is_none();
         let mut tasks = JoinSet::new();
         tasks.spawn(Watch::new(Arc::clone(&focus)).run());
         tasks.spawn(sweep(store.clone()));
         match elsewhere {
             Some(sfu) => tasks.spawn(hanse_focus::follow(Arc::clone(&focus), sfu)),
-            None => tasks.spawn(listen(Arc::clone(&focus), handle)),
+            None => tasks.spawn(listen(Arc::clone(&focus), handle.clone())),
         };
         let routes = hanse_focus::routes(Arc::clone(&focus))
             .nest(FOCUS_PATH, hanse_focus::router(Arc::clone(&focus)))
@@ -109,6 +110,7 @@ impl RunningFocus {
         let operator = Operator {
             focus: Arc::clone(&focus),
             store: store.clone(),
+            sfu: is_here.then_some(handle),
         };
         tasks.spawn(operator.serve(socket));
         let told = Arc::clone(&bridge);

@@ -76,6 +76,17 @@ fn an_administrator_sees_who_is_in_which_call_and_the_log_names_nobody() {
         "{table}"
     );
 
+    let streams = org.ask(&["streams", &id[..6]]);
+    assert_eq!(streams.out, "Nobody there receives a video.\n", "{}", streams.err);
+    let bobs = org.ask(&["streams", &id, "--user", &bob, "--json"]).json();
+    assert_eq!(bobs, json!({"streams": [], "left_off": 0}));
+    let nobodys = org.ask(&["streams", &id, "--user", "@mallory:evil.example"]);
+    assert_eq!(nobodys.code, 1);
+    assert!(
+        nobodys.err.contains("they are not in this call"),
+        "{}",
+        nobodys.err
+    );
     let none = org.ask(&["call", "nothing"]);
     assert_eq!(none.code, 1);
     assert!(none.err.contains("there is no such call here"), "{}", none.err);

@@ -4,6 +4,7 @@
 //! something which is not there any more is ignored, because a peer may vanish at any time.
 
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, Rid, TrackId};
+use crate::sent_layers::SentLayers;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -453,6 +454,8 @@ pub struct SentQuality {
     /// Layers between what the peer wants, as far as it flows, and what went out, on average; all of them while it waits
     /// for its first picture. `None`: it wanted nothing, nothing flowed, or it has paused.
     pub missing_layers: Option<f32>,
+    /// What goes out of it at the end of the interval, and why not more; `None`: it is no video.
+    pub layers: Option<SentLayers>,
 }
 
 /// What a shard tells.

@@ -10,6 +10,7 @@ use crate::replay::ReplayWindow;
 use crate::round_trip::RoundTrip;
 use crate::rtp::{Extensions, RtpHeader};
 use crate::secure::SecureTransport;
+use crate::sent_layers::SharedLink;
 use crate::sequence::SequenceExtender;
 use crate::srtp::SrtpSession;
 use crate::track::RateMeter;
@@ -192,6 +193,8 @@ pub struct Connection {
     pub is_probing: bool,
     /// The limit by which the downlink was last shared.
     pub shared_bps: Option<u64>,
+    /// How many videos wanted some of it then.
+    pub shared_videos: u16,
     /// What is wanted has changed since.
     pub is_share_due: bool,
     /// What goes out, in bit/s.
@@ -235,6 +238,7 @@ impl Connection {
             probes_on: None,
             is_probing: false,
             shared_bps: None,
+            shared_videos: 0,
             is_share_due: false,
             sent: RateMeter::default(),
             round_trip: RoundTrip::default(),
@@ -330,6 +334,16 @@ impl Connection {
             (Some(estimate), cap) => Some(cap.map_or(estimate, |cap| cap.min(estimate))),
             (None, _) => self.downlink.limit_bps(),
         }
+    }
+
+    /// How its downlink was shared last; `None`: it is not limited.
+    pub fn shared_link(&self) -> Option<SharedLink> {
+        let limit_bps = self.shared_bps?;
+        Some(SharedLink {
+            limit_bps,
+            videos: self.shared_videos,
+            is_capped: self.downlink.cap_bps().is_some_and(|cap| cap <= limit_bps),
+        })
     }
 
     /// The peer estimates its downlink itself (REMB). Beside our own measurement that says nothing: it never rises far

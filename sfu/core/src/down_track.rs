@@ -14,6 +14,7 @@ use crate::ring::{Description, PacketFacts, PacketRing, RingPosition, Slot};
 use crate::rtcp::ReportBlock;
 use crate::rtp::{HeaderTemplate, Stamp};
 use crate::selection::{Numbers, Selection, Verdict, Wish};
+use crate::sent_layers::Offered;
 use crate::srtp::{SrtpSession, TAG};
 use crate::timeline::{Shown, Timeline};
 use crate::track::{LayerState, Reach};
@@ -603,10 +604,12 @@ impl DownTrack {
         }
     }
 
-    /// How it has gone out since the last call.
-    pub fn take_quality(&mut self) -> SentQuality {
+    /// How it has gone out since the last call. `layers`: what there is of it, if it is a video, and how its subscriber's
+    /// downlink was shared.
+    pub fn take_quality(&mut self, layers: Option<Offered<'_>>) -> SentQuality {
         let sequence = self.latest.map_or(0, |latest| latest.sequence);
-        self.window.take(self.id, self.packets, sequence)
+        let layers = layers.map(|offered| offered.explain(self.want, self.budget, self.current));
+        self.window.take(self.id, self.packets, sequence, layers)
     }
 }
 

@@ -39,6 +39,7 @@ pub mod rtp;
 mod scalable;
 pub mod secure;
 mod selection;
+pub mod sent_layers;
 mod sequence;
 pub mod shard;
 #[cfg(any(test, feature = "simulation"))]

@@ -4,6 +4,7 @@ use crate::command::{ReceivedQuality, SentQuality};
 use crate::ids::{DownTrackId, Layer, TrackId};
 use crate::nack::ReceptionStats;
 use crate::rtcp::ReportBlock;
+use crate::sent_layers::SentLayers;
 use std::time::Duration;
 
 /// Packets of one incoming layer since its beginning.
@@ -107,7 +108,13 @@ impl SendWindow {
 
     /// Ends the window; `packets` have gone out so far, up to the number `sequence`. Numbers that were left empty in between
     /// had not come to us.
-    pub fn take(&mut self, down_track: DownTrackId, packets: u32, sequence: u64) -> SentQuality {
+    pub fn take(
+        &mut self,
+        down_track: DownTrackId,
+        packets: u32,
+        sequence: u64,
+        layers: Option<SentLayers>,
+    ) -> SentQuality {
         let window = *self;
         *self = SendWindow {
             latest: window.latest,
@@ -129,6 +136,7 @@ impl SendWindow {
             lost: saturate(lost.saturating_sub(empty).min(window.expected)),
             round_trip: window.round_trip,
             missing_layers: window.missing.average(),
+            layers,
         }
     }
 }
@@ -177,14 +185,14 @@ mod tests {
     fn what_never_came_to_us_is_not_lost_on_the_way_to_the_subscriber() {
         let mut window = SendWindow::default();
         window.on_report(&block(1_000, 4), None);
-        window.take(ID, 1_000, 1_000);
+        window.take(ID, 1_000, 1_000, None);
         // 100 numbers of which 10 were empty; the peer misses 13.
         window.on_report(&block(1_050, 10), None);
         window.on_report(&block(1_100, 17), Some(Duration::from_millis(30)));
-        let quality = window.take(ID, 1_090, 1_100);
+        let quality = window.take(ID, 1_090, 1_100, None);
         assert_eq!((quality.sent, quality.expected, quality.lost), (90, 100, 3));
         assert_eq!(quality.round_trip, Some(Duration::from_millis(30)));
-        let next = window.take(ID, 1_090, 1_100);
+        let next = window.take(ID, 1_090, 1_100, None);
         assert_eq!(
             (next.sent, next.expected, next.lost, next.round_trip),
             (0, 0, 0, None)
@@ -194,32 +202,32 @@ mod tests {
     #[test]
     fn reports_that_go_backwards_or_lie_do_no_harm() {
         let mut window = SendWindow::default();
-        window.take(ID, 10, 10);
+        window.take(ID, 10, 10, None);
         for (highest, lost) in [(500, 0), (400, 50), (600, 0x7f_ffff)] {
             window.on_report(&block(highest, lost), None);
         }
-        let quality = window.take(ID, 20, 20);
+        let quality = window.take(ID, 20, 20, None);
         assert_eq!((quality.expected, quality.lost), (200, 200));
         window.on_report(&block(700, i32::MIN), None);
         window.on_report(&block(700, 0x7f_ffff), None);
-        let quality = window.take(ID, 20, 20);
+        let quality = window.take(ID, 20, 20, None);
         assert!(quality.lost <= quality.expected, "{quality:?}");
         window.on_report(&block(710, 0x7f_ffff + 10), None);
-        let quality = window.take(ID, 30, 30);
+        let quality = window.take(ID, 30, 30, None);
         assert_eq!((quality.expected, quality.lost), (10, 10), "and are forgotten");
     }
 
     #[test]
     fn layers_are_missing_against_what_is_wanted_and_more_than_that_is_no_gain() {
         let mut window = SendWindow::default();
-        assert_eq!(window.take(ID, 0, 0).missing_layers, None);
+        assert_eq!(window.take(ID, 0, 0, None).missing_layers, None);
         window.sample(Layer(2), Some(Layer(2)));
         window.sample(Layer(0), Some(Layer(2)));
-        assert_eq!(window.take(ID, 0, 0).missing_layers, Some(0.0));
+        assert_eq!(window.take(ID, 0, 0, None).missing_layers, Some(0.0));
         window.sample(Layer(2), Some(Layer(1)));
         window.sample(Layer(2), Some(Layer(0)));
         window.sample(Layer(2), None);
-        assert_eq!(window.take(ID, 0, 0).missing_layers, Some(2.0));
+        assert_eq!(window.take(ID, 0, 0, None).missing_layers, Some(2.0));
     }
 
     #[test]

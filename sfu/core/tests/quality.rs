@@ -12,8 +12,11 @@ mod common;
 
 use common::link::Link;
 use common::{HIDDEN, Person, World, ms, up_to};
-use hanse_sfu_core::command::{Codec, MediaEvent, ReceivedQuality, SentQuality, TransportQuality};
-use hanse_sfu_core::ids::{DownTrackId, TrackId};
+use hanse_sfu_core::command::{
+    Codec, MediaCommand, MediaEvent, Precedence, ReceivedQuality, SentQuality, TransportQuality,
+};
+use hanse_sfu_core::ids::{DownTrackId, Layer, TrackId};
+use hanse_sfu_core::sent_layers::{LayerReason, SentLayers};
 
 /// What was said about somebody's transport, interval by interval.
 fn qualities(world: &World, person: Person) -> Vec<TransportQuality> {
@@ -155,4 +158,99 @@ fn somebody_is_silent_who_sends_neither_media_nor_reports_nor_checks() {
     world.run(ms(12_000));
     assert!(latest(&world, alice).is_silent);
     assert!(!latest(&world, bob).is_silent);
+}
+
+#[test]
+fn each_subscriber_of_a_video_is_told_of_with_the_reason_why_it_gets_no_larger_layer() {
+    for shards in [1, 2] {
+        let (mut world, [alice, bob, carol], track, down) = call(shards);
+        let microphone = world.publish(alice, Codec::Opus);
+        let sound = world.subscribe(bob, microphone, up_to(0));
+        world.link = Link::of_kbps(330);
+        let dave = world.join("Dave");
+        world.client(dave).tells = true;
+        world.link = Link::CLEAN;
+        let [erin, frank] = ["Erin", "Frank"].map(|name| world.join(name));
+        world.client(erin).may_pause = true;
+        world.connect();
+        let [daves, erins] = [dave, erin].map(|person| world.subscribe(person, track, up_to(2)));
+        world.command(MediaCommand::SetPrecedence {
+            track,
+            precedence: Precedence::Screen,
+        });
+        let layers = |world: &World, person, down_track| sent(world, person, down_track).layers.unwrap();
+        let goes_out = |layer: Option<u8>, reason| SentLayers {
+            layer: layer.map(Layer),
+            temporal_max: u8::MAX,
+            wanted: Layer(2),
+            flowing: 3,
+            reason,
+        };
+        world.run(ms(11_000));
+        assert_eq!(
+            layers(&world, bob, down[0]),
+            goes_out(Some(2), LayerReason::Wanted)
+        );
+        assert_eq!(sent(&world, bob, sound).layers, None, "sound has no layers");
+
+        // The large layer has some 450 kbit/s, the middle one 170 and the small one 50.
+        world.limit_downlink(bob, Some(250_000));
+        world.limit_downlink(erin, Some(5_000));
+        world.want(carol, track, HIDDEN);
+        world.run(ms(11_000));
+        let bobs = layers(&world, bob, down[0]);
+        let LayerReason::Cap(share) = bobs.reason else {
+            panic!("{bobs:?}");
+        };
+        assert_eq!(bobs, goes_out(Some(1), bobs.reason));
+        assert_eq!(
+            (share.limit_bps, share.videos, share.precedence, share.next),
+            (250_000, 1, Precedence::Screen, Layer(2))
+        );
+        assert!((350_000..550_000).contains(&share.next_bps), "{share:?}");
+        let LayerReason::Link(share) = layers(&world, dave, daves).reason else {
+            panic!("his link is no rule: {:?}", layers(&world, dave, daves));
+        };
+        assert!((200_000..400_000).contains(&share.limit_bps), "{share:?}");
+        let LayerReason::Cap(share) = layers(&world, erin, erins).reason else {
+            panic!("{:?}", layers(&world, erin, erins));
+        };
+        assert_eq!(share.next, Layer(0), "she has paused");
+        assert!((30_000..80_000).contains(&share.next_bps), "{share:?}");
+        assert_eq!(layers(&world, erin, erins).layer, None);
+        assert_eq!(
+            layers(&world, carol, down[1]),
+            goes_out(None, LayerReason::Hidden)
+        );
+
+        // Alice hears of no request, so no key frame comes; and her large layer stops.
+        world.client(alice).down.link = Link {
+            loss: 1.0,
+            ..Link::CLEAN
+        };
+        let franks = world.subscribe(frank, track, up_to(2));
+        world.limit_downlink(bob, None);
+        world.run(ms(11_000));
+        assert_eq!(
+            layers(&world, frank, franks),
+            goes_out(None, LayerReason::KeyFrame)
+        );
+        assert_eq!(
+            layers(&world, bob, down[0]),
+            goes_out(Some(1), LayerReason::KeyFrame)
+        );
+        world.source(alice, track).streams[2].paused = true;
+        world.run(ms(11_000));
+        assert_eq!(
+            layers(&world, bob, down[0]),
+            SentLayers {
+                flowing: 2,
+                ..goes_out(Some(1), LayerReason::LayerNotSent)
+            }
+        );
+        world.source(alice, track).muted = true;
+        world.run(ms(11_000));
+        let muted = layers(&world, bob, down[0]);
+        assert_eq!((muted.flowing, muted.reason), (0, LayerReason::NotSent));
+    }
 }

@@ -5,7 +5,7 @@
 //! does not take its messages is closed, a subscriber that does not take its events misses some.
 
 use crate::forwarding::{Forwarding, Samples};
-use crate::handle::{Call, Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle};
+use crate::handle::{Call, Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle, StreamsQuery};
 use crate::metrics::FIRST_PICTURE;
 use crate::shard::ShardLink;
 use crate::tally::Tally;
@@ -67,6 +67,8 @@ pub(crate) enum Input {
     Command(Command),
     /// Somebody calls a participant's method.
     Call(Call),
+    /// Somebody asks what participants get of each other's videos.
+    VideoStreams(StreamsQuery),
     /// Say goodbye to everybody, answer when all farewells are queued, and end.
     Shutdown { answer: oneshot::Sender<()> },
 }
@@ -265,6 +267,12 @@ impl Control {
                 Ok(id) => drop(self.calls.insert(id, answer)),
                 Err(failure) => drop(answer.send(Err(failure))),
             },
+            Input::VideoStreams(StreamsQuery {
+                room,
+                of,
+                max,
+                answer,
+            }) => drop(answer.send(self.signalling.video_streams(&room, of.as_deref(), max))),
             Input::Shutdown { answer } => {
                 self.signalling.handle_shutdown(now);
                 return Some(answer);

@@ -1,7 +1,7 @@
 //! Controlling the SFU from inside the process. The server API ([`crate::http`]) translates to the same words.
 
 use crate::control::{Input, Inputs};
-use hanse_sfu_signal::{RpcCall, RpcFailure, SfuCommand, SfuEvent, SfuRefusal, SfuReply};
+use hanse_sfu_signal::{RpcCall, RpcFailure, SfuCommand, SfuEvent, SfuRefusal, SfuReply, VideoStreams};
 use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot};
 
@@ -18,6 +18,15 @@ pub(crate) struct Command {
 pub(crate) struct Call {
     pub call: RpcCall,
     pub answer: oneshot::Sender<Result<String, RpcFailure>>,
+}
+
+/// A question about the videos of a room on its way to the control task.
+pub(crate) struct StreamsQuery {
+    pub room: String,
+    /// Identities; `None`: everybody.
+    pub of: Option<Vec<String>>,
+    pub max: usize,
+    pub answer: oneshot::Sender<VideoStreams>,
 }
 
 /// A cheap clone reaches the same SFU.
@@ -72,6 +81,32 @@ impl SfuHandle {
             .await
             .map_err(|_| stopping())?;
         reply.await.map_err(|_| stopping())?
+    }
+
+    /// What participants of a room get of each other's videos, and why not more ([`crate::why`] has the words): of
+    /// everybody, or of some identities; at most `max`. A room that does not exist has none.
+    ///
+    /// # Errors
+    ///
+    /// When the SFU is stopping.
+    pub async fn video_streams(
+        &self,
+        room: String,
+        of: Option<Vec<String>>,
+        max: usize,
+    ) -> Result<VideoStreams, SfuRefusal> {
+        let (answer, reply) = oneshot::channel();
+        let query = StreamsQuery {
+            room,
+            of,
+            max,
+            answer,
+        };
+        self.inputs
+            .send(Input::VideoStreams(query))
+            .await
+            .map_err(|_| stopping())?;
+        reply.await.map_err(|_| stopping())
     }
 
     /// Hears of everything that happens from now on.

@@ -30,14 +30,16 @@ mod tally;
 #[cfg(feature = "debug-tap")]
 mod tap;
 pub mod webhooks;
+pub mod why;
 
 pub use config::{HttpConfig, SfuConfig};
 pub use handle::{Heard, SfuEvents, SfuHandle};
 pub use hanse_sfu_signal::{
-    DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
+    DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply, VideoStream,
+    VideoStreams,
 };
 pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
-pub use livekit_protocol::{DisconnectReason, Room};
+pub use livekit_protocol::{DisconnectReason, Room, TrackSource};
 pub use node::{Node, StartError};
 pub use prometheus::PrometheusConfig;
 pub use webhooks::{WebhookConfig, Webhooks, WebhooksError};

@@ -11,6 +11,14 @@ pub(crate) const FIRST_PICTURE: Metric = Metric {
     labels: &[],
 };
 
+/// Why pictures are as small as they are.
+pub(crate) const VIDEOS: Metric = Metric {
+    name: "hanse_sfu_videos",
+    kind: Kind::Gauge,
+    about: "Videos as participants receive them, by why they get no more of them.",
+    labels: &["reason"],
+};
+
 /// Webhooks that are done, well or not, at any destination.
 pub(crate) const WEBHOOKS: Metric = Metric {
     name: "hanse_sfu_webhooks_total",
@@ -293,8 +301,9 @@ pub(crate) const TWIRP_LATENCY: Metric = Metric {
 };
 
 /// All that is counted here.
-pub static METRICS: [Metric; 30] = [
+pub static METRICS: [Metric; 31] = [
     FIRST_PICTURE,
+    VIDEOS,
     WEBHOOKS,
     ROOMS,
     ROOM_DURATION,

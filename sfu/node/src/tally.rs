@@ -3,10 +3,11 @@
 
 use crate::metrics::{
     JITTER, JOINS, LOSS, LOST, MESSAGES, PARTICIPANTS, PUBLISHED, PUBLISHES, QUALITY_RATING, QUALITY_SCORE,
-    ROOM_DURATION, ROOMS, ROUND_TRIP, SESSION_DURATION, SESSION_START, SUBSCRIBED, SUBSCRIBES,
+    ROOM_DURATION, ROOMS, ROUND_TRIP, SESSION_DURATION, SESSION_START, SUBSCRIBED, SUBSCRIBES, VIDEOS,
 };
+use crate::why;
 use hanse_runtime::metrics::Word;
-use hanse_sfu_core::command::{Codec, MediaCommand, MediaEvent};
+use hanse_sfu_core::command::{Codec, MediaCommand, MediaEvent, SentQuality};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId};
 use hanse_sfu_signal::SfuEvent;
 use livekit_protocol::signal_request::Message as Ask;
@@ -25,8 +26,17 @@ pub(crate) struct Tally {
     participants: HashMap<String, (Instant, Option<Instant>)>,
     published: BTreeMap<[&'static str; 3], usize>,
     subscribed: BTreeMap<[&'static str; 2], usize>,
-    down_tracks: HashMap<DownTrackId, Codec>,
+    down_tracks: HashMap<DownTrackId, Forwarded>,
     of_connections: HashMap<ConnectionId, Vec<DownTrackId>>,
+    /// Videos by why they get no more.
+    videos: BTreeMap<&'static str, usize>,
+}
+
+/// A down track.
+struct Forwarded {
+    codec: Codec,
+    /// Why no more of it goes out, once that was told.
+    reason: Option<&'static str>,
 }
 
 impl Tally {
@@ -132,7 +142,11 @@ impl Tally {
                 ..
             } => {
                 SUBSCRIBES.add(1, ["success".into(), "".into()]);
-                if self.down_tracks.insert(*down_track, plan.codec).is_none() {
+                let forwarded = Forwarded {
+                    codec: plan.codec,
+                    reason: None,
+                };
+                if self.down_tracks.insert(*down_track, forwarded).is_none() {
                     self.of_connections
                         .entry(*connection)
                         .or_default()
@@ -141,9 +155,7 @@ impl Tally {
                 }
             }
             MediaCommand::Unsubscribe { down_track } => {
-                if let Some(codec) = self.down_tracks.remove(down_track) {
-                    self.subscribed(codec, false);
-                }
+                self.ended(*down_track);
                 // What is left behind of it in the other map goes with its connection, or here, before it piles up.
                 self.tidy();
             }
@@ -157,6 +169,7 @@ impl Tally {
         match event {
             MediaEvent::Ended { connection, .. } => self.forget(*connection),
             MediaEvent::Quality { quality, .. } => {
+                self.note_reasons(&quality.sent);
                 for (loss, direction) in [
                     (quality.loss_up_permille, "incoming"),
                     (quality.loss_down_permille, "outgoing"),
@@ -191,10 +204,38 @@ impl Tally {
 
     fn forget(&mut self, connection: ConnectionId) {
         for down_track in self.of_connections.remove(&connection).unwrap_or_default() {
-            if let Some(codec) = self.down_tracks.remove(&down_track) {
-                self.subscribed(codec, false);
+            self.ended(down_track);
+        }
+    }
+
+    fn ended(&mut self, down_track: DownTrackId) {
+        if let Some(Forwarded { codec, reason }) = self.down_tracks.remove(&down_track) {
+            self.subscribed(codec, false);
+            self.count_video(reason, false);
+        }
+    }
+
+    /// The media plane tells why no more of some down tracks goes out.
+    fn note_reasons(&mut self, sent: &[SentQuality]) {
+        for quality in sent {
+            let Some((layers, forwarded)) = quality.layers.zip(self.down_tracks.get_mut(&quality.down_track))
+            else {
+                continue;
+            };
+            let reason = Some(why::word(layers.reason));
+            let before = std::mem::replace(&mut forwarded.reason, reason);
+            if before != reason {
+                self.count_video(before, false);
+                self.count_video(reason, true);
             }
         }
+    }
+
+    fn count_video(&mut self, reason: Option<&'static str>, is_more: bool) {
+        let Some(reason) = reason else { return };
+        let count = self.videos.entry(reason).or_default();
+        *count = count.saturating_add_signed(if is_more { 1 } else { -1 });
+        VIDEOS.set(*count, [reason.into()]);
     }
 
     fn tidy(&mut self) {
@@ -274,8 +315,11 @@ mod tests {
     use crate::metrics::METRICS;
     use hanse_runtime::clock;
     use hanse_runtime::metrics::recorder;
-    use hanse_sfu_core::command::{ConnectionEnd, ReceivedQuality, SendPlan, TransportQuality, Want};
+    use hanse_sfu_core::command::{
+        ConnectionEnd, Precedence, ReceivedQuality, SendPlan, TransportQuality, Want,
+    };
     use hanse_sfu_core::ids::{Layer, Mid, TrackId};
+    use hanse_sfu_core::sent_layers::{LayerReason, SentLayers, Share};
     use livekit_protocol::{
         AddTrackRequest, DisconnectReason, Room, SubscriptionResponse, signal_request, signal_response,
     };
@@ -285,7 +329,7 @@ mod tests {
         let (recorder, counted) = recorder(&METRICS).unwrap();
         metrics::with_local_recorder(&recorder, || run(&mut Tally::default()));
         counted.tidy();
-        counted.text_of("livekit_")
+        counted.text()
     }
 
     fn has(text: &str, line: &str) {
@@ -500,6 +544,65 @@ mod tests {
             &text,
             "livekit_node_messages{type=\"signal\",status=\"success\",direction=\"response\"} 1",
         );
+    }
+
+    #[test]
+    fn videos_are_counted_by_why_no_more_of_them_goes_out_until_they_end() {
+        let text = counted(|tally| {
+            let told = |tally: &mut Tally, down_track, reason| {
+                let layers = SentLayers {
+                    layer: Some(Layer(0)),
+                    temporal_max: u8::MAX,
+                    wanted: Layer(2),
+                    flowing: 3,
+                    reason,
+                };
+                let sent = SentQuality {
+                    down_track: DownTrackId(down_track),
+                    sent: 10,
+                    expected: 10,
+                    lost: 0,
+                    round_trip: None,
+                    missing_layers: None,
+                    layers: (down_track != 4).then_some(layers),
+                };
+                tally.media(&MediaEvent::Quality {
+                    connection: ConnectionId(1),
+                    quality: TransportQuality {
+                        sent: vec![sent],
+                        ..TransportQuality::default()
+                    },
+                });
+            };
+            for (connection, down_track) in [(1, 1), (1, 2), (2, 3)] {
+                tally.command(&subscribe(connection, down_track, Codec::Vp8));
+                told(tally, down_track, LayerReason::KeyFrame);
+            }
+            tally.command(&subscribe(1, 4, Codec::Opus));
+            let share = Share {
+                limit_bps: 500_000,
+                videos: 2,
+                precedence: Precedence::Speaker,
+                next: Layer(1),
+                next_bps: 700_000,
+            };
+            told(tally, 1, LayerReason::Link(share));
+            told(tally, 1, LayerReason::Link(Share { videos: 3, ..share }));
+            told(tally, 2, LayerReason::Wanted);
+            told(tally, 4, LayerReason::Hidden);
+            told(tally, 5, LayerReason::Hidden);
+            tally.command(&MediaCommand::Unsubscribe {
+                down_track: DownTrackId(2),
+            });
+            tally.media(&MediaEvent::Ended {
+                connection: ConnectionId(2),
+                end: ConnectionEnd::IceTimeout,
+            });
+        });
+        for (reason, count) in [("link", 1), ("wanted", 0), ("key_frame", 0)] {
+            has(&text, &format!("hanse_sfu_videos{{reason=\"{reason}\"}} {count}"));
+        }
+        assert!(!text.contains("hidden"), "sound, or nobody knows it: {text}");
     }
 
     #[test]

@@ -162,6 +162,7 @@ impl Room {
             format: format.clone(),
             want: subscription.want(known, source, is_adaptive),
             score: Score::default(),
+            layers: None,
             told_paused: None,
         });
         Binding::Done

@@ -140,6 +140,7 @@ impl Expectation {
 impl Bound {
     /// Takes how a track has gone out.
     fn measure(&mut self, quality: &SentQuality, is_muted: bool) {
+        self.layers = quality.layers;
         let missing_layers = quality.missing_layers.unwrap_or(0.0);
         if is_muted || !self.want.enabled {
             self.score.rest();

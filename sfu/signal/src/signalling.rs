@@ -10,6 +10,7 @@ use crate::limits::{METADATA_BYTES_MAX, NAME_BYTES_MAX, ROOMS_MAX, TOKEN_LEEWAY_
 use crate::negotiate::candidate::Candidate;
 use crate::revocations::Revocations;
 use crate::room::Room;
+use crate::streams::VideoStreams;
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
 use crate::transport;
@@ -451,6 +452,14 @@ impl Signalling {
         let (key, session) = self.participant(&call.room, &call.identity)?;
         let room = self.rooms.get_mut(&key).ok_or(SfuRefusal::RoomNotFound)?;
         room.start_call(&mut self.cx, session, call)
+    }
+
+    /// What participants of a room get of each other's videos, and why not more; of everybody, or of some identities; at
+    /// most `max`. A room that does not exist has none.
+    pub fn video_streams(&self, room: &str, of: Option<&[String]>, max: usize) -> VideoStreams {
+        self.room(room)
+            .map(|room| room.video_streams(of, max))
+            .unwrap_or_default()
     }
 
     fn handle_create_room(&mut self, settings: RoomSettings) -> Result<SfuReply, SfuRefusal> {

@@ -17,6 +17,7 @@ use crate::timers::Timer;
 use crate::track::{Source, Track};
 use hanse_sfu_core::command::{Codec, Want};
 use hanse_sfu_core::ids::{DownTrackId, Layer, Mid, TrackId};
+use hanse_sfu_core::sent_layers::SentLayers;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     SubscriptionError, SubscriptionPermission, SubscriptionPermissionUpdate, SubscriptionResponse,
@@ -42,11 +43,11 @@ pub(crate) struct Subscription {
 #[derive(Clone, Copy)]
 pub(crate) struct Setting {
     pub is_disabled: bool,
-    quality: VideoQuality,
-    width: u32,
-    height: u32,
+    pub quality: VideoQuality,
+    pub width: u32,
+    pub height: u32,
     /// Frames a second; 0: as many as there are.
-    fps: u32,
+    pub fps: u32,
 }
 
 impl Setting {
@@ -74,6 +75,8 @@ pub(crate) struct Bound {
     pub want: Want,
     /// How it goes out.
     pub score: Score,
+    /// Which layers of it do, as the media plane told last; never of sound.
+    pub layers: Option<SentLayers>,
     /// What its subscriber was told last of whether it is paused.
     pub told_paused: Option<bool>,
 }

@@ -11,12 +11,14 @@ mod common;
 
 use common::{Browser, Town, claims};
 use hanse_sfu_core::command::{MediaEvent, ReceivedQuality, SentQuality, TransportQuality};
-use hanse_sfu_core::ids::ConnectionId;
+use hanse_sfu_core::ids::{ConnectionId, Layer};
+use hanse_sfu_core::sent_layers::{LayerReason, SentLayers};
+use hanse_sfu_signal::{Asked, VideoState};
 use livekit_protocol::ConnectionQuality::{self, Excellent, Good, Lost, Poor};
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::{
-    MuteTrackRequest, SubscribedQualityUpdate, TrackSource, UpdateSubscription, UpdateTrackSettings,
-    VideoQuality,
+    MuteTrackRequest, SubscribedQualityUpdate, SubscriptionPermission, TrackSource, UpdateSubscription,
+    UpdateTrackSettings, VideoQuality,
 };
 use std::time::Duration;
 
@@ -64,6 +66,7 @@ fn perfect(town: &Town, name: &str) -> Vec<(ConnectionId, TransportQuality)> {
                 lost: 0,
                 round_trip: Some(Duration::from_millis(20)),
                 missing_layers: down.want.enabled.then_some(0.0),
+                layers: None,
             }
         });
         let quality = TransportQuality {
@@ -626,4 +629,94 @@ fn whoever_measures_hears_of_each_participant_once_an_interval() {
                 .all(|(_, score)| (1.0..=4.5).contains(score))
         );
     }
+}
+
+#[test]
+fn an_operator_sees_of_each_video_what_its_subscriber_asked_for_and_what_becomes_of_it() {
+    let mut town = Town::default();
+    for name in ["alice", "bob", "carol"] {
+        join(&mut town, name, false);
+    }
+    let camera = town.publish("alice", TrackSource::Camera);
+    town.publish("alice", TrackSource::Microphone);
+    let streams = |town: &Town, of: Option<&str>| {
+        let of = of.map(|identity| vec![identity.to_owned()]);
+        town.signalling.video_streams("standup", of.as_deref(), 10)
+    };
+    let states = |town: &Town| -> Vec<(String, VideoState)> {
+        let all = streams(town, None).streams;
+        assert!(all.iter().all(|stream| {
+            (stream.publisher.as_str(), &stream.track_sid, stream.source)
+                == ("alice", &camera, TrackSource::Camera)
+        }));
+        all.into_iter()
+            .map(|stream| (stream.subscriber, stream.state))
+            .collect()
+    };
+    let both = |bobs, carols| vec![("bob".to_owned(), bobs), ("carol".to_owned(), carols)];
+    assert_eq!(states(&town), both(VideoState::Begun, VideoState::Begun));
+
+    let layers = SentLayers {
+        layer: Some(Layer(0)),
+        temporal_max: u8::MAX,
+        wanted: Layer(2),
+        flowing: 3,
+        reason: LayerReason::KeyFrame,
+    };
+    intervals(&mut town, 1, &|name, quality| {
+        if name == "bob" {
+            let sent = quality.sent.iter_mut();
+            sent.for_each(|own| own.layers = Some(layers));
+        }
+    });
+    assert_eq!(
+        states(&town),
+        both(VideoState::Sent(layers), VideoState::Begun),
+        "each hears of its own"
+    );
+    let setting = UpdateTrackSettings {
+        track_sids: vec![camera.clone()],
+        width: 640,
+        height: 360,
+        fps: 15,
+        ..UpdateTrackSettings::default()
+    };
+    town.ask("bob", Ask::TrackSetting(setting.clone()));
+    let hidden = UpdateTrackSettings {
+        disabled: true,
+        ..setting
+    };
+    town.ask("carol", Ask::TrackSetting(hidden));
+    town.pass(Duration::from_secs(1));
+    let asked: Vec<Asked> = streams(&town, None)
+        .streams
+        .iter()
+        .map(|stream| stream.asked)
+        .collect();
+    let size = Asked::Size {
+        width: 640,
+        height: 360,
+        fps: 15,
+    };
+    assert_eq!(asked, [size, Asked::Hidden]);
+    assert_eq!(streams(&town, Some("carol")).streams.len(), 1);
+    assert_eq!(streams(&town, Some("mallory")).streams, []);
+    assert_eq!(town.signalling.video_streams("elsewhere", None, 10).streams, []);
+    let few = town.signalling.video_streams("standup", None, 1);
+    assert_eq!((few.streams.len(), few.left_off), (1, 1));
+
+    town.ask(
+        "alice",
+        Ask::Mute(MuteTrackRequest {
+            sid: camera.clone(),
+            muted: true,
+        }),
+    );
+    assert_eq!(states(&town), both(VideoState::Muted, VideoState::Muted));
+    let nobody = SubscriptionPermission::default();
+    town.ask("alice", Ask::SubscriptionPermission(nobody));
+    assert_eq!(
+        states(&town),
+        both(VideoState::NotPermitted, VideoState::NotPermitted)
+    );
 }

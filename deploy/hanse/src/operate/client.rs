@@ -1,5 +1,6 @@
 //! The side that asks: subcommands that speak to the running server.
 
+use super::streams::Streams;
 use super::{ANSWER_BYTES_MAX, Blocked, BlockedHomeservers, Reply, Request, Unblocked, table};
 use crate::settings::operator_socket;
 use anyhow::{Context, Result};
@@ -30,6 +31,16 @@ pub enum OperatorCommand {
     Call {
         /// The call, by its id in `hanse calls` or any beginning of it that no other call has.
         id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show which layers people in a call get of each other's videos, and why not more.
+    Streams {
+        /// The call, by its id in `hanse calls` or any beginning of it that no other call has.
+        id: String,
+        /// Only those that this Matrix user receives, as @bob:org-b.example.
+        #[arg(long, value_name = "USER")]
+        user: Option<UserId>,
         #[command(flatten)]
         place: Place,
     },
@@ -88,6 +99,12 @@ pub fn run(command: OperatorCommand) -> Result<ExitCode> {
         OperatorCommand::Call { id, place } => (Request::Call { id }, place, |answer| {
             Ok(table::call(&read::<CallWithPeople>(answer)?, clock::unix_ms()))
         }),
+        OperatorCommand::Streams { id, user, place } => {
+            let user_id = user.map(|user| user.to_string());
+            (Request::Streams { id, user_id }, place, |answer| {
+                Ok(table::streams(&read::<Streams>(answer)?))
+            })
+        }
         OperatorCommand::Remove { user, call, place } => {
             let user_id = user.to_string();
             (Request::Remove { user_id, call }, place, |answer| {

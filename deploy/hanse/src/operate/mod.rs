@@ -4,10 +4,12 @@
 //! (`{"command":"call","id":"5z8AurUs"}`), an answer is `{"answer": …}`, or `{"refused": "a sentence"}`. Here ids are in
 //! clear: whoever may open the socket is the server's own user, or root.
 //!
-//! Where to look next: `server.rs` for who answers, `client.rs` for who asks, `table.rs` for how it looks on a terminal.
+//! Where to look next: `server.rs` for who answers, `client.rs` for who asks, `streams.rs` for what is
+//! asked of the SFU, `table.rs` for how it looks on a terminal.
 
 mod client;
 mod server;
+mod streams;
 mod table;
 
 pub use client::{OperatorCommand, run};
@@ -83,6 +85,14 @@ enum Request {
     Call {
         /// The beginning of its id.
         id: String,
+    },
+    /// Answered with [`streams::Streams`].
+    Streams {
+        /// The beginning of its id.
+        id: String,
+        /// Whose; `None`: everybody's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<String>,
     },
     /// Answered with [`hanse_focus::calls::Removed`].
     Remove {

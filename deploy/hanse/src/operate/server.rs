@@ -1,11 +1,14 @@
 //! The side that answers: one request at a time, in the order in which they come, so that two administrators cannot
 //! overtake each other. Whoever is next waits.
 
-use super::{Blocked, BlockedHomeservers, BlockedSince, REQUEST_BYTES_MAX, Reply, Request, Unblocked};
+use super::{
+    Blocked, BlockedHomeservers, BlockedSince, REQUEST_BYTES_MAX, Reply, Request, Unblocked, streams,
+};
 use anyhow::{Context, Result, bail};
 use hanse_focus::store::Store;
 use hanse_focus::{Focus, ServerName, UserId};
 use hanse_runtime::{Redacted, clock};
+use hanse_sfu::SfuHandle;
 use serde::Serialize;
 use std::fs;
 use std::io::ErrorKind;
@@ -95,6 +98,8 @@ pub struct Operator {
     pub focus: Arc<Focus>,
     /// Who knows which homeservers are blocked.
     pub store: Store,
+    /// The SFU, if its calls are in this process.
+    pub sfu: Option<SfuHandle>,
 }
 
 impl Operator {
@@ -141,6 +146,14 @@ impl Operator {
         match request {
             Request::Calls {} => json(&self.focus.calls()),
             Request::Call { id } => json(&self.focus.call(&id).map_err(sentence)?),
+            Request::Streams { id, user_id } => {
+                let call = self.focus.call(&id).map_err(sentence)?;
+                let sfu = self
+                    .sfu
+                    .as_ref()
+                    .ok_or("the SFU of this focus is another process, and only knows itself")?;
+                json(&streams::ask(sfu, &call, user_id.as_deref()).await?)
+            }
             Request::Remove { user_id, call } => {
                 let user: UserId = user_id
                     .parse()

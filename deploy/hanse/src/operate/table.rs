@@ -1,6 +1,7 @@
 //! Answers for people: tables and sentences. What others have chosen (names, devices) is printed so that it cannot move
 //! the cursor, hide itself or turn the line around.
 
+use super::streams::Streams;
 use super::{Blocked, BlockedHomeservers, Unblocked};
 use hanse_focus::calls::{Call, CallWithPeople, Calls, Removed};
 use std::fmt::Write;
@@ -69,6 +70,27 @@ pub fn call(answer: &CallWithPeople, now_unix_ms: u64) -> String {
     for warning in &answer.policy_warnings {
         text.push_str(&format!("  {}\n", printable(warning)));
     }
+    text
+}
+
+pub fn streams(answer: &Streams) -> String {
+    if answer.streams.is_empty() {
+        return "Nobody there receives a video.\n".to_owned();
+    }
+    let rows = answer.streams.iter().map(|stream| {
+        [
+            printable(&stream.subscriber),
+            printable(&stream.publisher),
+            printable(&stream.source),
+            match stream.asked.as_str() {
+                "" => "-".to_owned(),
+                asked => printable(asked),
+            },
+            printable(&stream.why),
+        ]
+    });
+    let mut text = table(["RECEIVES", "FROM", "SOURCE", "ASKED FOR", "GETS"], rows);
+    left_off(&mut text, answer.left_off);
     text
 }
 
@@ -206,6 +228,7 @@ fn duration(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operate::streams::Stream;
     use hanse_focus::calls::Person;
     use std::collections::BTreeMap;
 
@@ -261,6 +284,38 @@ mod tests {
             shown.ends_with("(org.hanse.call_policy):\n  there is no key \"\\u{1b}[2J\"\n"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn each_video_that_somebody_receives_is_a_line_with_its_reason() {
+        let stream = |subscriber: &str, asked: &str, why: &str| Stream {
+            subscriber: subscriber.to_owned(),
+            publisher: "@alice:org-a.example".to_owned(),
+            source: "camera".to_owned(),
+            track: "TR_1".to_owned(),
+            asked: asked.to_owned(),
+            why: why.to_owned(),
+        };
+        let link = "layer 1 of 2: the link carries 640 kbit/s, with sound; layer 2 would need 1,700";
+        let shown = streams(&Streams {
+            streams: vec![
+                stream("@bob:org-b.example", "640x360", link),
+                stream("@carol:\u{1b}[2J", "", "nothing: the publisher has muted it"),
+            ],
+            left_off: 1,
+        });
+        let expected = format!(
+            "RECEIVES            FROM                  SOURCE  ASKED FOR  GETS\n\
+             @bob:org-b.example  @alice:org-a.example  camera  640x360    {link}\n\
+             @carol:\\u{{1b}}[2J    @alice:org-a.example  camera  -          nothing: the publisher has muted it\n\
+             and 1 more\n"
+        );
+        assert_eq!(shown, expected);
+        let none = Streams {
+            streams: vec![],
+            left_off: 0,
+        };
+        assert_eq!(streams(&none), "Nobody there receives a video.\n");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Shard;
 use crate::command::{MediaEvent, ReceivedQuality, SentQuality, TransportQuality};
 use crate::connection::LossCounters;
+use crate::sent_layers::Offered;
 use std::time::{Duration, Instant};
 
 /// A peer whose path works checks it at least this often: every 5 s, give or take a fifth (RFC 7675, section 5.1), and
@@ -47,12 +48,20 @@ impl Shard {
         let received_tracks: Vec<ReceivedQuality> = sections
             .filter_map(|section| Some(self.tracks.get_mut(section.track)?.take_quality(now)))
             .collect();
+        let link = connection.shared_link();
         let sends = connection.sends.iter();
         let sent_tracks: Vec<SentQuality> = sends
             .filter_map(|(_, down_track)| {
                 let &(track, place) = self.down_track_keys.get(down_track)?;
-                let down_tracks = &mut self.tracks.get_mut(track)?.down_tracks;
-                Some(down_tracks.get_mut(place)?.take_quality())
+                let track = self.tracks.get_mut(track)?;
+                let (reach, layers_bps, precedence) = (&track.reach, track.layers_bps(), track.precedence);
+                let layers = track.codec.is_video().then_some(Offered {
+                    reach,
+                    layers_bps,
+                    precedence,
+                    link,
+                });
+                Some(track.down_tracks.get_mut(place)?.take_quality(layers))
             })
             .collect();
         let is_checked = connection

@@ -350,6 +350,9 @@ impl Shard {
         if let Some(estimator) = self.connections.get_mut(key).and_then(|it| it.estimator.as_mut()) {
             estimator.set_wanted(wanted_bps);
         }
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.shared_videos = wishes.len() as u16;
+        }
         let Some(limit) = limit else { return };
         share(limit.saturating_sub(fixed), &mut wishes);
         for ((track_key, place), claim) in claims.into_iter().zip(wishes) {

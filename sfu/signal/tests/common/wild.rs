@@ -199,6 +199,7 @@ fn act(town: &mut Town, name: &str, kind: usize, script: &mut Script, rights_cha
                 lost: count(script),
                 round_trip: [None, Some(Duration::MAX)][script.below(2)],
                 missing_layers: [None, Some(layers(script))][script.below(2)],
+                layers: None,
             };
             let quality = TransportQuality {
                 loss_up_permille: loss(script),
