@@ -9,11 +9,14 @@
     clippy::unwrap_used,
     reason = "it is a part of tests, which use more of it"
 )]
-#[path = "../../core/tests/common/flow.rs"]
+#[path = "../../../core/tests/common/flow.rs"]
 mod flow;
 #[allow(dead_code, reason = "it is a part of tests, which use more of it")]
-#[path = "../../core/tests/common/link.rs"]
+#[path = "../../../core/tests/common/link.rs"]
 mod link;
+
+mod chart;
+mod plots;
 
 use crate::figures::{Figures, Target};
 use flow::{Bottleneck, Estimator, Flow, Media};
@@ -22,6 +25,7 @@ use hanse_sfu_core::estimate::feedback::{PeerClock, TICK_US, TransportFeedback};
 use link::Link;
 use rtc_interceptor::{BandwidthEstimator as _, Gcc, PacketReport};
 use rtc_rtcp::transport_feedbacks::cc_feedback_report::Ecn;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Seeds of the plans; receivers tell every 100, 150 and 50 ms with them.
@@ -42,12 +46,18 @@ pub struct Arguments {
     /// Print a JSON list instead of a table
     #[arg(long)]
     json: bool,
+    /// Run nothing but what the book has pictures of, and draw them into this directory
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "json")]
+    plots: Option<PathBuf>,
 }
 
 type NewEstimator = fn(Instant) -> Box<dyn Estimator>;
 
 /// Runs the plans.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(directory) = &arguments.plots {
+        return plots::write(directory);
+    }
     let mut figures = Figures::default();
     let ours = plans(Flow::own);
     let theirs = plans(|now| Box::new(Rtc::new(now)));
@@ -82,6 +92,24 @@ fn secs(seconds: u64) -> Duration {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
+}
+
+/// A link that loses every twentieth packet.
+fn lossy() -> Link {
+    Link {
+        loss: 0.05,
+        ..Link::of_kbps(3_000)
+    }
+}
+
+/// A round trip of 300 ms, on average, with 50 ms of jitter.
+fn long(ordered: bool) -> Link {
+    Link {
+        delay: ms(125),
+        jitter: ms(50),
+        ordered,
+        ..Link::of_kbps(3_000)
+    }
 }
 
 fn has_all(link: &mut Bottleneck) -> bool {
@@ -155,11 +183,7 @@ fn plans(new: NewEstimator) -> Vec<Outcome> {
             }
         })
     };
-    let lossy = Link {
-        loss: 0.05,
-        ..Link::of_kbps(3_000)
-    };
-    let flaps = changes(lossy, secs(60));
+    let flaps = changes(lossy(), secs(60));
     judge(
         "5 % loss: changes of layer in a minute",
         flaps,
@@ -170,13 +194,7 @@ fn plans(new: NewEstimator) -> Vec<Outcome> {
         (true, "300 ms round trip, 50 ms jitter: changes of layer in 5 min"),
         (false, "the same, packets overtake: changes of layer in 5 min"),
     ] {
-        let long = Link {
-            delay: ms(125),
-            jitter: ms(50),
-            ordered,
-            ..Link::of_kbps(3_000)
-        };
-        judge(name, changes(long, secs(300)), "", Target::AtMost(0.0));
+        judge(name, changes(long(ordered), secs(300)), "", Target::AtMost(0.0));
     }
 
     for kbps in [300, 1_000, 3_000, 10_000] {
