@@ -26,9 +26,11 @@ export function story(t, people) {
 async function describe(person) {
   const view = await person.view().catch((error) => error.message);
   const happened = await person.happened?.().catch(() => []);
+  const keys = await person.keys?.().catch(() => []);
   return [
     ...(person.console ?? []).slice(-CONSOLE_LINES),
     ...(happened ?? []).slice(-CONSOLE_LINES).map((each) => JSON.stringify(each)),
+    ...(keys ?? []).map(({ sender, content }) => `a key of ${sender}, index ${content?.keys?.index ?? content?.media_key?.index}`),
     JSON.stringify(view),
   ];
 }

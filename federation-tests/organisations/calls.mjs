@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { story } from "../harness/story.mjs";
 import { until } from "../harness/until.mjs";
-import { entrance, everybodyMeets, isGone, meets, PATIENCE_MS, TEST_MS } from "./meeting.mjs";
+import { acquainted, entrance, everybodyMeets, hasNoTile, isGone, meets, PATIENCE_MS, TEST_MS } from "./meeting.mjs";
 
 /** So many packets of a track are enough to decode it, for whoever has the key. */
 const PACKETS = 100;
@@ -30,9 +30,7 @@ async function meet(here, t, mode, wish) {
   const step = story(t, present);
   const room = await here.organisations.room("Test", PEOPLE, wish);
   const enter = entrance(here, t, { room, mode });
-  // Every device is there before the call begins: `matrix_2_0` has memberships encrypted for the devices that are in the room,
-  // and one that comes later cannot read them.
-  const [alice, bob, carol] = await Promise.all(PEOPLE.map((user) => enter(user)));
+  const [alice, bob, carol] = await acquainted(PEOPLE.map((user) => enter(user)));
   await step("two people meet", async () => {
     Object.assign(present, { alice, bob });
     await alice.join();
@@ -47,7 +45,10 @@ async function meet(here, t, mode, wish) {
   await step("one who leaves is gone for the others, and they go on", async () => {
     await bob.leave();
     delete present.bob;
-    for (const viewer of Object.values(present)) await isGone(viewer, "bob");
+    for (const viewer of Object.values(present)) {
+      await isGone(viewer, "bob");
+      await hasNoTile(viewer, "bob");
+    }
     await everybodyMeets(present);
   });
   await step("whoever left may come back", async () => {
@@ -64,7 +65,7 @@ async function keyless(here, t, mode) {
   const enter = entrance(here, t, { room, mode });
   const ids = ["alice", "bob"].map((user) => here.organisations.people[user].account.id);
   await step("two people are in a call, and a third joins whom their keys do not reach", async () => {
-    const [alice, bob, carol] = await Promise.all([enter("alice"), enter("bob"), enter("carol", { withholdFrom: ids })]);
+    const [alice, bob, carol] = await acquainted([enter("alice"), enter("bob"), enter("carol", { withholdFrom: ids })]);
     Object.assign(present, { alice, bob, carol });
     await present.alice.join();
     await present.bob.join();

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { until } from "../harness/until.mjs";
 import { audit } from "./audit.mjs";
+import { acquainted } from "./meeting.mjs";
 import { openBrowser } from "./people.mjs";
 import { pause } from "./program.mjs";
 import { brokenSeal, frameKeys, framesOf } from "./sealed.mjs";
@@ -41,8 +42,7 @@ export async function check(organisations, { room, mode, python, say }) {
   try {
     say("Alice and Bob open Element Call");
     const link = (user) => site.link(user, { room, mode });
-    const alice = await browser.open(link("alice"), SIGNS.alice);
-    const bob = await browser.open(link("bob"), SIGNS.bob);
+    const [alice, bob] = await acquainted(["alice", "bob"].map((user) => browser.open(link(user), SIGNS[user])));
     const aliceClicked = await alice.join();
     await until("Alice is heard and seen at her SFU", async () => (await alice.sends()).length === 2);
     await pause(aliceClicked + APART_MS.wanted - Date.now());

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { story } from "../harness/story.mjs";
 import { standsStill, until } from "../harness/until.mjs";
-import { entrance, isGone, meets, TEST_MS } from "./meeting.mjs";
+import { acquainted, entrance, isGone, meets, TEST_MS } from "./meeting.mjs";
 import { openBrowser } from "./people.mjs";
 
 /** How soon somebody is gone from the room whose leave is in the hands of their focus. */
@@ -130,7 +130,8 @@ async function meeting(here, t, name, users, { keepers = [], mode = "compatibili
     t.after(() => mortal[user].close());
   }
   await step("they meet", async () => {
-    const opened = await Promise.all(everybody.map((user) => enter(user, { keepsLeaves: keepers.includes(user) }, mortal[user])));
+    const entering = everybody.map((user) => enter(user, { keepsLeaves: keepers.includes(user) }, mortal[user]));
+    const opened = await acquainted(entering);
     everybody.forEach((user, index) => (present[user] = opened[index]));
     await Promise.all(opened.map((person) => person.join()));
     for (const user of users) {

@@ -32,10 +32,25 @@ export function entrance(here, t, { room, mode = "compatibility" }) {
   };
 }
 
+/**
+ * Those who are entering a room, once everybody's device has the keys of all the others: `matrix_2_0` has memberships encrypted
+ * for the devices that one knows, and whichever becomes known later cannot read them.
+ */
+export async function acquainted(entering) {
+  const people = await Promise.all(entering);
+  for (const { devices } of people) {
+    await until("the devices of all others are known", () => {
+      for (const { devices: { own } } of people) assert.ok(devices.known(own.user).includes(own.id), `${own.user} in ${own.id}`);
+      return true;
+    }, PATIENCE_MS);
+  }
+  return people;
+}
+
 /** People open a room's page, and meet: a step of a story. `present` has them by name then. */
 export async function gather(enter, step, users, present) {
   await step(`${users.length} people of two organisations meet`, async () => {
-    const opened = await Promise.all(users.map((user) => enter(user)));
+    const opened = await acquainted(users.map((user) => enter(user)));
     users.forEach((user, index) => (present[user] = opened[index]));
     await Promise.all(opened.map((person) => person.join()));
     await everybodyMeets(present);
@@ -95,6 +110,14 @@ export function isUnheard(viewer, other) {
 export async function isGone(viewer, other) {
   await isUnseen(viewer, other);
   await isUnheard(viewer, other);
+}
+
+/**
+ * `viewer`'s Element Call knows that the other has left. Whoever comes back sooner is somebody new in `matrix_2_0`, and their key
+ * would be taken for that of who they were.
+ */
+export function hasNoTile(viewer, other) {
+  return until(`${other} has no tile`, async () => !(await viewer.tiles()).some((name) => name.toLowerCase().startsWith(other)), PATIENCE_MS);
 }
 
 function isToneOf(person) {

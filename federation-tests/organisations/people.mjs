@@ -89,6 +89,7 @@ export async function openBrowser() {
       });
       page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
       const arrived = watchSync(page);
+      const devices = watchDevices(page);
       const delays = watchDelays(page);
       const held = { ...watchFocus(page), mediaKeys: [], ice: [] };
       await page.goto(link);
@@ -114,6 +115,8 @@ export async function openBrowser() {
         held,
         /** What this device's `/sync` answers had for it: `{ type, sender, algorithm, senderKey }`. */
         arrived,
+        /** This device, `own`, and those that it knows: `known(user)`, by the user's full id. */
+        devices,
         /** After how many milliseconds the homeserver was to say that they have left, each time that they told it. */
         delays,
         /** Clicks, and says when that was. */
@@ -140,6 +143,8 @@ export async function openBrowser() {
         switchCamera: () => switchOn(call.getByTestId("incall_videomute")),
         switchMicrophone: () => switchOn(call.getByTestId("incall_mute")),
         view: () => ask("view"),
+        /** Whose tiles there are, by the names on them. */
+        tiles: () => call.getByTestId("name_tag").allTextContents(),
         sends: () => ask("sends"),
         firstFrames: () => ask("firstFrames"),
         keys: () => ask("keys"),
@@ -187,6 +192,20 @@ function watchSync(page) {
     }
   });
   return arrived;
+}
+
+/** What the homeserver calls this device, `{ user, id }`, and of which ones of other people it has the keys. */
+function watchDevices(page) {
+  const keys = {};
+  const devices = { own: null, known: (user) => Object.keys(keys[user] ?? {}) };
+  page.on("response", async (response) => {
+    const { pathname } = new URL(response.url());
+    if (!/\/(login|keys\/query)$/.test(pathname) || response.request().method() !== "POST") return;
+    const answer = await response.json().catch(() => null);
+    if (pathname.endsWith("/login")) devices.own = answer && { user: answer.user_id, id: answer.device_id };
+    else Object.assign(keys, answer?.device_keys);
+  });
+  return devices;
 }
 
 /** Switches something on, whatever its button says: Element Call does not always notice that somebody else has switched it off. */

@@ -2,6 +2,8 @@
 //
 // It is confined to one room. Within it, it may do what it asks for: it comes from this demo's own installation.
 
+import type { ToDeviceBatch } from "matrix-js-sdk/lib/models/ToDeviceMessage";
+import type { CryptoApi } from "matrix-js-sdk/lib/crypto-api/index";
 import type { MatrixClient, MatrixEvent, Room, StateEvents, TimelineEvents } from "matrix-js-sdk";
 import {
   type Capability,
@@ -17,6 +19,12 @@ import {
 
 /** Events that are handed over at most, when the widget does not say how many. */
 const EVENTS_MAX = 100;
+
+/** How often, and how many milliseconds apart, one looks for a device that is not known yet. */
+const LOOKS_MAX = 60;
+const LOOK_MS = 500;
+
+type Device = { userId: string; deviceId: string };
 
 /** Devices of users, each with a message. */
 type Messages = Record<string, Record<string, object>>;
@@ -101,7 +109,7 @@ export class Driver extends WidgetDriver {
     );
     await Promise.all(
       all.map(async ({ device, payload }) => {
-        await this.#client.queueToDevice(await crypto.encryptToDeviceMessages(type, [device], payload as never));
+        await this.#client.queueToDevice(await encryptFor(crypto, device, type, payload));
       }),
     );
   }
@@ -145,6 +153,20 @@ export class Driver extends WidgetDriver {
   override getKnownRooms(): string[] {
     return [this.#room.roomId];
   }
+}
+
+/**
+ * A message for one device. Somebody of another homeserver may be in the call before one's own has heard of their device: then this
+ * waits for it, since a key that is not sent leaves them without picture and sound.
+ *
+ * @throws if the device has not become known.
+ */
+async function encryptFor(crypto: CryptoApi, device: Device, type: string, payload: object, looks = LOOKS_MAX): Promise<ToDeviceBatch> {
+  const message = await crypto.encryptToDeviceMessages(type, [device], payload as never);
+  if (message.batch.length > 0) return message;
+  if (looks === 0) throw new Error("a device in the call has no keys");
+  await new Promise((done) => setTimeout(done, LOOK_MS));
+  return encryptFor(crypto, device, type, payload, looks - 1);
 }
 
 /** An event as it is after decryption. */
