@@ -81,6 +81,11 @@ impl Prober {
         (self.last_id, bytes_min)
     }
 
+    /// Whether a cluster is being sent.
+    pub fn is_active(&self) -> bool {
+        self.active.is_some()
+    }
+
     /// When the next packets of the cluster are due.
     pub fn due_us(&self) -> Option<i64> {
         self.active.map(|active| active.due_us())

@@ -33,6 +33,7 @@ struct Entry {
 }
 
 const _: () = assert!(size_of::<Entry>() == 12 && LOG_LEN.is_power_of_two());
+const _: () = assert!(LOG_LEN.is_multiple_of(HEAD_LEN));
 
 /// A packet about which the peer has said something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +50,28 @@ pub struct Told {
     pub was_missing: bool,
 }
 
-/// The log: a ring, allocated once ([`LOG_LEN`] × 12 bytes).
+/// Packets that are noted beside the next number before they go to the ring together. Divides [`LOG_LEN`].
+const HEAD_LEN: usize = 4;
+
+/// The log: a ring, allocated once ([`LOG_LEN`] × 12 bytes), and before it the latest few entries. Where one packet goes to a
+/// thousand subscribers, everything that it touches of each of them is cold; so most packets touch no ring.
 #[derive(Debug)]
+#[repr(C)]
 pub struct SendLog {
-    entries: Box<[Entry]>,
     next: u16,
     unnumbered: u16,
+    head: [Entry; HEAD_LEN],
+    entries: Box<[Entry]>,
 }
 
 impl SendLog {
     /// An empty log; the first number is 0.
     pub fn new() -> Self {
         SendLog {
-            entries: vec![Entry::default(); LOG_LEN].into_boxed_slice(),
             next: 0,
             unnumbered: 0,
+            head: [Entry::default(); HEAD_LEN],
+            entries: vec![Entry::default(); LOG_LEN].into_boxed_slice(),
         }
     }
 
@@ -79,7 +87,8 @@ impl SendLog {
         let number = self.next;
         self.next = number.wrapping_add(1);
         let unnumbered = std::mem::take(&mut self.unnumbered);
-        if let Some(entry) = self.entries.get_mut(slot(number)) {
+        let place = usize::from(number) % HEAD_LEN;
+        if let Some(entry) = self.head.get_mut(place) {
             *entry = Entry {
                 sent_us: now_us as u32,
                 bytes: bytes.min(usize::from(u16::MAX)) as u16,
@@ -88,6 +97,11 @@ impl SendLog {
                 cluster,
                 fate: Fate::Unknown,
             };
+        }
+        if place == HEAD_LEN - 1
+            && let Some(ring) = self.entries.get_mut(slot(number) - place..=slot(number))
+        {
+            ring.copy_from_slice(&self.head);
         }
     }
 
@@ -100,18 +114,21 @@ impl SendLog {
 
     /// Forgets what became of everything so far; the numbers run on.
     pub fn forget(&mut self) {
-        self.entries
-            .iter_mut()
-            .for_each(|entry| entry.fate = Fate::Unused);
+        for entry in self.entries.iter_mut().chain(&mut self.head) {
+            entry.fate = Fate::Unused;
+        }
         self.unnumbered = 0;
     }
 
     /// The peer says whether a packet has arrived. `None`: it was never sent, is forgotten, or this is no news.
     pub fn tell(&mut self, now_us: i64, number: u16, has_arrived: bool) -> Option<Told> {
-        let entry = self
-            .entries
-            .get_mut(slot(number))
-            .filter(|entry| entry.number == number)?;
+        let in_head = usize::from(self.next) % HEAD_LEN;
+        let entry = if usize::from(self.next.wrapping_sub(number).wrapping_sub(1)) < in_head {
+            self.head.get_mut(usize::from(number) % HEAD_LEN)
+        } else {
+            self.entries.get_mut(slot(number))
+        };
+        let entry = entry.filter(|entry| entry.number == number)?;
         let fate = match (entry.fate, has_arrived) {
             (Fate::Unknown, false) => Fate::Missing,
             (Fate::Unknown | Fate::Missing, true) => Fate::Arrived,
@@ -160,13 +177,33 @@ mod tests {
     }
 
     #[test]
+    fn each_packet_is_told_once_whether_or_not_it_has_gone_to_the_ring() {
+        let mut log = SendLog::new();
+        for number in 0..3 * HEAD_LEN as u16 {
+            log.push(i64::from(number), 100, 0);
+            let heard = (0..=number).rev().map(|each| log.tell(1_000, each, true));
+            let sent_us: Vec<i64> = heard.flatten().map(|told| told.sent_us).collect();
+            assert_eq!(sent_us, [i64::from(number)]);
+        }
+        (0..HEAD_LEN + 1).for_each(|_| log.push(1_000, 100, 0));
+        log.forget();
+        for number in 0..4 * HEAD_LEN as u16 + 1 {
+            assert_eq!(log.tell(1_000, number, true), None, "all is forgotten");
+        }
+    }
+
+    #[test]
     fn what_is_overwritten_is_forgotten_and_times_outlive_their_wrap() {
         let mut log = SendLog::new();
         for number in 0..=LOG_LEN as i64 {
             log.push(i64::from(u32::MAX) - 10 + number, 100, 0);
         }
         let now_us = i64::from(u32::MAX) + 5_000;
-        assert_eq!(log.tell(now_us, 0, true), None);
+        assert!(log.tell(now_us, 1, true).is_some(), "not overwritten yet");
+        (1..HEAD_LEN).for_each(|_| log.push(now_us, 100, 0));
+        for number in 0..HEAD_LEN as u16 {
+            assert_eq!(log.tell(now_us, number, true), None);
+        }
         let last = log.tell(now_us, LOG_LEN as u16, true).unwrap();
         assert_eq!(last.sent_us, i64::from(u32::MAX) - 10 + LOG_LEN as i64);
     }

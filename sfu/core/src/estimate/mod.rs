@@ -104,11 +104,26 @@ pub struct Arrived {
     pub cluster: u8,
 }
 
+/// What each packet that goes out touches: two cache lines, beside each other.
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Departures {
+    log: SendLog,
+    epoch: Instant,
+    /// Bytes of media since the last look at what the application uses.
+    media_bytes: u64,
+    /// The first packet since the peer has told anything.
+    unanswered_us: Option<i64>,
+    /// A probe may be under way.
+    may_probe: bool,
+}
+
+const _: () = assert!(size_of::<Departures>() == 128);
+
 /// The estimator of one transport.
 #[derive(Debug)]
 pub struct BandwidthEstimator {
-    epoch: Instant,
-    log: SendLog,
+    departures: Departures,
     clock: PeerClock,
     arrival: InterArrival,
     trendline: Trendline,
@@ -120,14 +135,9 @@ pub struct BandwidthEstimator {
     controller: ProbeController,
     prober: Prober,
     results: ProbeResults,
-    /// Bytes of media since the last look at what the application uses.
-    media_bytes: u64,
     /// Statuses that the peer may tell still, and the next number when that was last reckoned.
     statuses_left: u32,
     statuses_number: u16,
-    first_sent_us: Option<i64>,
-    /// The first packet since the peer has told anything.
-    unanswered_us: Option<i64>,
     round_trip_us: i64,
     told_us: Option<i64>,
     backed_off_us: Option<i64>,
@@ -140,8 +150,13 @@ impl BandwidthEstimator {
     /// Nothing is known. Allocates all that it will ever need.
     pub fn new(now: Instant) -> Self {
         BandwidthEstimator {
-            epoch: now,
-            log: SendLog::new(),
+            departures: Departures {
+                log: SendLog::new(),
+                epoch: now,
+                media_bytes: 0,
+                unanswered_us: None,
+                may_probe: false,
+            },
             clock: PeerClock::default(),
             arrival: InterArrival::default(),
             trendline: Trendline::new(),
@@ -153,11 +168,8 @@ impl BandwidthEstimator {
             controller: ProbeController::new(START_BPS),
             prober: Prober::default(),
             results: ProbeResults::default(),
-            media_bytes: 0,
             statuses_left: STATUSES_MAX,
             statuses_number: 0,
-            first_sent_us: None,
-            unanswered_us: None,
             round_trip_us: 0,
             told_us: None,
             backed_off_us: None,
@@ -167,13 +179,13 @@ impl BandwidthEstimator {
     }
 
     fn us(&self, now: Instant) -> i64 {
-        now.saturating_duration_since(self.epoch).as_micros() as i64
+        now.saturating_duration_since(self.departures.epoch).as_micros() as i64
     }
 
     /// The transport-wide number that the next packet has to carry.
     #[inline]
     pub fn next_number(&self) -> u16 {
-        self.log.next_number()
+        self.departures.log.next_number()
     }
 
     /// A packet of media went out; `is_numbered`: with the next number.
@@ -189,7 +201,7 @@ impl BandwidthEstimator {
     /// The next number went out with so many bytes of media.
     #[inline]
     pub fn on_media_sent(&mut self, now: Instant, bytes: usize) {
-        self.media_bytes += bytes as u64;
+        self.departures.media_bytes += bytes as u64;
         self.on_padding_sent(now, bytes);
     }
 
@@ -197,17 +209,20 @@ impl BandwidthEstimator {
     #[inline]
     pub fn on_padding_sent(&mut self, now: Instant, bytes: usize) {
         let now_us = self.us(now);
-        let cluster = self.prober.on_packet(now_us, bytes);
-        self.log.push(now_us, bytes, cluster);
-        self.first_sent_us.get_or_insert(now_us);
-        self.unanswered_us.get_or_insert(now_us);
+        let mut cluster = 0;
+        if self.departures.may_probe {
+            cluster = self.prober.on_packet(now_us, bytes);
+            self.departures.may_probe = self.prober.is_active();
+        }
+        self.departures.log.push(now_us, bytes, cluster);
+        self.departures.unanswered_us.get_or_insert(now_us);
     }
 
     /// Something went out that carries no number.
     #[inline]
     pub fn on_unnumbered_sent(&mut self, bytes: usize) {
-        self.media_bytes += bytes as u64;
-        self.log.add_unnumbered(bytes);
+        self.departures.media_bytes += bytes as u64;
+        self.departures.log.add_unnumbered(bytes);
     }
 
     /// Whether the peer has told anything.
@@ -224,7 +239,8 @@ impl BandwidthEstimator {
     pub fn target_bps(&self, now: Instant) -> Option<u64> {
         let is_unheard = self.told_us.is_none()
             && self
-                .first_sent_us
+                .departures
+                .unanswered_us
                 .is_some_and(|first| self.us(now) - first >= UNHEARD_US);
         let target = (self.estimate_bps * self.queue.drain_share()).max(MIN_BPS);
         (!is_unheard).then_some(target as u64)
@@ -233,7 +249,7 @@ impl BandwidthEstimator {
     /// The peer is reached by another way: nothing is known of it. The numbers run on; feedback about packets that went
     /// the old way says nothing any more. Allocates nothing.
     pub fn on_route_changed(&mut self, now: Instant) {
-        self.log.forget();
+        self.departures.log.forget();
         self.acknowledged.forget();
         self.arrival = InterArrival::default();
         self.trendline = Trendline::new();
@@ -245,7 +261,9 @@ impl BandwidthEstimator {
         self.prober.abandon();
         self.results = ProbeResults::default();
         self.round_trip_us = 0;
-        self.unanswered_us = None;
+        if self.is_heard() {
+            self.departures.unanswered_us = None;
+        }
         self.backed_off_us = None;
         self.told_us = self.told_us.map(|_| self.us(now));
         self.estimate_bps = START_BPS;
@@ -276,7 +294,7 @@ impl BandwidthEstimator {
         scratch.clear();
         let mut sent_us = (i64::MAX, i64::MIN);
         for (number, ticks) in feedback.statuses() {
-            let Some(told) = self.log.tell(now_us, number, ticks.is_some()) else {
+            let Some(told) = self.departures.log.tell(now_us, number, ticks.is_some()) else {
                 continue;
             };
             sent_us = (sent_us.0.min(told.sent_us), sent_us.1.max(told.sent_us));
@@ -296,7 +314,7 @@ impl BandwidthEstimator {
         if sent_us.0 > sent_us.1 {
             return; // no news
         }
-        self.unanswered_us = None;
+        self.departures.unanswered_us = None;
         scratch.sort_unstable_by_key(|packet| (packet.arrived_us, packet.sent_us));
         let pause_us = now_us - self.told_us.replace(now_us).unwrap_or(now_us);
         if pause_us > STREAM_TIMEOUT_US {
@@ -436,7 +454,7 @@ impl BandwidthEstimator {
     }
 
     fn update_limited(&mut self, now_us: i64) {
-        let bytes = std::mem::take(&mut self.media_bytes);
+        let bytes = std::mem::take(&mut self.departures.media_bytes);
         self.alr.update(now_us, bytes, self.estimate_bps);
         self.controller.set_limited(now_us, self.alr.since_us());
     }
@@ -445,7 +463,7 @@ impl BandwidthEstimator {
     pub fn handle_timeout(&mut self, now: Instant, can_probe: bool) {
         let now_us = self.us(now);
         self.update_limited(now_us);
-        let silent_us = match (self.told_us, self.unanswered_us) {
+        let silent_us = match (self.told_us, self.departures.unanswered_us) {
             (Some(told), Some(sent)) => now_us - told.max(sent),
             _ => 0,
         };
@@ -462,12 +480,12 @@ impl BandwidthEstimator {
             }
             self.prober.abandon();
             if silent_us > LOST_US + self.round_trip_us {
-                self.unanswered_us = None;
+                self.departures.unanswered_us = None;
             }
             return;
         }
-        let is_idle =
-            self.unanswered_us.is_none() && self.told_us.is_some_and(|told| now_us - told > IDLE_US);
+        let is_idle = self.departures.unanswered_us.is_none()
+            && self.told_us.is_some_and(|told| now_us - told > IDLE_US);
         if is_idle && self.anew_us != self.told_us {
             self.anew_us = self.told_us;
             self.begin_anew();
@@ -490,6 +508,7 @@ impl BandwidthEstimator {
     fn probe(&mut self, now_us: i64, rate_bps: Option<f64>) {
         if let Some(rate) = rate_bps {
             let (id, bytes) = self.prober.begin(now_us, rate, self.queue.jitter_us());
+            self.departures.may_probe = true;
             self.results.expect(id, bytes);
         }
     }
@@ -508,7 +527,7 @@ impl BandwidthEstimator {
     /// When a running probe wants to go on.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due_us = self.prober.due_us()?;
-        Some(self.epoch + Duration::from_micros(due_us.max(0).cast_unsigned()))
+        Some(self.departures.epoch + Duration::from_micros(due_us.max(0).cast_unsigned()))
     }
 }
 
