@@ -28,6 +28,11 @@ pub const STREAMS_MAX: usize = 128;
 /// Addresses from which one peer may send at a time. A new one replaces the oldest.
 pub const ADDRESSES_MAX: usize = 8;
 
+/// The address in use is left for another valid one from which media or control comes once it has been silent for this long.
+/// A client says something on its path at least every 100 ms: sound every 20 ms, feedback on what it receives ten times a
+/// second. Shorter, and packets that overtake each other on their way from one path to the other would move media to and fro.
+pub const PATH_SILENCE: Duration = Duration::from_millis(200);
+
 /// Bytes of RTCP after which a datagram is closed.
 const CONTROL_DATAGRAM: usize = 1000;
 
@@ -102,8 +107,10 @@ pub struct Due {
 /// The way to the peer.
 #[derive(Default)]
 pub struct Wire {
-    /// The pair that the peer nominated, or the first that worked.
+    /// The pair that the peer nominated, or uses without having nominated it yet, or the first that worked.
     pub address: Option<SocketAddr>,
+    /// When something authentic last came from there.
+    pub heard: Option<Instant>,
     /// SRTP, once DTLS is done.
     pub session: Option<SrtpSession>,
     /// RTCP that waits to be sealed.
@@ -360,11 +367,28 @@ impl Connection {
 
     /// Media goes out to this address from now on. Whatever was learned of the way to another one is worth nothing.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr) {
+        self.wire.heard = Some(now);
         let before = self.wire.address.replace(address);
         if let Some(estimator) = &mut self.estimator
             && before.is_some_and(|before| before != address)
         {
             estimator.on_route_changed(now);
+        }
+    }
+
+    /// Authentic media or control has come from an address that has passed a check. Chromium nominates a pair only with the
+    /// next check that is due on it, up to 2.5 s after it has left a dead one for it; libwebrtc's own controlled side follows
+    /// the data as well.
+    #[inline]
+    pub fn on_heard(&mut self, now: Instant, source: SocketAddr) {
+        if self.wire.address == Some(source) {
+            self.wire.heard = Some(now);
+        } else if self
+            .wire
+            .heard
+            .is_none_or(|heard| now.saturating_duration_since(heard) >= PATH_SILENCE)
+        {
+            self.set_address(now, source);
         }
     }
 

@@ -182,6 +182,63 @@ fn a_device_that_moves_without_a_word_has_its_media_within_a_second_of_its_check
     }
 }
 
+/// Checks an address, without nominating it.
+fn check_quietly(world: &mut World, person: Person, from: SocketAddr) {
+    let (own, remote) = credentials(world, person);
+    let username = format!("{}:{}", own.ufrag, remote.ufrag);
+    let check = hanse_sfu_core::simulation::check(&username, &own.password, false);
+    world.arrive(from, check);
+}
+
+#[test]
+fn a_device_that_leaves_a_dead_path_for_another_has_its_media_there_before_it_nominates_it() {
+    for seed in SEEDS {
+        for shards in [1, 2] {
+            let (mut world, alice, bob) = meeting(seed, shards);
+            let his = world.microphone(bob);
+            let what = format!("seed {seed}, {shards} shards");
+            let new = elsewhere(10);
+            world.routes.insert(new, usize::from(shards) - 1);
+            check_quietly(&mut world, alice, new);
+            world.run(ms(300));
+            let old = std::mem::replace(&mut world.client(alice).address, new);
+            world.client(alice).checking = false;
+            let moved = world.now;
+            world.run_until(ms(500), "media flows there", |world| {
+                world.sink(alice, his).latest.is_some_and(|latest| latest > moved)
+            });
+            world.run(ms(200));
+            world.nowhere.clear();
+            world.run(ms(1_000));
+            assert_eq!(world.nowhere, [], "{what}: nothing goes to {old}");
+            proof::only_what_is_theirs(&world);
+        }
+    }
+}
+
+#[test]
+fn what_comes_from_a_second_path_moves_nothing_while_the_one_in_use_speaks() {
+    for seed in SEEDS {
+        let (mut world, alice, bob) = meeting(seed, 1);
+        let his = world.microphone(bob);
+        let new = elsewhere(11);
+        check_quietly(&mut world, alice, new);
+        world.run(ms(300));
+        world.nowhere.clear();
+        world.client(alice).checking = false;
+        // Every other tenth of a second of what she sends goes by the other path.
+        for _ in 0..10 {
+            let old = std::mem::replace(&mut world.client(alice).address, new);
+            world.run(ms(100));
+            world.client(alice).address = old;
+            world.run(ms(100));
+        }
+        let there: Vec<_> = world.nowhere.iter().filter(|(to, _)| *to == new).collect();
+        assert_eq!(there.len(), 0, "seed {seed}");
+        assert!(world.sink(alice, his).latest.unwrap() > world.now - ms(100));
+    }
+}
+
 #[test]
 fn the_credentials_before_are_good_until_the_new_ones_are_used() {
     for shards in [1, 2] {

@@ -25,6 +25,7 @@ impl Shard {
             .open_control(datagram)
             .ok()?;
         if let Some(connection) = self.connections.get_mut(key) {
+            connection.on_heard(now, source);
             connection.loss.controls = connection.loss.controls.saturating_add(1);
         }
         let mut facts = std::mem::take(&mut self.facts);

@@ -210,6 +210,7 @@ impl Shard {
             self.counters.packets_replayed += 1;
             return Some(());
         }
+        connection.on_heard(now, source);
         let bytes = datagram.len() as u64;
         if origin.rtx {
             self.counters.repairs_in += 1;
