@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { until } from "../harness/until.mjs";
 import { granted } from "./admission.mjs";
-import { askToken, claims, participants, upgrade } from "./knock.mjs";
+import { askToken, sessions, upgrade } from "./knock.mjs";
 import { everybodyMeets } from "./meeting.mjs";
 
 /** Steps of a story in which people are in a call of a room that is not followed: A's homeserver is asked who is in it. */
@@ -70,15 +70,4 @@ export async function homeserverAway(here, t, step, room, present) {
     granted(here, await askToken(a.focus, bob, known));
     await until("B has heard of it", async () => (await askToken(b.focus, dave, known)).status === 403);
   });
-}
-
-/** The sessions of those who are in a call, at each SFU: whoever was put out has another one. */
-async function sessions(sfus, present) {
-  const grants = Object.values(present).flatMap(({ held }) => held.jwts.map(claims));
-  return Promise.all(
-    sfus.map(async (sfu) => {
-      const { video } = grants.find(({ iss }) => iss === sfu.key.name);
-      return (await participants(sfu, video.room)).map(({ identity, sid }) => ({ identity, sid })).toSorted((one, other) => (one.identity < other.identity ? -1 : 1));
-    }),
-  );
 }

@@ -90,6 +90,17 @@ export async function participants(sfu, room) {
   return (await serverApi(sfu, "ListParticipants", { room }, { roomAdmin: true, room })).participants ?? [];
 }
 
+/** The sessions of those who are in a call, at each SFU: whoever was put out, or has joined anew, has another one. */
+export async function sessions(sfus, present) {
+  const grants = Object.values(present).flatMap(({ held }) => held.jwts.map(claims));
+  return Promise.all(
+    sfus.map(async (sfu) => {
+      const { video } = grants.find(({ iss }) => iss === sfu.key.name);
+      return (await participants(sfu, video.room)).map(({ identity, sid }) => ({ identity, sid })).toSorted((one, other) => (one.identity < other.identity ? -1 : 1));
+    }),
+  );
+}
+
 async function serverApi({ url, key }, method, body, grants) {
   const token = signToken({ key: key.name, secret: key.secret, grants });
   const { status, answer } = await post(`${url}/twirp/livekit.RoomService/${method}`, body, { authorization: `Bearer ${token}` });

@@ -16,6 +16,7 @@ import { startPostgres } from "./postgres.mjs";
 import { leaves, takenOver } from "./leaves.mjs";
 import { openBrowser } from "./people.mjs";
 import { ANY_PORTS, choosePorts } from "./ports.mjs";
+import { resume } from "./resume.mjs";
 import { rules } from "./rules.mjs";
 import { slow } from "./slow.mjs";
 import { focusAndSfuApart, oneProcess } from "./split.mjs";
@@ -91,6 +92,7 @@ after(async () => {
 badInput(here);
 slow(here);
 calls(here);
+resume(here);
 focusAndSfuApart(here);
 admission(here);
 // B's focus and SFU are still two processes: what changes in mid-call gets from one to the other over HTTP.

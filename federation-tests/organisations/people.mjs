@@ -66,9 +66,9 @@ export async function openBrowser() {
     /**
      * Opens a person's page and waits for Element Call's lobby. `signs`: what their camera and microphone show, `{ mark, hertz }`,
      * and from whom no keys reach them, `{ withholdFrom }`. `keepsLeaves`: every focus says to them that it takes no delayed leaves
-     * over.
+     * over. `detours`: to which address they are sent in place of an SFU's, by that.
      */
-    async open(link, { keepsLeaves = false, ...signs }) {
+    async open(link, { keepsLeaves = false, detours = {}, ...signs }) {
       const context = await browser.newContext({
         locale: "en-GB",
         viewport: { width: 960, height: 720 },
@@ -79,6 +79,7 @@ export async function openBrowser() {
       });
       await context.addInitScript(`window.hanseSigns = ${JSON.stringify({ ...CAMERA, withholdFrom: [], ...signs })};`);
       if (keepsLeaves) await context.route("**/delegate_delayed_leave", (route) => route.fulfill(NOT_FOUND));
+      if (Object.keys(detours).length > 0) await sendRound(context, detours);
       await context.addInitScript(bundle.outputFiles[0].text);
       context.setDefaultTimeout(PATIENCE_MS);
       const page = await context.newPage();
@@ -206,6 +207,16 @@ function watchDevices(page) {
     else Object.assign(keys, answer?.device_keys);
   });
   return devices;
+}
+
+/** Has focuses name other addresses for SFUs. */
+function sendRound(context, detours) {
+  return context.route(/\/(sfu\/get|get_token)$/, async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json().catch(() => null);
+    const url = detours[answer?.url];
+    await route.fulfill(url ? { response, json: { ...answer, url } } : { response });
+  });
 }
 
 /** Switches something on, whatever its button says: Element Call does not always notice that somebody else has switched it off. */

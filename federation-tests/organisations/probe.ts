@@ -27,6 +27,8 @@ interface ToDevice {
 
 /** One track that arrives over the network. */
 export interface Arriving {
+  /** The track's, for as long as its connection lives. */
+  id: string;
   kind: "video" | "audio";
   packets: number;
   framesDecoded: number;
@@ -157,6 +159,7 @@ const probe = {
       const arriving = remote.get(entry.trackIdentifier);
       const video = videos.find((each) => trackIn(each) === entry.trackIdentifier && each.videoWidth > 0);
       return {
+        id: entry.trackIdentifier,
         kind: entry.kind,
         packets: entry.packetsReceived ?? 0,
         framesDecoded: entry.framesDecoded ?? 0,
