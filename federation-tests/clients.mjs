@@ -26,12 +26,18 @@ const LINK = "tests/link.test.mjs";
 const NODE = "tests/rtc-node.test.mjs";
 const PERMISSIONS = "tests/permissions.test.mjs";
 const PYTHON = "tests/python.test.mjs";
+const PYTHON_LINK = "tests/python-link.test.mjs";
+const RATE = "tests/rate.test.mjs";
 const REFUSALS = "tests/refusals.test.mjs";
+const RESUME = "tests/resume.test.mjs";
+const ROAMING = "tests/roaming.test.mjs";
 const SOUND = "tests/sound.test.mjs";
 const TCP = "tests/tcp.test.mjs";
 const VERSIONS = "tests/versions.test.mjs";
 
 const PYTHON_BOTH_WAYS = "people with the Python SDK and with browsers see and hear each other, ${encryption}";
+const PYTHON_BAD_LINK =
+  "the Python SDK hears and sees everything over a link that loses, and over a narrow one a smaller picture, with ${form}";
 const NODE_BOTH_WAYS = "people with the Node SDK, with Python and with Chromium see and hear each other, ${encryption}";
 const OLDER_BOTH_WAYS =
   "people with older versions of livekit-client, with the present one and with Python hold a call, ${encryption}";
@@ -169,7 +175,31 @@ const FEATURES = [
   },
   {
     what: "Being heard and seen, and hearing and seeing, over a link that loses every twentieth datagram",
-    proofs: { chromium: [LINK, "5 % loss on the way of a speaker and of a listener is neither heard nor seen, with ${form}"] },
+    proofs: {
+      chromium: [LINK, "5 % loss on the way of a speaker and of a listener is neither heard nor seen, with ${form}"],
+      python: [PYTHON_LINK, PYTHON_BAD_LINK],
+    },
+  },
+  {
+    what: "All of the sound and a smaller picture over a link that falls to 300 kbit/s, and the large one again once it is back",
+    proofs: {
+      chromium: [RATE, "a link that falls to 300 kbit/s carries the sound and a smaller picture, and the large one when it is back, with ${form}"],
+      python: [PYTHON_LINK, PYTHON_BAD_LINK],
+    },
+  },
+  {
+    what: "Going on with the session, and with all media, when the socket breaks",
+    proofs: {
+      chromium: [RESUME, "a broken socket goes on with the session, with ${form}"],
+      firefox: [RESUME, "a broken socket of Firefox goes on with the session"],
+      python: [RESUME, "the Python SDK goes on, too"],
+    },
+  },
+  {
+    what: "Going on with the session in another network (Wi-Fi to mobile)",
+    proofs: {
+      chromium: [ROAMING, "whose network is another one, socket and all, comes again and is in the call there, with ${form}"],
+    },
   },
   {
     what: "Calls from a network that lets no UDP through",
@@ -258,7 +288,8 @@ ${row(["", ...columns.map((each) => CLIENTS[each])])}
 ${FEATURES.map(({ what, proofs }) => row([what, ...columns.map((each) => cell(proofs[each]))])).join("\n")}
 
 Element Call is livekit-client in a page of its own. Its calls between two organisations are tests, too
-([organisations](../federation-tests/organisations/organisations.test.mjs)).
+([organisations](../federation-tests/organisations/organisations.test.mjs)), and so is what it does when its sockets break
+([resume](../federation-tests/organisations/resume.mjs)).
 
 ## How Firefox differs
 

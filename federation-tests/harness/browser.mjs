@@ -23,15 +23,22 @@ const FLAGS = [
 /** @typedef {Awaited<ReturnType<typeof openBrowser>>} Browser */
 /** @typedef {Awaited<ReturnType<Browser["person"]>>} Person */
 
-/** A browser whose pages are people of a test. `udp`: whether their network lets UDP through. */
-export async function openBrowser({ udp = true } = {}) {
+/**
+ * A browser whose pages are people of a test. `udp`: whether their network lets UDP through. `devices`: its pages have camera
+ * and microphone permitted, as those of people in calls have; then media uses each interface of the machine by itself.
+ */
+export async function openBrowser({ udp = true, devices = false } = {}) {
   const site = await servePage();
   const profile = await mkdtemp(join(tmpdir(), "hanse-browser-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium",
     headless: true,
     viewport: { width: 1280, height: 800 },
-    args: udp ? FLAGS : [...FLAGS, "--webrtc-ip-handling-policy=disable_non_proxied_udp"],
+    args: [
+      ...FLAGS,
+      ...(udp ? [] : ["--webrtc-ip-handling-policy=disable_non_proxied_udp"]),
+      ...(devices ? ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"] : []),
+    ],
   });
 
   return {
@@ -42,6 +49,7 @@ export async function openBrowser({ udp = true } = {}) {
       page.on("console", (message) => console.push(`${message.type()}: ${message.text()}`));
       page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
       await page.goto(site.url(livekit));
+      if (devices) await page.evaluate(() => navigator.mediaDevices.getUserMedia({ audio: true }).then((stream) => stream.getTracks()[0]?.stop()));
       /** Calls a function of `window.hanse` (page/page.ts). */
       const call = (name, ...values) =>
         page.evaluate(([method, list]) => window.hanse[method](...list), /** @type {const} */ ([name, values]));

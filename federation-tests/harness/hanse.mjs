@@ -15,9 +15,9 @@ const LOG_LINES = 40;
 
 /**
  * A running server. `autoCreate`: whether the first to join makes the room. `address`: where it says to be for media.
- * `simulate`: clients may ask for simulated failures.
+ * `listenAddress`: where it is; by default on every address. `simulate`: clients may ask for simulated failures.
  */
-export async function startHanse({ autoCreate = true, address = "127.0.0.1", simulate = false } = {}) {
+export async function startHanse({ autoCreate = true, address = "127.0.0.1", listenAddress = "0.0.0.0", simulate = false } = {}) {
   const executable = process.env["HANSE_BIN"];
   if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
   const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
@@ -26,7 +26,7 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1", sim
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
-  await writeFile(configFile, configuration({ httpPort, mediaPort, streamPort, autoCreate, address, simulate }));
+  await writeFile(configFile, configuration({ httpPort, mediaPort, streamPort, autoCreate, address, listenAddress, simulate }));
 
   let log = "";
   const http = `http://127.0.0.1:${httpPort}`;
@@ -83,14 +83,14 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1", sim
   };
 }
 
-function configuration({ httpPort, mediaPort, streamPort, autoCreate, address, simulate }) {
+function configuration({ httpPort, mediaPort, streamPort, autoCreate, address, listenAddress, simulate }) {
   return `
 [http]
 bind_addresses = ["127.0.0.1"]
 port = ${httpPort}
 
 [sfu]
-bind_addresses = ["0.0.0.0"]
+bind_addresses = ["${listenAddress}"]
 udp_port = ${mediaPort}
 tcp_port = ${streamPort}
 addresses = ["${address}"]

@@ -32,6 +32,15 @@ export async function seesAtWidth(viewer, identity, source, width) {
   });
 }
 
+/** The picture of `identity` is smaller for `viewer` than for `other`, who has a clean link and sees it in its full width. */
+export async function seesSmaller(viewer, other, identity, full) {
+  await until(`the picture of ${identity} is smaller`, async () => {
+    const [small, large] = (await Promise.all([viewer, other].map((each) => trackOf(each, identity, "camera")))).map(({ width }) => width);
+    assert.ok(small < full && large === full, `${small} and ${large}`);
+    return true;
+  });
+}
+
 /** `listener` hears the tone of `identity`. */
 export async function hears(listener, identity, hertz) {
   await until(`${identity}'s tone of ${hertz} Hz arrives`, async () => {
@@ -99,4 +108,19 @@ export async function receivesNothingOfTheirOwn(viewer, identity, { marks, hertz
     const own = track.tone != null && Math.abs(track.tone - hertz) <= TONE_TOLERANCE_HZ;
     assert.ok(!own, `an own tone came back: ${JSON.stringify(track)}`);
   }
+}
+
+/**
+ * How much more of somebody's sound is made up for `listener` than for `other`, who has a clean link, as a share of all, over so
+ * many samples: the rest is what this machine can do.
+ */
+export async function madeUp(listener, other, identity, samples) {
+  const look = () => Promise.all([listener, other].map((person) => trackOf(person, identity, "microphone")));
+  const before = await look();
+  const after = await until(`${samples} samples of ${identity}'s sound have been played`, async () => {
+    const now = await look();
+    return now.every((each, index) => each.samples >= before[index].samples + samples) && now;
+  });
+  const [share, clean] = after.map((each, index) => (each.concealed - before[index].concealed) / (each.samples - before[index].samples));
+  return share - clean;
 }

@@ -13,37 +13,40 @@ const SOCKETS_MAX = 16;
  * @typedef {object} Way
  * @property {number} loss Share of datagrams that are lost, each for itself.
  * @property {number} delayMs What each of them takes.
- * @property {number} jitterMs And up to this much more; they overtake each other.
+ * @property {number} jitterMs And up to this much more; they overtake each other …
+ * @property {boolean} isOrdered … unless each waits for those before it, as on radio links.
  * @property {number} bitsPerSecond What fits.
  * @property {number} queueMs What does not, waits this long at most; more is lost.
  */
 
 /** @type {Way} */
-const CLEAN = { loss: 0, delayMs: 0, jitterMs: 0, bitsPerSecond: Infinity, queueMs: 200 };
+const CLEAN = { loss: 0, delayMs: 0, jitterMs: 0, isOrdered: false, bitsPerSecond: Infinity, queueMs: 200 };
 
 /**
  * A link to the server's media port, by default a perfect one. The same seed loses the same datagrams.
- * @param {{ mediaPort: number, up?: Partial<Way>, down?: Partial<Way>, seed?: number }} _
+ * `at`: where it is on this machine.
+ * @param {{ mediaPort: number, at?: { host?: string, port?: number }, up?: Partial<Way>, down?: Partial<Way>, seed?: number }} _
  */
-export async function openLink({ mediaPort, up = {}, down = {}, seed = 1 }) {
+export async function openLink({ mediaPort, at = {}, up = {}, down = {}, seed = 1 }) {
   const ways = { up: direction({ ...CLEAN, ...up }, seed), down: direction({ ...CLEAN, ...down }, seed + 1) };
   const near = createSocket("udp4");
-  /** By the client's port: a socket that speaks for it to the server. */
+  /** By the client's address and port: a socket that speaks for it to the server. */
   const far = new Map();
-  const forTheClient = (port) => {
-    if (far.has(port) || far.size >= SOCKETS_MAX) return far.get(port);
+  const forTheClient = ({ address, port }) => {
+    const name = `${address}:${port}`;
+    if (far.has(name) || far.size >= SOCKETS_MAX) return far.get(name);
     const socket = createSocket("udp4");
-    far.set(port, socket);
-    socket.on("message", (datagram) => ways.down.carry(datagram, () => near.send(datagram, port, HERE, ignore)));
+    far.set(name, socket);
+    socket.on("message", (datagram) => ways.down.carry(datagram, () => near.send(datagram, port, address, ignore)));
     socket.on("error", ignore);
     return socket;
   };
-  near.on("message", (datagram, { port }) => {
-    const socket = forTheClient(port);
+  near.on("message", (datagram, client) => {
+    const socket = forTheClient(client);
     if (socket) ways.up.carry(datagram, () => socket.send(datagram, mediaPort, HERE, ignore));
   });
   near.on("error", ignore);
-  await new Promise((done) => near.bind(0, HERE, () => done(undefined)));
+  await new Promise((done) => near.bind(at.port ?? 0, at.host ?? HERE, () => done(undefined)));
   return {
     port: near.address().port,
     /** Changes how the two ways behave from now on. */
@@ -69,6 +72,7 @@ function direction(/** @type {Way} */ way, seed) {
   const counts = { carried: 0, lost: 0 };
   const underWay = [];
   let busyUntil = 0;
+  let latest = 0;
   let timer;
   const deliver = () => {
     const now = performance.now();
@@ -87,7 +91,9 @@ function direction(/** @type {Way} */ way, seed) {
       }
       counts.carried += 1;
       busyUntil = sent;
-      const at = sent + way.delayMs + random() * way.jitterMs;
+      const late = sent + way.delayMs + random() * way.jitterMs;
+      const at = way.isOrdered ? Math.max(latest, late) : late;
+      latest = Math.max(latest, at);
       const place = underWay.findLastIndex((other) => other.at <= at) + 1;
       underWay.splice(place, 0, { at, arrive });
       clearTimeout(timer);

@@ -16,9 +16,9 @@ const current = () => readlinkSync("/proc/self/ns/net");
 /**
  * Runs the tests of a file, which `declare` gives, in a network of their own: for the test runner the file is one test,
  * which starts the file once more inside. Where namespaces are not permitted it fails and says so: a client that is said
- * to work and was never started is worse than a red test.
+ * to work and was never started is worse than a red test. `furnish` makes what the network has, by default loopback and a LAN.
  */
-export function inOwnNetwork(file, declare) {
+export function inOwnNetwork(file, declare, furnish = lan) {
   const outside = process.env[OUTSIDE];
   if (outside !== undefined && outside !== current()) {
     furnish();
@@ -62,15 +62,16 @@ function refusal() {
 }
 
 /** Loopback, and a link that leads nowhere but has an address, as a machine on a LAN has one. */
-function furnish() {
-  for (const command of [
-    "link set lo up",
-    "link add lan type veth peer name beyond",
-    "link set beyond up",
-    `address add ${ADDRESS}/24 dev lan`,
-    "link set lan up",
-    "route add default via 10.77.0.254",
-  ]) {
-    execFileSync("ip", command.split(" "), { stdio: ["ignore", "ignore", "inherit"] });
-  }
+function lan() {
+  ip("link set lo up");
+  ip("link add lan type veth peer name beyond");
+  ip("link set beyond up");
+  ip(`address add ${ADDRESS}/24 dev lan`);
+  ip("link set lan up");
+  ip("route add default via 10.77.0.254");
+}
+
+/** Changes the network of this process. */
+export function ip(command) {
+  execFileSync("ip", command.split(" "), { stdio: ["ignore", "ignore", "inherit"] });
 }

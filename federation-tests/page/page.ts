@@ -178,6 +178,9 @@ const POLICY = { simulcast: 1, regression: 2 } as const satisfies Record<string,
  * 960 × 540 need half a megabit. */
 const SCALABLE_BITRATE = 1_200_000;
 
+/** Bits per second of a picture with grain, for each square of its width: a megabit for 640 × 360, a quarter of it for half the width. */
+const GRAIN_BITS = 2.5;
+
 /** Publishes a test picture, by default as one layer of VP8; more `layers` (widths) make it simulcast. */
 async function publishPicture(
   source: "camera" | "screen",
@@ -185,8 +188,9 @@ async function publishPicture(
   layers: number[] = [],
   { codec = "vp8", scalabilityMode, backup, policy = "simulcast" }: Encoding = {},
 ): Promise<string> {
-  // Little, because the picture is flat: all layers fit into what a browser's bandwidth estimate begins with.
-  const encoding = (width: number) => ({ maxBitrate: Math.max(60_000, width * 300), maxFramerate: picture.fps });
+  // Little for a flat picture: all layers fit into what a browser's bandwidth estimate begins with.
+  const bitrate = (width: number) => (picture.grain ? width * width * GRAIN_BITS : Math.max(60_000, width * 300));
+  const encoding = (width: number) => ({ maxBitrate: bitrate(width), maxFramerate: picture.fps });
   const presets = layers.map((width) => {
     const height = Math.round((width * picture.height) / picture.width);
     return new VideoPreset(width, height, encoding(width).maxBitrate, picture.fps);
@@ -242,13 +246,52 @@ async function simulate(scenario: SimulationScenario): Promise<void> {
 
 /** The longest time in ms in which no packet of a track came, while `ms` pass. */
 async function longestGap(identity: string, source: Source, ms: number): Promise<number> {
+  const end = performance.now() + ms;
+  return gapUntil(receiverOf(identity, source), () => performance.now() >= end);
+}
+
+/** What is being timed: whether it is over, and what comes out. */
+const timings: { isOver: boolean; gap: Promise<number> }[] = [];
+
+/** Begins to look for gaps in a track. */
+function timeGaps(identity: string, source: Source): void {
+  const receiver = receiverOf(identity, source);
+  const timing = { isOver: false, gap: Promise.resolve(0) };
+  timing.gap = gapUntil(receiver, () => timing.isOver);
+  timings.push(timing);
+}
+
+/** The longest time in ms in which no packet came, of each track since `timeGaps`, in that order. */
+async function timedGaps(): Promise<number[]> {
+  const all = timings.splice(0);
+  for (const timing of all) timing.isOver = true;
+  return Promise.all(all.map(({ gap }) => gap));
+}
+
+/** The addresses of this machine that a new connection would use. */
+async function ownAddresses(): Promise<string[]> {
+  const connection = new RTCPeerConnection();
+  const found: string[] = [];
+  connection.createDataChannel("");
+  await new Promise<void>((done) => {
+    connection.addEventListener("icecandidate", ({ candidate }) => (candidate ? found.push(candidate.address ?? "") : done()));
+    void connection.setLocalDescription();
+  });
+  connection.close();
+  return [...new Set(found)];
+}
+
+function receiverOf(identity: string, source: Source): RTCRtpReceiver {
   const who = others(here()).find((each) => each.identity === identity);
   const publication = who && publicationsOf(who).find((each) => each.source === SOURCE[source]);
   const receiver = publication?.track?.receiver;
   if (!receiver) throw new Error(`${identity}'s ${source} is not received`);
-  const end = performance.now() + ms;
+  return receiver;
+}
+
+async function gapUntil(receiver: RTCRtpReceiver, isOver: () => boolean): Promise<number> {
   let [longest, packets, at] = [0, 0, performance.now()];
-  while (performance.now() < end) {
+  while (!isOver()) {
     for (const entry of (await receiver.getStats()).values()) {
       if (entry.type !== "inbound-rtp") continue;
       // By the clock of the statistics: the page may be late to look.
@@ -370,6 +413,9 @@ const hanse = {
   resize,
   simulate,
   longestGap,
+  ownAddresses,
+  timeGaps,
+  timedGaps,
   view,
   leave: () => here().disconnect(),
   happened: () => happened,

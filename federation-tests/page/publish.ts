@@ -7,20 +7,47 @@ export interface PictureSource {
   width: number;
   height: number;
   fps: number;
+  /** Grain that is another one in every frame, so that the picture costs what its encoding allows. Without, it is flat. */
+  grain?: boolean;
 }
 
+/** How strong grain is, and the side of the square that it is repeated from. */
+const [GRAIN_ALPHA, GRAIN_SIDE] = [0.2, 256];
+
 /** A video track that shows the test picture; its counter rises by one a frame. */
-export function pictureTrack({ mark, width, height, fps }: PictureSource): MediaStreamTrack {
+export function pictureTrack({ mark, width, height, fps, grain = false }: PictureSource): MediaStreamTrack {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d", { alpha: false });
   if (!context) throw new Error("no canvas");
   let counter = 0;
-  const paint = () => draw(context, { mark, counter: counter++ });
+  const sprinkle = grain ? grainOn(context) : () => {};
+  const paint = () => {
+    draw(context, { mark, counter: counter++ });
+    sprinkle();
+  };
   paint();
   const [track] = canvas.captureStream(fps).getVideoTracks();
   if (!track) throw new Error("the canvas gives no video");
   const timer = setInterval(() => (track.readyState === "ended" ? clearInterval(timer) : paint()), 1000 / fps);
   return track;
+}
+
+/** Puts grain over a picture, each time from another place of the same square. */
+function grainOn(context: CanvasRenderingContext2D): () => void {
+  const square = new ImageData(GRAIN_SIDE, GRAIN_SIDE);
+  for (let at = 0; at < square.data.length; at += 4) square.data.fill(Math.random() * 256, at, at + 3).fill(255, at + 3, at + 4);
+  const tile = new OffscreenCanvas(GRAIN_SIDE, GRAIN_SIDE);
+  tile.getContext("2d")?.putImageData(square, 0, 0);
+  const pattern = context.createPattern(tile, "repeat");
+  if (!pattern) throw new Error("no pattern");
+  return () => {
+    pattern.setTransform(new DOMMatrix([1, 0, 0, 1, Math.random() * GRAIN_SIDE, Math.random() * GRAIN_SIDE]));
+    context.save();
+    context.globalAlpha = GRAIN_ALPHA;
+    context.fillStyle = pattern;
+    context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+    context.restore();
+  };
 }
 
 let context: AudioContext | undefined;

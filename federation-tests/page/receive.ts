@@ -19,6 +19,8 @@ export interface Received {
   framesDropped?: number;
   /** Seconds in which it stood still. */
   frozen?: number;
+  /** How often it has become another size. */
+  resized?: number;
   /** Of a sound: the strongest tone in Hz, `null` for silence. */
   tone?: number | null;
   /** The same of the left side and of the right one. */
@@ -34,6 +36,8 @@ export interface Received {
   codec: string;
   /** Over which it came: `udp` or `tcp`. */
   transport: string;
+  /** The own address to which it came, where the browser tells. */
+  address: string;
 }
 
 /** Watches one subscribed track until `stop`. */
@@ -53,10 +57,12 @@ function watchVideo(track: RemoteTrack): Watch {
   video.muted = true;
   Object.assign(video.style, { width: "160px", height: "90px" });
   document.body.append(video);
+  let resized = 0;
+  video.addEventListener("resize", () => (resized += 1));
   return {
     element: video,
     async look() {
-      const { stats, codec, transport } = await statistics(track);
+      const { stats, codec, transport, address } = await statistics(track);
       return {
         width: video.videoWidth,
         height: video.videoHeight,
@@ -65,10 +71,12 @@ function watchVideo(track: RemoteTrack): Watch {
         keyFramesDecoded: stats["keyFramesDecoded"] ?? 0,
         framesDropped: stats["framesDropped"] ?? 0,
         frozen: stats["totalFreezesDuration"] ?? 0,
+        resized,
         packets: stats["packetsReceived"] ?? 0,
         lost: stats["packetsLost"] ?? 0,
         codec,
         transport,
+        address,
       };
     },
     stop() {
@@ -93,7 +101,7 @@ function watchAudio(track: RemoteTrack): Watch {
   return {
     element,
     async look() {
-      const { stats, codec, transport } = await statistics(track);
+      const { stats, codec, transport, address } = await statistics(track);
       return {
         tone: loudest(all),
         sides: [left, right].map(loudest),
@@ -104,6 +112,7 @@ function watchAudio(track: RemoteTrack): Watch {
         lost: stats["packetsLost"] ?? 0,
         codec,
         transport,
+        address,
       };
     },
     stop() {
@@ -126,6 +135,7 @@ interface Statistics {
   stats: Record<string, number>;
   codec: string;
   transport: string;
+  address: string;
 }
 
 async function statistics(track: RemoteTrack): Promise<Statistics> {
@@ -134,7 +144,8 @@ async function statistics(track: RemoteTrack): Promise<Statistics> {
     if (entry.type !== "inbound-rtp") continue;
     const pair = report?.get(report.get(entry.transportId)?.selectedCandidatePairId);
     const transport = report?.get(pair?.remoteCandidateId)?.protocol ?? "";
-    return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "", transport };
+    const address = report?.get(pair?.localCandidateId)?.address ?? "";
+    return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "", transport, address };
   }
-  return { stats: {}, codec: "", transport: "" };
+  return { stats: {}, codec: "", transport: "", address: "" };
 }
