@@ -206,10 +206,10 @@ fn is_shared() -> Chart {
     Chart {
         title: "Two subscribers who take all they can on one link of 3 Mbit/s",
         description: "Above, what arrives of each with Hanse's estimates: the first has the whole link within a second. After 30 \
-                      seconds the second comes, and from then on they have between a fifth and three quarters of the link each, \
-                      by turns. In the middle, the same with the estimates of rtc: the first takes 20 seconds to find the whole \
+                      seconds the second comes, and from then on they have between a quarter and three quarters of the link \
+                      each. In the middle, the same with the estimates of rtc: the first takes 20 seconds to find the whole \
                       link, and a few seconds after the second has come they have half of it each. Below, the queue: with \
-                      Hanse's estimates it is short but for peaks of 200 ms now and then; with those of rtc it grows to \
+                      Hanse's estimates it is short but for peaks of 250 ms now and then; with those of rtc it grows to \
                       400 ms every few seconds, which is all that there is room for.",
         seconds: duration.as_secs_f64(),
         step_s: 30.0,

@@ -85,10 +85,6 @@ const IDLE_US: i64 = 2_000_000;
 /// A peer that has told nothing about the first packets for this long does not measure at all.
 const UNHEARD_US: i64 = 2_000_000;
 
-/// A probe that fills a link whose capacity was known raises the rate by this at most, in bit/s. The same for everybody on
-/// that link, so that they come to equal shares.
-const CROWDED_GROWTH_MAX_BPS: f64 = 40_000.0;
-
 /// A packet that has arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
@@ -399,21 +395,14 @@ impl BandwidthEstimator {
                     self.rate.set_estimate(now_us, half);
                 }
             }
-            (_, _, Some(shown)) if shown.bps > self.estimate_bps => {
-                // On a link that was full before, a probe that fills it has only pushed somebody else aside.
-                let crowded = self.estimate_bps + CROWDED_GROWTH_MAX_BPS;
-                let is_crowded = shown.is_full && self.rate.knows_capacity();
-                let bps = if is_crowded {
-                    shown.bps.min(crowded)
-                } else {
-                    shown.bps
-                };
-                self.rate.set_estimate(now_us, bps.max(self.rate.estimate_bps()));
-                self.loss.on_probe(bps);
+            (_, _, Some(shown)) if shown.bps > self.estimate_bps && !self.pushes_aside(shown) => {
+                self.rate
+                    .set_estimate(now_us, shown.bps.max(self.rate.estimate_bps()));
+                self.loss.on_probe(shown.bps);
                 return true;
             }
             _ => {
-                if let Some(shown) = shown.filter(|shown| shown.is_full) {
+                if let Some(shown) = shown.filter(|shown| shown.is_full && shown.bps <= self.estimate_bps) {
                     // Jitter makes a short probe look slow; a queue beside it tells the difference.
                     let is_first = !self.rate.knows_capacity();
                     self.rate.on_full(shown.bps);
@@ -428,6 +417,12 @@ impl BandwidthEstimator {
             }
         }
         false
+    }
+
+    /// On a link that was full before, a probe that fills it has only pushed somebody else aside. What it shows is nobody's
+    /// share: whoever probed more often would come to have more.
+    fn pushes_aside(&self, shown: Shown) -> bool {
+        shown.is_full && self.rate.knows_capacity()
     }
 
     fn conclude(&mut self, now_us: i64, by_probe: bool) {
