@@ -63,3 +63,48 @@ fn a_screen_is_sharp_before_a_speaker_and_a_speaker_before_a_listener_on_every_s
         }
     }
 }
+
+// The large layer has some 450 kbit/s, the middle one 170 and the small one 60.
+
+#[test]
+fn what_a_limited_subscriber_asks_for_does_not_begin_in_a_layer_that_does_not_fit() {
+    let mut world = World::new(72);
+    let alice = world.join("Alice");
+    let carol = world.join("Carol");
+    let limited: Vec<Person> = (0..40).map(|_| world.join("Bob")).collect();
+    world.connect();
+    let track = world.publish(alice, Codec::Vp8);
+    for person in &limited {
+        world.limit_downlink(*person, Some(120_000));
+    }
+    world.run(ms(2_000));
+    // The key frames that she needs reach some of the others just after they have asked.
+    world.subscribe(carol, track, up_to(2));
+    for person in &limited {
+        world.subscribe(*person, track, up_to(2));
+        world.run(ms(2));
+    }
+    world.run(ms(2_000));
+    for person in limited {
+        assert_eq!(proof::layers(world.sink(person, track)), [0], "{person:?}");
+    }
+    assert_eq!(world.sink(carol, track).current_layer(), Some(2));
+}
+
+#[test]
+fn a_layer_that_barely_fits_is_kept_and_is_not_begun_with() {
+    let mut world = World::new(73);
+    let [alice, bob, carol] = ["Alice", "Bob", "Carol"].map(|name| world.join(name));
+    world.connect();
+    let track = world.publish(alice, Codec::Vp8);
+    world.subscribe(bob, track, up_to(2));
+    world.run(ms(5_000));
+    assert_eq!(world.sink(bob, track).current_layer(), Some(2));
+    for person in [bob, carol] {
+        world.limit_downlink(person, Some(475_000));
+    }
+    world.subscribe(carol, track, up_to(2));
+    world.run(ms(10_000));
+    assert_eq!(world.sink(bob, track).current_layer(), Some(2));
+    assert_eq!(proof::layers(world.sink(carol, track)), [1]);
+}
