@@ -137,7 +137,6 @@ async def publish_tone(room: rtc.Room, hertz: float) -> None:
             # Waits while the source's queue is full, and so keeps time.
             await source.capture_frame(rtc.AudioFrame(block, RATE, 1, BLOCK))
     finally:
-        # A source that is not closed goes on sending its silence as long as the process lives.
         await source.aclose()
 
 

@@ -286,8 +286,9 @@ impl Worker {
             };
             let ready = self.waiter.wait(timeout)?;
             now = clock::now();
-            self.receive(now, ready);
+            // A client's first check may come with the command that tells of its connection: it is to find it.
             busy = self.take_messages(now);
+            self.receive(now, ready);
             if self.shard.poll_timeout().is_some_and(|at| at <= now) {
                 self.shard.handle_timeout(now);
             }
