@@ -250,8 +250,22 @@ impl DownTrack {
         match self.budget {
             Budget::Unlimited => Some(wanted),
             Budget::UpTo(layer) => Some(layer.min(wanted)),
+            Budget::Thinned(_) => Some(Layer(0)),
             Budget::Paused => None,
         }
+    }
+
+    /// The highest temporal layer that is wanted and carried; `u8::MAX` is all of them.
+    pub fn temporal_max(&self) -> u8 {
+        match self.budget {
+            Budget::Thinned(temporal) => temporal.min(self.want.temporal_max),
+            _ => self.want.temporal_max,
+        }
+    }
+
+    /// The highest temporal layer that is wanted, whatever the downlink says.
+    pub fn wanted_temporal(&self) -> u8 {
+        self.want.temporal_max
     }
 
     /// The largest layer that is wanted, whatever the downlink says.
@@ -333,7 +347,7 @@ impl DownTrack {
         self.newest = self.newest.max(facts.sequence);
         let wish = Wish {
             spatial: target.0,
-            temporal: self.want.temporal_max,
+            temporal: self.temporal_max(),
         };
         let (verdict, marker) = self.selection.judge(facts, structure, wish);
         if let Some(spatial) = self.selection.spatial() {

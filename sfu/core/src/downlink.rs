@@ -6,7 +6,7 @@
 //! needs many seconds to follow. Then it is a limit, which is lifted again on trial.
 
 use crate::command::Precedence;
-use crate::ids::{LAYERS_MAX, Layer};
+use crate::ids::{LAYERS_MAX, Layer, TEMPORAL_LAYERS_MAX};
 use std::time::{Duration, Instant};
 
 /// Estimates below the sent rate, and not above the one before, until they are believed; one that reaches it starts over.
@@ -106,11 +106,17 @@ impl Downlink {
 pub struct Claim {
     /// Rates of the layers that flow, in bit/s, the smallest first; 0 for one that does not.
     pub layers_bps: [u64; LAYERS_MAX],
+    /// What the smallest of them takes up to each temporal layer; up to the last one, all of it.
+    pub temporal_bps: [u64; TEMPORAL_LAYERS_MAX],
     /// The largest layer that is wanted.
     pub wanted: Layer,
+    /// The highest temporal layer that is wanted; those above cost nothing.
+    pub wanted_temporal: u8,
     /// The largest layer that it had; `None`: nothing. A larger one than this has to fit with [`HEADROOM_PERCENT`] to
     /// spare.
     pub had: Option<Layer>,
+    /// The highest temporal layer that it had, likewise.
+    pub had_temporal: u8,
     /// Nothing at all may go out where not even the lowest layer fits.
     pub may_pause: bool,
     /// Whose turn it is.
@@ -125,6 +131,22 @@ pub const HEADROOM_PERCENT: u64 = 10;
 impl Claim {
     fn rate(&self, layer: u8) -> u64 {
         self.layers_bps.get(usize::from(layer)).copied().unwrap_or(0)
+    }
+
+    /// What the smallest layer takes in so many of its pictures.
+    fn thinned_rate(&self, temporal: u8) -> u64 {
+        let place = usize::from(temporal.min(self.wanted_temporal)).min(TEMPORAL_LAYERS_MAX - 1);
+        self.temporal_bps.get(place).copied().unwrap_or(0)
+    }
+
+    /// What has to be left beyond what these pictures of it take.
+    fn thinned_headroom(&self, temporal: u8) -> u64 {
+        let had_all = self.had.is_some_and(|had| had.0 > 0);
+        if had_all || self.had.is_some() && temporal <= self.had_temporal {
+            0
+        } else {
+            self.thinned_rate(temporal) * HEADROOM_PERCENT / 100
+        }
     }
 
     /// What has to be left beyond what the layer takes.
@@ -145,30 +167,53 @@ pub enum Budget {
     Unlimited,
     /// At most this layer.
     UpTo(Layer),
+    /// The smallest layer, and of that only the pictures up to this temporal layer.
+    Thinned(u8),
     /// Nothing.
     Paused,
 }
 
-/// Shares a limit: everyone's lowest layer first; then larger ones by [`Precedence`], among equals one step up at a time, and
-/// those first whose tiles are large. The lowest layer of a stream that may not pause is granted even when it does not
-/// fit; a blurred face is better than none. Those that may pause get theirs of what is left.
+/// Shares a limit: the pictures of everyone's smallest layer that no other ones of it need first, by its temporal layers;
+/// then the rest of them by [`Precedence`]; then larger layers, likewise, among equals one step up at a time, and those
+/// first whose tiles are large. What is lowest of a stream that may not pause is granted even when it does not fit; a face
+/// that is blurred and jerks is better than none. Those that may pause get theirs of what is left.
 pub fn share(limit_bps: u64, claims: &mut [Claim]) {
     let mut left = limit_bps;
     for claim in claims.iter_mut().filter(|claim| !claim.may_pause) {
-        claim.granted = Budget::UpTo(Layer(0));
-        left = left.saturating_sub(claim.rate(0));
+        claim.granted = Budget::Thinned(0);
+        left = left.saturating_sub(claim.thinned_rate(0));
     }
     for precedence in Precedence::ORDER {
         for claim in claims.iter_mut().filter(|claim| claim.precedence == precedence) {
             if claim.may_pause {
-                let lowest = claim.rate(0);
-                claim.granted = if lowest + claim.headroom(0) <= left {
+                let lowest = claim.thinned_rate(0);
+                claim.granted = if lowest + claim.thinned_headroom(0) <= left {
                     left -= lowest;
-                    Budget::UpTo(Layer(0))
+                    Budget::Thinned(0)
                 } else {
                     Budget::Paused
                 };
             }
+        }
+    }
+    for precedence in Precedence::ORDER {
+        for step in 1..TEMPORAL_LAYERS_MAX as u8 {
+            let is_due =
+                |claim: &Claim| claim.precedence == precedence && claim.granted == Budget::Thinned(step - 1);
+            for claim in claims.iter_mut().filter(|claim| is_due(claim)) {
+                let more = claim
+                    .thinned_rate(step)
+                    .saturating_sub(claim.thinned_rate(step - 1));
+                if more == 0 || more + claim.thinned_headroom(step) <= left {
+                    left -= more;
+                    claim.granted = Budget::Thinned(step);
+                }
+            }
+        }
+    }
+    for claim in claims.iter_mut() {
+        if claim.granted == Budget::Thinned(TEMPORAL_LAYERS_MAX as u8 - 1) {
+            claim.granted = Budget::UpTo(Layer(0));
         }
     }
     for precedence in Precedence::ORDER {
@@ -199,8 +244,11 @@ mod tests {
     fn claim(wanted: u8) -> Claim {
         Claim {
             layers_bps: [150_000, 450_000, 1_700_000],
+            temporal_bps: [150_000; TEMPORAL_LAYERS_MAX],
             wanted: Layer(wanted),
+            wanted_temporal: u8::MAX,
             had: Some(Layer(2)),
+            had_temporal: u8::MAX,
             may_pause: false,
             precedence: Precedence::Listener,
             granted: Budget::Unlimited,
@@ -212,6 +260,7 @@ mod tests {
         claims.map(|claim| match claim.granted {
             Budget::UpTo(layer) => Some(layer.0),
             Budget::Paused => None,
+            Budget::Thinned(_) => panic!("there are no temporal layers"),
             Budget::Unlimited => panic!("a limit limits everyone"),
         })
     }
@@ -222,6 +271,76 @@ mod tests {
         assert_eq!(granted(1_100_000, claims), [Some(1), Some(1), Some(0)]);
         assert_eq!(granted(100_000, claims), [Some(0), Some(0), Some(0)]);
         assert_eq!(granted(10_000_000, claims), [Some(2), Some(2), Some(0)]);
+    }
+
+    /// Of a camera with three temporal layers.
+    fn thinned(wanted_temporal: u8, may_pause: bool, precedence: Precedence) -> Claim {
+        Claim {
+            temporal_bps: [75_000, 105_000, 150_000, 150_000],
+            wanted_temporal,
+            may_pause,
+            precedence,
+            ..claim(2)
+        }
+    }
+
+    fn budgets<const N: usize>(limit_bps: u64, mut claims: [Claim; N]) -> [Budget; N] {
+        share(limit_bps, &mut claims);
+        claims.map(|claim| claim.granted)
+    }
+
+    #[test]
+    fn where_the_smallest_layer_does_not_fit_fewer_of_its_pictures_go_out_before_it_pauses() {
+        let all = Budget::UpTo(Layer(0));
+        for (limit_bps, patient, others) in [
+            (160_000, all, all),
+            (149_999, Budget::Thinned(1), Budget::Thinned(1)),
+            (104_999, Budget::Thinned(0), Budget::Thinned(0)),
+            (74_999, Budget::Paused, Budget::Thinned(0)),
+        ] {
+            let of = |may_pause| thinned(u8::MAX, may_pause, Precedence::Listener);
+            assert_eq!(budgets(limit_bps, [of(true)]), [patient], "{limit_bps}");
+            assert_eq!(budgets(limit_bps, [of(false)]), [others], "{limit_bps}");
+        }
+        // Who wants no more of them gets all that it wants.
+        let few = thinned(0, true, Precedence::Listener);
+        assert_eq!(budgets(80_000, [few]), [all]);
+        assert_eq!(budgets(74_000, [few]), [Budget::Paused]);
+    }
+
+    #[test]
+    fn everyone_gets_some_pictures_then_all_of_them_by_precedence_and_then_larger_ones() {
+        let claims = [Precedence::Listener, Precedence::Speaker, Precedence::Screen]
+            .map(|precedence| thinned(u8::MAX, true, precedence));
+        let all = Budget::UpTo(Layer(0));
+        let few = Budget::Thinned(0);
+        assert_eq!(
+            budgets(224_999, claims),
+            [Budget::Paused, Budget::Thinned(1), Budget::Thinned(1)]
+        );
+        assert_eq!(budgets(225_000, claims), [few, few, few]);
+        assert_eq!(budgets(300_000, claims), [few, few, all]);
+        assert_eq!(budgets(449_999, claims), [Budget::Thinned(1), all, all]);
+        assert_eq!(budgets(450_000, claims), [all, all, all]);
+        assert_eq!(budgets(750_000, claims), [all, all, Budget::UpTo(Layer(1))]);
+    }
+
+    #[test]
+    fn pictures_that_were_not_there_before_have_to_fit_with_something_to_spare() {
+        let had = |had: Option<u8>, had_temporal| Claim {
+            had: had.map(Layer),
+            had_temporal,
+            ..thinned(u8::MAX, true, Precedence::Listener)
+        };
+        assert_eq!(budgets(155_000, [had(Some(0), 1)]), [Budget::Thinned(1)]);
+        assert_eq!(budgets(166_000, [had(Some(0), 1)]), [Budget::UpTo(Layer(0))]);
+        assert_eq!(
+            budgets(155_000, [had(Some(0), u8::MAX)]),
+            [Budget::UpTo(Layer(0))]
+        );
+        assert_eq!(budgets(155_000, [had(Some(1), 0)]), [Budget::UpTo(Layer(0))]);
+        assert_eq!(budgets(80_000, [had(None, u8::MAX)]), [Budget::Paused]);
+        assert_eq!(budgets(83_000, [had(None, u8::MAX)]), [Budget::Thinned(0)]);
     }
 
     #[test]

@@ -32,3 +32,7 @@ pub struct Layer(pub u8);
 
 /// Simulcast layers that a track may have.
 pub const LAYERS_MAX: usize = 3;
+
+/// Temporal layers that are told apart where a downlink does not carry all pictures of the smallest layer; higher ones come
+/// and go with the highest of them. As many as VP8 has (RFC 7741, section 4.2, TID).
+pub const TEMPORAL_LAYERS_MAX: usize = 4;

@@ -50,7 +50,7 @@ pub struct Share {
     pub videos: u16,
     /// Whose turn this one was.
     pub precedence: Precedence,
-    /// The next larger layer; of a video that has paused, the smallest.
+    /// The next larger layer; of a video that has paused or of which only some pictures go out, the smallest.
     pub next: Layer,
     /// What that would take, in bit/s, with the smaller ones that it needs.
     pub next_bps: u64,
@@ -85,7 +85,10 @@ impl Offered<'_> {
     pub fn explain(&self, want: Want, budget: Budget, current: Option<Layer>) -> SentLayers {
         SentLayers {
             layer: current,
-            temporal_max: want.temporal_max,
+            temporal_max: match budget {
+                Budget::Thinned(temporal) => temporal.min(want.temporal_max),
+                _ => want.temporal_max,
+            },
             wanted: want.layer_max,
             flowing: self.reach.count(),
             reason: self.reason(want, budget, current),
@@ -103,10 +106,13 @@ impl Offered<'_> {
         let granted = match budget {
             Budget::Unlimited => best,
             Budget::UpTo(layer) => self.reach.of(layer.min(want.layer_max)),
+            Budget::Thinned(_) => self.reach.of(Layer(0)),
             Budget::Paused => return self.limited(best.min(self.reach.of(Layer(0)))),
         };
         if current != Some(granted) {
             LayerReason::KeyFrame
+        } else if let Budget::Thinned(_) = budget {
+            self.limited(granted)
         } else if granted < best {
             self.limited(self.above(granted))
         } else if best != want.layer_max {

@@ -3,7 +3,7 @@
 use crate::command::{Codec, Layering, Precedence, ReceivedQuality};
 use crate::dependency::{self, Frame, Parsed, Structure};
 use crate::down_track::DownTrack;
-use crate::ids::{LAYERS_MAX, Layer, ShardId, TrackId};
+use crate::ids::{LAYERS_MAX, Layer, ShardId, TEMPORAL_LAYERS_MAX, TrackId};
 use crate::loudness::LoudnessMeter;
 use crate::nack::NackTracker;
 use crate::nal::KeyFrameFinder;
@@ -71,6 +71,42 @@ impl RateMeter {
     /// Bits per second; 0 before the first window is over.
     pub fn bits_per_second(&self) -> u64 {
         self.rate
+    }
+}
+
+/// Which part of a layer its temporal layers are, over the last ten seconds or so: within one [`RATE_WINDOW`] there are too
+/// few pictures to tell.
+#[derive(Clone, Copy, Debug, Default)]
+struct TemporalShares {
+    /// What has come of each, less a sixteenth with each window.
+    bytes: [u64; TEMPORAL_LAYERS_MAX],
+    since: Option<Instant>,
+}
+
+impl TemporalShares {
+    fn add(&mut self, temporal: u8, bytes: usize) {
+        let place = usize::from(temporal).min(TEMPORAL_LAYERS_MAX - 1);
+        if let Some(own) = self.bytes.get_mut(place) {
+            *own += bytes as u64;
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= RATE_WINDOW {
+            self.since = Some(now);
+            self.bytes.iter_mut().for_each(|bytes| *bytes -= *bytes / 16);
+        }
+    }
+
+    /// What each of them takes with those below it, of so many bit/s together; the last one takes all.
+    fn of(&self, bps: u64) -> [u64; TEMPORAL_LAYERS_MAX] {
+        let all: u64 = self.bytes.iter().sum();
+        let mut below = 0;
+        self.bytes.map(|bytes| {
+            below += bytes;
+            bps.saturating_mul(below).checked_div(all).unwrap_or(bps)
+        })
     }
 }
 
@@ -243,6 +279,8 @@ pub struct Track {
     pub down_tracks: Vec<DownTrack>,
     /// The spatial layers of its one stream.
     spatial: Option<Box<[SpatialLayer; LAYERS_MAX]>>,
+    /// Which part of its smallest layer each temporal layer is.
+    temporal: TemporalShares,
     /// Packets that had to wait for a late one that explains them, and are to be copied to other shards.
     pub released: Vec<RingPosition>,
     /// Packets that are not forwarded yet.
@@ -282,6 +320,7 @@ impl Track {
             ring: PacketRing::new(slots),
             down_tracks: Vec::new(),
             spatial: (layering == Layering::InStream).then(Box::default),
+            temporal: TemporalShares::default(),
             released: Vec::new(),
             fresh: Vec::new(),
             queued: false,
@@ -369,6 +408,7 @@ impl Track {
             dependency,
         };
         self.note_spatial(now, &facts, incoming.payload.len());
+        self.note_temporal(&facts, incoming.payload.len());
         if began {
             self.review(now);
         }
@@ -431,6 +471,27 @@ impl Track {
         }
     }
 
+    /// Notes what a temporal layer of the smallest layer brings. What does not say its temporal layer, or cannot be chosen by
+    /// it, is of the lowest.
+    fn note_temporal(&mut self, facts: &PacketFacts, bytes: usize) {
+        let (spatial, temporal) = match (self.codec, &facts.dependency, &facts.description) {
+            (Codec::Vp8, _, Description::Vp8(descriptor)) => {
+                (0, descriptor.picture_id.and(descriptor.tid).unwrap_or(0))
+            }
+            (Codec::Vp9 | Codec::Av1 | Codec::H264, Some(frame), _) => (frame.spatial, frame.temporal),
+            (Codec::Vp9, None, Description::Vp9(descriptor)) => (descriptor.spatial, descriptor.temporal),
+            _ => (0, 0),
+        };
+        if facts.layer == Layer(0) && (self.spatial.is_none() || spatial == 0) {
+            self.temporal.add(temporal, bytes);
+        }
+    }
+
+    /// What the smallest layer brings up to each temporal layer, in bit/s; up to the last one, all of it.
+    pub fn temporal_bps(&self) -> [u64; TEMPORAL_LAYERS_MAX] {
+        self.temporal.of(self.layers_bps()[0])
+    }
+
     /// What each layer brings, with the smaller ones that it needs, in bit/s.
     pub fn layers_bps(&self) -> [u64; LAYERS_MAX] {
         let mut all = [0; LAYERS_MAX];
@@ -456,6 +517,7 @@ impl Track {
         for layer in self.spatial.iter_mut().flat_map(|layers| layers.iter_mut()) {
             layer.rate.tick(now);
         }
+        self.temporal.tick(now);
     }
 
     /// Keeps a packet that another shard has already judged.
@@ -478,6 +540,7 @@ impl Track {
             }
         }
         self.note_spatial(now, &facts, payload.len());
+        self.note_temporal(&facts, payload.len());
         self.review(now);
         self.keep(now, facts, payload, dependency)
     }

@@ -13,7 +13,7 @@ mod common;
 use common::content::Content;
 use common::link::Link;
 use common::{Person, World, ms, proof, up_to};
-use hanse_sfu_core::command::{Codec, Want};
+use hanse_sfu_core::command::{Codec, MediaEvent, Want};
 use hanse_sfu_core::ids::TrackId;
 use std::time::Duration;
 
@@ -232,6 +232,93 @@ fn who_wants_fewer_pictures_gets_the_base_layer_without_a_gap_and_others_get_all
         );
         proof::in_order(world.sink(bob, track), Duration::ZERO);
         assert_eq!(proof::completeness(&world, world.sink(carol, track)), 1.0);
+    }
+}
+
+#[test]
+fn who_cannot_be_sent_all_pictures_of_the_smallest_layer_gets_fewer_of_them_before_it_pauses() {
+    for seed in SEEDS {
+        let mut world = World::new(seed);
+        let [alice, bob, carol, dave] = ["Alice", "Bob", "Carol", "Dave"].map(|name| world.join(name));
+        world.client(bob).may_pause = true;
+        world.connect();
+        let track = world.publish(alice, Codec::Vp8);
+        for person in [bob, carol, dave] {
+            world.subscribe(person, track, up_to(2));
+        }
+        let paused = |world: &World| {
+            world.heard(|event| matches!(event, MediaEvent::StreamState { is_paused: true, .. }))
+        };
+        let limit = |world: &mut World, bps| {
+            for person in [bob, carol] {
+                world.limit_downlink(person, Some(bps));
+            }
+            world.run(ms(1_500));
+        };
+        // Pictures that go out in two seconds from now, of both temporal layers and of the upper one.
+        let pictures = |world: &mut World| {
+            let count = |world: &World| {
+                [bob, carol].map(|person| {
+                    let frames = world.sink(person, track).frames.len();
+                    (frames, upper(world, person, track).len())
+                })
+            };
+            let before = count(world);
+            world.run(ms(2_000));
+            let mut of = count(world).into_iter().zip(before);
+            [(); 2].map(|()| {
+                of.next()
+                    .map(|(now, was)| (now.0 - was.0, now.1 - was.1))
+                    .unwrap()
+            })
+        };
+        world.run(ms(3_000));
+        // The smallest layer has some 50 kbit/s, half of it in the base layer.
+        limit(&mut world, 40_000);
+        for (all, upper) in pictures(&mut world) {
+            assert!(
+                (19..=21).contains(&all) && upper == 0,
+                "seed {seed}: {all} {upper}"
+            );
+        }
+        let asked = world.source(alice, track).streams[0].asked_us.len();
+        limit(&mut world, 80_000);
+        for (all, upper) in pictures(&mut world) {
+            assert!(
+                (39..=41).contains(&all) && upper > 18,
+                "seed {seed}: {all} {upper}"
+            );
+        }
+        limit(&mut world, 40_000);
+        assert_eq!(
+            pictures(&mut world).map(|(_, upper)| upper),
+            [0, 0],
+            "seed {seed}"
+        );
+        assert_eq!(
+            (
+                paused(&world),
+                world.source(alice, track).streams[0].asked_us.len()
+            ),
+            (0, asked),
+            "neither pauses nor key frames"
+        );
+        limit(&mut world, 15_000);
+        let [bobs, carols] = pictures(&mut world);
+        assert_eq!((bobs, paused(&world)), ((0, 0), 1), "seed {seed}");
+        assert!(
+            (19..=21).contains(&carols.0) && carols.1 == 0,
+            "she has not agreed to a pause, and gets no more than has to be: {carols:?}"
+        );
+        assert_eq!(
+            world.sink(dave, track).current_layer(),
+            Some(2),
+            "his link carries all"
+        );
+        for person in [bob, carol, dave] {
+            proof::in_order(world.sink(person, track), Duration::ZERO);
+        }
+        assert_eq!(proof::completeness(&world, world.sink(dave, track)), 1.0);
     }
 }
 

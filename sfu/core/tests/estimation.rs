@@ -355,10 +355,11 @@ fn a_stream_that_paused_because_the_link_is_too_small_goes_on_when_it_is_not() {
     world.client(bob).tells = true;
     world.client(bob).may_pause = true;
     world.connect();
-    let track = world.publish(alice, Codec::Vp8);
+    let track = world.publish_as(alice, Codec::Vp8, |source| source.sizes[0] = (1, 600));
     world.subscribe(bob, track, up_to(2));
     world.run(secs(5));
     assert_eq!(world.sink(bob, track).current_layer(), Some(2));
+    // Not even every second picture of the small layer fits, which has 100 kbit/s here.
     world.client(bob).down.link = Link::of_kbps(40);
     world.run(secs(10));
     let state = |world: &World, paused: bool| {
@@ -373,4 +374,31 @@ fn a_stream_that_paused_because_the_link_is_too_small_goes_on_when_it_is_not() {
     world.run_until(secs(3), "the large layer", |world| {
         world.sink(bob, track).current_layer() == Some(2)
     });
+}
+
+#[test]
+fn a_link_that_does_not_carry_the_small_layer_carries_fewer_pictures_of_it_all_the_while() {
+    let (mut world, _, bob, track) = camera(4, Link::of_kbps(1_000));
+    let pictures = |world: &World| {
+        let frames = world.sink(bob, track).frames.iter();
+        frames.fold((0, 0), |(all, upper), frame| {
+            let is_upper = frame.descriptor.unwrap().tid == Some(1);
+            (all + 1, upper + u32::from(is_upper))
+        })
+    };
+    world.run(secs(5));
+    world.client(bob).down.link = Link::of_kbps(45);
+    world.run(secs(15));
+    for _ in 0..6 {
+        let (all_before, upper_before) = pictures(&world);
+        world.run(secs(5));
+        let (all, upper) = pictures(&world);
+        assert!(
+            all - all_before > 45 && upper - upper_before < 10,
+            "{} of them {}",
+            all - all_before,
+            upper - upper_before
+        );
+    }
+    proof::in_order(world.sink(bob, track), Duration::ZERO);
 }

@@ -195,9 +195,20 @@ fn each_subscriber_of_a_video_is_told_of_with_the_reason_why_it_gets_no_larger_l
 
         // The large layer has some 450 kbit/s, the middle one 170 and the small one 50.
         world.limit_downlink(bob, Some(250_000));
+        world.limit_downlink(erin, Some(40_000));
+        world.run(ms(7_000));
+        let thinned = layers(&world, erin, erins);
+        let LayerReason::Cap(share) = thinned.reason else {
+            panic!("{thinned:?}");
+        };
+        assert_eq!(
+            (thinned.layer, thinned.temporal_max, share.next),
+            (Some(Layer(0)), 0, Layer(0)),
+            "she lacks pictures of the layer that she gets"
+        );
         world.limit_downlink(erin, Some(5_000));
         world.want(carol, track, HIDDEN);
-        world.run(ms(11_000));
+        world.run(ms(7_000));
         let bobs = layers(&world, bob, down[0]);
         let LayerReason::Cap(share) = bobs.reason else {
             panic!("{bobs:?}");
@@ -230,7 +241,7 @@ fn each_subscriber_of_a_video_is_told_of_with_the_reason_why_it_gets_no_larger_l
         };
         let franks = world.subscribe(frank, track, up_to(2));
         world.limit_downlink(bob, None);
-        world.run(ms(11_000));
+        world.run(ms(7_000));
         assert_eq!(
             layers(&world, frank, franks),
             goes_out(None, LayerReason::KeyFrame)
@@ -240,7 +251,7 @@ fn each_subscriber_of_a_video_is_told_of_with_the_reason_why_it_gets_no_larger_l
             goes_out(Some(1), LayerReason::KeyFrame)
         );
         world.source(alice, track).streams[2].paused = true;
-        world.run(ms(11_000));
+        world.run(ms(7_000));
         assert_eq!(
             layers(&world, bob, down[0]),
             SentLayers {
@@ -249,7 +260,7 @@ fn each_subscriber_of_a_video_is_told_of_with_the_reason_why_it_gets_no_larger_l
             }
         );
         world.source(alice, track).muted = true;
-        world.run(ms(11_000));
+        world.run(ms(7_000));
         let muted = layers(&world, bob, down[0]);
         assert_eq!((muted.flowing, muted.reason), (0, LayerReason::NotSent));
     }

@@ -86,6 +86,53 @@ fn mask(spatial: u8, temporal: u8) -> u32 {
 }
 
 #[test]
+fn a_downlink_that_does_not_carry_the_smallest_layer_gets_fewer_of_its_pictures() {
+    for (codec, scalable) in STREAMS {
+        for in_stream in [true, false] {
+            let what = format!("{codec:?} {scalable:?} in one stream: {in_stream}");
+            let (mut world, alice, [bob, carol], track) = call(
+                54,
+                codec,
+                scalable,
+                in_stream,
+                [want(2, u8::MAX), want(2, u8::MAX)],
+            );
+            world.run(ms(3_000));
+            // The smallest layer has some 50 kbit/s, half of it in every second picture.
+            world.limit_downlink(bob, Some(40_000));
+            world.run(ms(2_000));
+            let before = [bob, carol].map(|person| shown(&world, alice, person, track).len());
+            world.run(ms(3_000));
+            let [bobs, carols] = [bob, carol].map(|person| shown(&world, alice, person, track));
+            let bobs = &bobs[before[0]..];
+            assert!(
+                bobs.iter()
+                    .all(|picture| picture.top == 0 && picture.temporal <= 1),
+                "{what}: {bobs:?}"
+            );
+            assert!(
+                (28..=32).contains(&bobs.len()) && bobs.iter().any(|picture| picture.temporal == 1),
+                "every second one: {what}: {}",
+                bobs.len()
+            );
+            let carols = &carols[before[1]..];
+            assert!(
+                carols.len() > 57 && carols.iter().all(|picture| picture.top == 2),
+                "{what}"
+            );
+            world.limit_downlink(bob, Some(90_000));
+            world.run(ms(3_000));
+            let bobs = shown(&world, alice, bob, track);
+            let last = &bobs[bobs.len() - 20..];
+            assert!(
+                last.windows(2).all(|pair| pair[1].frame == pair[0].frame + 1),
+                "all of them again: {what}: {last:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn everyone_gets_the_layers_they_want_of_one_stream_and_nothing_else() {
     for seed in SEEDS {
         for (codec, scalable) in STREAMS {

@@ -62,8 +62,9 @@ fn what(layers: &SentLayers) -> String {
     let all = format!("layer {} of {}", number(layer), layers.flowing);
     match layers.temporal_max {
         u8::MAX => all,
+        0 => format!("{all} with fewer pictures a second (1 temporal layer)"),
         temporal => format!(
-            "{all} in fewer pictures, of its temporal layers {}",
+            "{all} with fewer pictures a second ({} temporal layers)",
             u16::from(temporal) + 1
         ),
     }
@@ -79,23 +80,28 @@ fn because(layers: &SentLayers) -> String {
         }
         LayerReason::LayerNotSent => "the publisher sends no larger one".to_owned(),
         LayerReason::KeyFrame => "what is to follow begins with a key frame, which is awaited".to_owned(),
-        LayerReason::Link(share) => format!("the link carries {}", shared(&share)),
+        LayerReason::Link(share) => format!("the link carries {}", shared(&share, layers.layer)),
         LayerReason::Cap(share) => format!(
             "whatever the link carries, the subscriber gets {}",
-            shared(&share)
+            shared(&share, layers.layer)
         ),
     }
 }
 
-fn shared(share: &Share) -> String {
+fn shared(share: &Share, current: Option<Layer>) -> String {
     let among = match (share.videos, share.precedence) {
         (0 | 1, _) => "with sound".to_owned(),
         (videos, Precedence::Listener) => format!("shared by {videos} videos"),
         (videos, Precedence::Speaker) => format!("shared by {videos} videos, a speaker's before others"),
         (videos, Precedence::Screen) => format!("shared by {videos} videos, screens before others"),
     };
+    let all = if current == Some(share.next) {
+        "all pictures of "
+    } else {
+        ""
+    };
     format!(
-        "{} kbit/s, {among}; layer {} would need {}",
+        "{} kbit/s, {among}; {all}layer {} would need {}",
         kilobits(share.limit_bps),
         number(share.next),
         kilobits(share.next_bps)
@@ -198,7 +204,22 @@ mod tests {
         };
         assert_eq!(
             said(VideoState::Sent(few)),
-            "layer 2 of 2 in fewer pictures, of its temporal layers 1: it is what the subscriber asks for"
+            "layer 2 of 2 with fewer pictures a second (1 temporal layer): it is what the subscriber asks for"
+        );
+        let thinned = LayerReason::Link(Share {
+            limit_bps: 40_000,
+            videos: 1,
+            next_bps: 60_000,
+            ..share(Precedence::Listener, 0)
+        });
+        let thinned = SentLayers {
+            temporal_max: 1,
+            ..layers(Some(0), thinned)
+        };
+        assert_eq!(
+            said(VideoState::Sent(thinned)),
+            "layer 1 of 2 with fewer pictures a second (2 temporal layers): the link carries 40 kbit/s, with sound; all pictures \
+             of layer 1 would need 60"
         );
         // What went out last goes out no more.
         let silent = SentLayers {

@@ -314,7 +314,7 @@ impl Shard {
             let Some(track) = self.tracks.get_mut(track_key) else {
                 continue;
             };
-            let layers_bps = track.layers_bps();
+            let (layers_bps, temporal_bps) = (track.layers_bps(), track.temporal_bps());
             let is_video = track.codec.is_video();
             let Some(down_track) = track.down_tracks.get_mut(place) else {
                 continue;
@@ -339,7 +339,10 @@ impl Shard {
                 claims.push((track_key, place));
                 wishes.push(Claim {
                     layers_bps,
+                    temporal_bps,
                     wanted,
+                    wanted_temporal: down_track.wanted_temporal(),
+                    had_temporal: down_track.temporal_max(),
                     had: down_track.target().filter(|_| down_track.has_started()),
                     may_pause: down_track.plan.may_pause,
                     precedence: track.precedence,
