@@ -180,6 +180,10 @@ pub const KEPT_DATA_WAIT: Duration = Duration::from_secs(20);
 /// Bytes of the reliable packets of one sender that are kept so. Beyond: the oldest are not sent again.
 pub const KEPT_DATA_BYTES_MAX: usize = 100_000;
 
+/// Bytes of the reliable packets of senders who have left a room that are kept so, of all of them together. Beyond: those of
+/// whoever left first are not sent again.
+pub const LEFT_DATA_BYTES_MAX: usize = 1024 * 1024;
+
 /// Bytes of reliable packets of all senders that one resume is sent again. Beyond: it does not get them.
 pub const RESENT_DATA_BYTES_MAX: usize = 1024 * 1024;
 

@@ -416,6 +416,7 @@ impl Room {
                 self.update_dynacast(cx, *track);
             }
         }
+        self.keep_data_of_left(cx.now, &mut participant);
         if self.identities.get(&participant.identity) == Some(&session) {
             self.identities.remove(&participant.identity);
         }

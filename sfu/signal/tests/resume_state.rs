@@ -12,13 +12,14 @@ mod common;
 use common::comeback::{FORMS, MOMENT, hears_all, meeting, place, since, sort};
 use common::{Browser, Town, change_rights, claims};
 use hanse_sfu_core::command::{DataChannel, MediaCommand, MediaEvent};
-use hanse_sfu_signal::limits::RESENT_DATA_BYTES_MAX;
+use hanse_sfu_signal::limits::{KEPT_DATA_WAIT, RESENT_DATA_BYTES_MAX};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    DataChannelReceiveState, DataPacket, DisconnectReason, ParticipantPermission, StreamStateUpdate,
-    SyncState, TrackInfo, TrackPublishedResponse, TrackSource, UpdateSubscription, UserPacket, data_packet,
+    DataChannelReceiveState, DataPacket, DisconnectReason, LeaveRequest, ParticipantPermission,
+    StreamStateUpdate, SyncState, TrackInfo, TrackPublishedResponse, TrackSource, UpdateSubscription,
+    UserPacket, data_packet,
 };
 use prost::Message as _;
 use std::time::Duration;
@@ -303,6 +304,32 @@ fn reliable_packets_that_a_client_has_not_had_are_sent_again_in_order_and_to_it_
             town.media.data.is_empty(),
             "what has come before is not passed on again"
         );
+    }
+}
+
+#[test]
+fn reliable_packets_of_somebody_who_has_left_meanwhile_are_sent_again_for_a_while() {
+    for (waits, expected) in [
+        (Duration::ZERO, &[2, 3][..]),
+        (KEPT_DATA_WAIT + Duration::from_millis(1), &[]),
+    ] {
+        let mut town = meeting(Browser::new, &["alice", "bob", "carol"]);
+        open_channels(&mut town, &["alice", "bob", "carol"]);
+        let state = state(&town, "bob", 1);
+        for (sequence, to) in [(1, &[][..]), (2, &["alice"]), (3, &[]), (4, &["carol"])] {
+            send(&mut town, "bob", reliable(sequence, to));
+        }
+        town.close_socket("alice");
+        town.ask("bob", Ask::Leave(LeaveRequest::default()));
+        town.pass(waits);
+        town.media.data.clear();
+        town.browser("alice").sync.datachannel_receive_states = vec![state.clone()];
+        assert!(town.resume("alice"));
+        assert_eq!(numbers_to(&mut town, "alice"), expected);
+        // She was there, and it was for others, or she says nothing of him.
+        town.close_socket("carol");
+        assert!(town.resume("carol"));
+        assert!(town.media.data.is_empty());
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reliable packets of one sender that are kept for a moment. A client that resumes its session says how far it has come
 //! with each sender's numbers, and gets what came later and was for it once more; receivers drop what they have by its
-//! number (LiveKit's server: the same).
+//! number (LiveKit's server: the same). Those of a sender that has left meanwhile are kept in the room.
 
-use crate::limits::{KEPT_DATA_BYTES_MAX, KEPT_DATA_WAIT};
+use crate::limits::{KEPT_DATA_BYTES_MAX, KEPT_DATA_WAIT, LEFT_DATA_BYTES_MAX};
 use crate::signalling::SessionId;
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
@@ -45,6 +45,35 @@ pub(super) struct KeptPackets {
     bytes: usize,
 }
 
+/// Packets of senders that have left, the first of them first.
+#[derive(Default)]
+pub(super) struct LeftPackets {
+    senders: VecDeque<(String, KeptPackets)>,
+}
+
+impl LeftPackets {
+    /// Keeps what there is of a sender with this sid. Of those who left first nothing is kept when that is too much.
+    pub fn keep(&mut self, now: Instant, sid: &str, mut kept: KeptPackets) {
+        self.senders.retain_mut(|(_, kept)| kept.expire(now));
+        if !kept.expire(now) {
+            return;
+        }
+        self.senders.push_back((sid.to_owned(), kept));
+        while self.bytes() > LEFT_DATA_BYTES_MAX {
+            self.senders.pop_front();
+        }
+    }
+
+    /// Each sender by its sid.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut KeptPackets)> {
+        self.senders.iter_mut().map(|(sid, kept)| (sid.as_str(), kept))
+    }
+
+    fn bytes(&self) -> usize {
+        self.senders.iter().map(|(_, kept)| kept.bytes).sum()
+    }
+}
+
 /// What a packet counts for.
 pub(super) fn bytes(payload: &Bytes) -> usize {
     payload.len() + PACKET_BYTES
@@ -84,13 +113,15 @@ impl KeptPackets {
         later.map(|kept| kept.payload.clone()).collect()
     }
 
-    fn expire(&mut self, now: Instant) {
+    /// Whether any are left.
+    fn expire(&mut self, now: Instant) -> bool {
         while let Some(oldest) = self.packets.front()
             && (oldest.at + KEPT_DATA_WAIT < now || self.bytes > KEPT_DATA_BYTES_MAX)
         {
             self.bytes -= oldest.bytes();
             self.packets.pop_front();
         }
+        !self.packets.is_empty()
     }
 }
 
@@ -151,5 +182,35 @@ mod tests {
             kept.after(late, 0, SessionId(7)).len(),
             KEPT_DATA_BYTES_MAX / each
         );
+    }
+
+    #[test]
+    fn of_those_who_have_left_the_latest_are_kept_for_as_long_as_of_others() {
+        let start = start();
+        let mut left = LeftPackets::default();
+        let sids = |left: &mut LeftPackets| -> Vec<String> {
+            left.iter_mut().map(|(sid, _)| sid.to_owned()).collect()
+        };
+        let of = |at, bytes: usize| {
+            let mut kept = KeptPackets::default();
+            for sequence in 0..3 {
+                kept.keep(at, sequence, vec![0; bytes].into(), to(&[7]));
+            }
+            kept
+        };
+        left.keep(start, "silent", KeptPackets::default());
+        left.keep(start, "early", of(start, 10));
+        left.keep(start, "late", of(start + Duration::from_secs(1), 10));
+        assert_eq!(sids(&mut left), ["early", "late"]);
+        let later = start + KEPT_DATA_WAIT + Duration::from_millis(1);
+        left.keep(later, "later", of(later, 10));
+        left.keep(later, "long gone", of(start, 10));
+        assert_eq!(sids(&mut left), ["late", "later"]);
+        for number in 0..100 {
+            left.keep(later, &number.to_string(), of(later, 30_000));
+        }
+        assert!(left.bytes() <= LEFT_DATA_BYTES_MAX, "{}", left.bytes());
+        let kept = sids(&mut left);
+        assert!(kept.len() > 8 && kept.last().unwrap() == "99", "{kept:?}");
     }
 }

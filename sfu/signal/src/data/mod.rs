@@ -22,7 +22,7 @@ use bytes::Bytes;
 use hanse_sfu_core::DATA_MESSAGE_BYTES_MAX;
 use hanse_sfu_core::command::{DataChannel, MediaCommand};
 use hanse_sfu_core::ids::ConnectionId;
-use kept::{Addressees, KeptPackets};
+use kept::{Addressees, KeptPackets, LeftPackets};
 use livekit_protocol::data_packet::Value;
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::{DataChannelReceiveState, DataTrackInfo, UserPacket};
@@ -31,13 +31,15 @@ use nonces::Nonces;
 use packet::{Packet, Sender};
 use rpc::Call;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracks::DataTrack;
 
 /// What a room remembers about data.
 #[derive(Default)]
 pub(crate) struct RoomData {
     nonces: Nonces,
+    /// Reliable packets of those who have left, for those who resume their sessions.
+    left: LeftPackets,
     /// Whose data track it is, by sid, and the publisher's handle of it.
     tracks: BTreeMap<String, (SessionId, u16)>,
     /// What packets of data tracks carry to subscribers; one for each track.
@@ -317,6 +319,12 @@ impl Room {
         }
     }
 
+    /// Somebody has left; what it sent may still not have arrived everywhere.
+    pub fn keep_data_of_left(&mut self, now: Instant, participant: &mut Participant) {
+        let kept = std::mem::take(&mut participant.data.kept);
+        self.data.left.keep(now, &participant.sid, kept);
+    }
+
     /// Sends a participant again what it has not had of those whose packets it numbers: their later ones that were for it.
     /// Once each time that it comes again.
     pub fn resend_data(&mut self, cx: &mut Context, session: SessionId, states: &[DataChannelReceiveState]) {
@@ -333,14 +341,15 @@ impl Room {
             .map(|state| (state.publisher_sid.as_str(), state.last_seq))
             .collect();
         let mut bytes = 0;
-        for sender in self.participants.values_mut() {
-            let Some(last) = states
-                .get(sender.sid.as_str())
-                .filter(|_| sender.session != session)
-            else {
+        let others = self.participants.values_mut();
+        let here = others
+            .filter(|sender| sender.session != session)
+            .map(|sender| (sender.sid.as_str(), &mut sender.data.kept));
+        for (sid, kept) in self.data.left.iter_mut().chain(here) {
+            let Some(last) = states.get(sid) else {
                 continue;
             };
-            for payload in sender.data.kept.after(cx.now, *last, session) {
+            for payload in kept.after(cx.now, *last, session) {
                 bytes += kept::bytes(&payload);
                 if bytes > RESENT_DATA_BYTES_MAX {
                     return;
