@@ -193,6 +193,12 @@ pub const TESTED_SPEECH_S_MAX: u64 = 600;
 /// How long after a tester's wish its next resume is cut off (`simulate`), as LiveKit's server has it.
 pub const TESTED_RESUME_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a tester of media over TCP is offered nothing else (`simulate`), as LiveKit's server has it.
+pub const TESTED_TRANSPORT_WAIT: Duration = Duration::from_secs(300);
+
+/// Testers in one room of whom that is remembered. Further ones are offered everything.
+pub const TESTED_TRANSPORTS_MAX: usize = 100;
+
 /// How long changes of a subscriber's track settings are gathered, because clients send one for every pixel while a tile
 /// is resized. Only showing what was hidden does not wait.
 pub const SETTING_DELAY: Duration = Duration::from_millis(100);

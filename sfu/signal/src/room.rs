@@ -27,7 +27,7 @@ use livekit_protocol::{
     TrackSource,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The release of LiveKit's server whose signalling ours is like. Clients refuse an empty one and switch features off
 /// for old ones.
@@ -62,6 +62,8 @@ pub(crate) struct Room {
     pub told_speakers: ToldSpeakers,
     pub recent_speakers: RecentSpeakers,
     pub data: RoomData,
+    /// Identities that test media over TCP, and until when; at most [`TESTED_TRANSPORTS_MAX`](crate::limits::TESTED_TRANSPORTS_MAX).
+    pub tested_tcp: BTreeMap<String, Instant>,
     /// What may be published by clients that do everything well.
     enabled_codecs: Vec<livekit_protocol::Codec>,
     /// Somebody has been in.
@@ -87,6 +89,7 @@ impl Room {
             told_speakers: ToldSpeakers::new(),
             recent_speakers: RecentSpeakers::new(),
             data: RoomData::default(),
+            tested_tcp: BTreeMap::new(),
             enabled_codecs: Abilities::new(&cx.config.codecs, &ClientInfo::default()).publish_codecs(),
             had_people: false,
         };

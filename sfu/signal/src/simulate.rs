@@ -1,15 +1,17 @@
 //! `simulate`: scenarios that testers of clients ask for, when [`crate::SignalConfig::simulate`] lets them. LiveKit's
 //! server lets everybody always; here it is off, because whoever is in a call could appear to speak.
 //!
-//! What a single server can do of them is done. There is nothing to be seen of `switch_candidate_protocol`, because
-//! clients choose between UDP and TCP by what works for them.
+//! What a single server can do of them is done. `switch_candidate_protocol` is answered by what a tester is offered from then
+//! on: `livekit-client` joins anew at once, so it is remembered for its identity. There is no relay by TLS to be switched to.
 
 use crate::context::Context;
 use crate::life::Cause;
-use crate::limits::{TESTED_RESUME_WAIT, TESTED_SPEECH_S_MAX};
+use crate::limits::{TESTED_RESUME_WAIT, TESTED_SPEECH_S_MAX, TESTED_TRANSPORT_WAIT, TESTED_TRANSPORTS_MAX};
+use crate::negotiate::candidate::{Candidate, CandidateTransport};
 use crate::room::Room;
 use crate::signalling::SessionId;
 use crate::timers::Timer;
+use livekit_protocol::CandidateProtocol;
 use livekit_protocol::simulate_scenario::Scenario;
 use std::time::{Duration, Instant};
 
@@ -55,7 +57,34 @@ impl Room {
             Some(Scenario::DisconnectSignalOnResume(_)) => {
                 participant.tested.closes_resume_until = Some(cx.now + TESTED_RESUME_WAIT);
             }
-            Some(Scenario::SwitchCandidateProtocol(_)) | None => {}
+            Some(Scenario::SwitchCandidateProtocol(protocol)) => {
+                let identity = participant.identity.clone();
+                self.tested_tcp.retain(|_, until| cx.now < *until);
+                match CandidateProtocol::try_from(protocol) {
+                    Ok(CandidateProtocol::Udp) => drop(self.tested_tcp.remove(&identity)),
+                    Ok(CandidateProtocol::Tcp) if self.tested_tcp.len() < TESTED_TRANSPORTS_MAX => {
+                        self.tested_tcp.insert(identity, cx.now + TESTED_TRANSPORT_WAIT);
+                    }
+                    _ => {}
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Where somebody may send media: everywhere, but to a tester of media over TCP by TCP only, if there is any.
+    pub fn candidates(&self, cx: &Context, session: SessionId) -> Vec<Candidate> {
+        let all = &cx.config.candidates;
+        let is_tcp = |candidate: &&Candidate| candidate.transport == CandidateTransport::Tcp;
+        let until = self
+            .participants
+            .get(&session)
+            .and_then(|participant| self.tested_tcp.get(&participant.identity));
+        match until {
+            Some(until) if cx.now < *until && all.iter().any(|candidate| is_tcp(&candidate)) => {
+                all.iter().filter(is_tcp).copied().collect()
+            }
+            _ => all.clone(),
         }
     }
 

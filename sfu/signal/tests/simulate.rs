@@ -64,6 +64,7 @@ fn on_an_ordinary_server_nobody_simulates_anything() {
         Scenario::LeaveRequestFullReconnect(true),
         Scenario::SpeakerUpdate(5),
         Scenario::SubscriberBandwidth(100_000),
+        Scenario::SwitchCandidateProtocol(1),
     ] {
         simulate(&mut town, "alice", scenario);
     }
@@ -151,8 +152,75 @@ fn a_resume_is_cut_off_once_and_only_shortly_after_the_wish() {
     simulate(&mut town, "alice", cut);
     town.pass(Duration::from_secs(5));
     assert!(resume(&mut town).0);
+}
+
+/// Which transports somebody was offered last: in our answer, our offer if there is one, and by themselves.
+fn offered(town: &Town, name: &str) -> Vec<&'static str> {
+    let answer = last!(town, name, Answer).expect("an answer").sdp;
+    let offer = last!(town, name, Offer).map(|offer| offer.sdp);
+    let trickled = last!(town, name, Trickle).map(|trickle| trickle.candidate_init);
+    let has = |text: &str, transport: &str| text.contains(&format!(" 1 {transport} "));
+    // The last one is a TCP candidate in any case.
+    assert!(trickled.is_none_or(|trickled| has(&trickled, "tcp")));
+    if let Some(offer) = offer {
+        assert_eq!(has(&offer, "udp"), has(&answer, "udp"), "both ways");
+    }
+    ["udp", "tcp"]
+        .into_iter()
+        .filter(|transport| has(&answer, transport))
+        .collect()
+}
+
+#[test]
+fn a_tester_that_forces_tcp_is_offered_nothing_else_when_it_comes_again_and_others_are() {
+    for browser in [Browser::new, Browser::dual] {
+        let mut town = testing();
+        let come = |town: &mut Town, name: &str| {
+            if town.people.contains_key(name) {
+                town.leave(name);
+            }
+            town.join_as(name, claims(name), browser(name)).unwrap();
+            town.publish(name, TrackSource::Camera);
+        };
+        come(&mut town, "bob");
+        come(&mut town, "alice");
+        let [udp, tcp, tls] = [0, 1, 2].map(Scenario::SwitchCandidateProtocol);
+        simulate(&mut town, "alice", tcp);
+        assert!(!town.people["alice"].is_closed, "her client does the rest");
+        come(&mut town, "alice");
+        come(&mut town, "bob");
+        assert_eq!(offered(&town, "alice"), ["tcp"]);
+        assert_eq!(offered(&town, "bob"), ["udp", "tcp"]);
+        simulate(&mut town, "alice", tls);
+        simulate(&mut town, "alice", Scenario::SwitchCandidateProtocol(7));
+        come(&mut town, "alice");
+        assert_eq!(offered(&town, "alice"), ["tcp"]);
+        simulate(&mut town, "alice", udp);
+        come(&mut town, "alice");
+        assert_eq!(offered(&town, "alice"), ["udp", "tcp"]);
+        simulate(&mut town, "alice", tcp);
+        town.pass(Duration::from_secs(301));
+        come(&mut town, "alice");
+        assert_eq!(offered(&town, "alice"), ["udp", "tcp"]);
+    }
+}
+
+#[test]
+fn without_tcp_a_tester_that_forces_it_is_offered_what_there_is() {
+    let mut town = Town::new(|config| {
+        config.simulate = true;
+        config.candidates.truncate(2);
+    });
+    town.join("alice");
     simulate(&mut town, "alice", Scenario::SwitchCandidateProtocol(1));
-    assert!(!town.people["alice"].is_closed);
+    town.leave("alice");
+    town.join("alice");
+    town.publish("alice", TrackSource::Camera);
+    let answer = last!(town, "alice", Answer).unwrap().sdp;
+    assert!(
+        answer.contains(" 1 udp ") && !answer.contains(" 1 tcp "),
+        "{answer}"
+    );
 }
 
 #[test]

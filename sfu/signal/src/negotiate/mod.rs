@@ -306,7 +306,7 @@ impl Room {
             offer,
             local: &negotiation.local,
             fingerprint: &cx.config.fingerprint,
-            candidates: &cx.config.candidates,
+            candidates: &self.candidates(cx, session),
             sdp_session: negotiation.sdp_session,
             sdp_version: negotiation.sdp_version,
             opus: self.opus_parameters(session),
@@ -389,7 +389,7 @@ impl Room {
         let Some((place, mid, ufrag)) = place else {
             return;
         };
-        let candidates = candidate::candidate_lines(&cx.config.candidates);
+        let candidates = candidate::candidate_lines(&self.candidates(cx, session));
         let last = candidates.len();
         let messages: Vec<Message> = candidates
             .into_iter()

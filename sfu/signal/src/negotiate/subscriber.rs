@@ -441,7 +441,7 @@ impl Room {
             local: subscriber.offered_local(),
             fingerprint: &cx.config.fingerprint,
             setup: subscriber.setup,
-            candidates: &cx.config.candidates,
+            candidates: &self.candidates(cx, session),
             sdp_session: subscriber.sdp_session,
             sdp_version: subscriber.sdp_version,
             opus,
