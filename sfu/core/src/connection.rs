@@ -208,6 +208,8 @@ pub struct Connection {
     pub sent: RateMeter,
     /// From us to the peer and back.
     pub round_trip: RoundTrip,
+    /// The same, by when retransmissions came that it was asked for: longer where requests were lost.
+    pub answers: RoundTrip,
     /// Loss of the running interval.
     pub loss: LossCounters,
     /// What is due when.
@@ -249,6 +251,7 @@ impl Connection {
             is_share_due: false,
             sent: RateMeter::default(),
             round_trip: RoundTrip::default(),
+            answers: RoundTrip::default(),
             loss: LossCounters::default(),
             due: Due {
                 receiver_reports: now,

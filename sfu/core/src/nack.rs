@@ -33,6 +33,8 @@ struct Missing {
     extended: u64,
     tries: u8,
     due: Instant,
+    /// When it was asked for first.
+    asked: Option<Instant>,
 }
 
 /// Reception of one SSRC since the stream began, for a report block (RFC 3550, section 6.4.1).
@@ -64,6 +66,8 @@ pub struct NackTracker {
     /// No entry of `missing` is due before this.
     next_due: Option<Instant>,
     key_frame_needed: bool,
+    /// How long the latest packet that was asked for took to come.
+    answered: Option<Duration>,
     received: u64,
     recovered: u64,
     /// Expected and received at the last report.
@@ -85,7 +89,7 @@ impl NackTracker {
         } else if extended < lowest {
             self.miss_before(now, extended + 1, lowest);
         } else {
-            self.found(extended);
+            self.find(extended);
         }
     }
 
@@ -109,9 +113,17 @@ impl NackTracker {
             self.range = Some((lowest, extended));
             self.miss(now, highest + 1, extended);
             self.recovered += 1;
-        } else if self.found(extended) {
+        } else if let Some(found) = self.find(extended) {
             self.recovered += 1;
+            let took = found.asked.map(|asked| now.saturating_duration_since(asked));
+            self.answered = took.or(self.answered);
         }
+    }
+
+    /// How long it took from the first time that a packet was asked for until a retransmission brought it: the way there and
+    /// back, and longer where the request was lost. Says so once.
+    pub const fn take_answered(&mut self) -> Option<Duration> {
+        self.answered.take()
     }
 
     /// Notes the packets from `from` up to but without `to`.
@@ -128,25 +140,24 @@ impl NackTracker {
             extended,
             tries: 0,
             due,
+            asked: None,
         }));
         if from < to {
             self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
         }
     }
 
-    /// Whether the packet was missing; it is not any more.
-    fn found(&mut self, extended: u64) -> bool {
-        let Ok(at) = self
+    /// The packet, if it was missing; it is not any more.
+    fn find(&mut self, extended: u64) -> Option<Missing> {
+        let at = self
             .missing
             .binary_search_by_key(&extended, |missing| missing.extended)
-        else {
-            return false;
-        };
-        self.missing.remove(at);
+            .ok()?;
+        let found = self.missing.remove(at);
         if self.missing.is_empty() {
             self.next_due = None;
         }
-        true
+        Some(found)
     }
 
     /// Appends the numbers that are due to be asked for, in order. Each is asked for at most five times: 20 ms after it
@@ -163,6 +174,7 @@ impl NackTracker {
                 }
                 if out.try_push(missing.extended as u16).is_ok() {
                     missing.due = now + spacing(rtt, missing.tries);
+                    missing.asked.get_or_insert(now);
                     missing.tries += 1;
                 }
             }

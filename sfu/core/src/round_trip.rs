@@ -2,7 +2,8 @@
 //!
 //! Two kinds of reports tell it. A peer that receives from us echoes the times of our sender reports (RFC 3550,
 //! section 6.4.1). One that only sends echoes a reference time that we send it (RFC 3611, sections 4.4 and 4.5); browsers
-//! and LiveKit's SDKs do.
+//! and LiveKit's SDKs do. Of one that does neither, the retransmissions that it was asked for say how far away it is
+//! ([`crate::nack`]).
 
 use std::time::Duration;
 

@@ -126,7 +126,7 @@ fn a_lost_packet_is_asked_for_again_when_a_first_repetition_could_have_come() {
 }
 
 #[test]
-fn a_round_trip_that_grows_is_followed_and_one_that_nobody_tells_is_taken_for_70_ms() {
+fn a_round_trip_that_grows_is_followed_and_one_of_which_nothing_is_known_is_taken_for_70_ms() {
     let (mut world, alice, _, track) = publisher(84, far(10), Codec::Vp8);
     world.run(ms(5_000));
     let near = pauses(&asked_for_a_lost_packet(&mut world, alice, track));
@@ -142,6 +142,28 @@ fn a_round_trip_that_grows_is_followed_and_one_that_nobody_tells_is_taken_for_70
     world.run(ms(5_000));
     let unknown = pauses(&asked_for_a_lost_packet(&mut world, alice, track));
     assert!((60..95).contains(&unknown[0]), "{unknown:?}");
+}
+
+#[test]
+fn one_that_echoes_nothing_is_measured_by_how_soon_it_repeats_what_was_lost() {
+    for one_way in [10, 60, 150] {
+        let (mut world, alice, _, track) = publisher(88, far(one_way), Codec::Vp8);
+        world.client(alice).echoes = false;
+        world.client(alice).up.link = Link {
+            loss: 0.05,
+            ..far(one_way)
+        };
+        world.run(ms(10_000));
+        world.client(alice).up.link = far(one_way);
+        world.run(ms(1_000));
+        let asks = pauses(&asked_for_a_lost_packet(&mut world, alice, track));
+        // Where requests or their answers were lost it looks somewhat farther away.
+        let round_trip = u128::from(one_way) * 2;
+        assert!(
+            (round_trip - 1..round_trip * 3 / 2 + 25).contains(&asks[0]),
+            "{one_way} ms: {asks:?}"
+        );
+    }
 }
 
 #[test]

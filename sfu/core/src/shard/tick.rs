@@ -84,7 +84,13 @@ impl Shard {
         else {
             return;
         };
-        let round_trip = connection.round_trip.smoothed().unwrap_or(RTT_DEFAULT);
+        // Some peers that only send echo nothing; what they were asked for says it nearly as well.
+        let answers = track.layers.iter_mut();
+        for answered in answers.filter_map(|layer| layer.nack.take_answered()) {
+            connection.answers.measure(answered);
+        }
+        let measured = connection.round_trip.smoothed().or(connection.answers.smoothed());
+        let round_trip = measured.unwrap_or(RTT_DEFAULT);
         for layer in &mut track.layers {
             let Some(ssrc) = layer.ssrc else { continue };
             let mut numbers = ArrayVec::<u16, MISSING_MAX>::new();
