@@ -406,29 +406,35 @@ mod tests {
     use crate::ids::Layer;
     use crate::vp9;
 
+    /// A picture of one packet; number 1 is a key picture. `may_climb`: one may begin with its temporal layer here.
+    fn picture(sequence: u64, temporal: u8, may_climb: bool) -> (PacketFacts, Vp9Descriptor) {
+        // I, P, L, B, E; then U.
+        let payload = [
+            if sequence == 1 { 0xac } else { 0xec },
+            sequence as u8,
+            temporal << 5 | u8::from(may_climb) << 4,
+            1,
+            7,
+        ];
+        let descriptor = vp9::parse(&payload).unwrap();
+        let facts = PacketFacts {
+            layer: Layer(0),
+            sequence,
+            timestamp: 3_000 * sequence,
+            marker: true,
+            entry: sequence == 1,
+            description: Description::Vp9(descriptor),
+            dependency: None,
+        };
+        (facts, descriptor)
+    }
+
     #[test]
     fn a_late_packet_goes_by_the_choice_of_its_own_time() {
         let mut choice = LayerChoice::default();
-        // Pictures of one packet and two temporal layers, the first a key picture: I, P, L, B, E; then U.
+        // Two temporal layers.
         let mut judge = |sequence: u64, temporal: u8| {
-            let first = if sequence == 1 { 0xac } else { 0xec };
-            let payload = [
-                first,
-                sequence as u8,
-                (((sequence as u8 + 1) % 2) << 5) | 0x10,
-                1,
-                7,
-            ];
-            let descriptor = vp9::parse(&payload).unwrap();
-            let facts = PacketFacts {
-                layer: Layer(0),
-                sequence,
-                timestamp: 3_000 * sequence,
-                marker: true,
-                entry: sequence == 1,
-                description: Description::Vp9(descriptor),
-                dependency: None,
-            };
+            let (facts, descriptor) = picture(sequence, (sequence as u8 + 1) % 2, true);
             let wish = Wish { spatial: 0, temporal };
             choice.judge(&facts, &descriptor, wish).0
         };
@@ -449,24 +455,7 @@ mod tests {
         let mut choice = LayerChoice::default();
         let mut got = Vec::new();
         for (sequence, temporal) in (1..=16u64).zip(PATTERN.into_iter().cycle()) {
-            let may_climb = climbs_at == Some(sequence);
-            let payload = [
-                if sequence == 1 { 0xac } else { 0xec },
-                sequence as u8,
-                temporal << 5 | u8::from(may_climb) << 4,
-                1,
-                7,
-            ];
-            let descriptor = vp9::parse(&payload).unwrap();
-            let facts = PacketFacts {
-                layer: Layer(0),
-                sequence,
-                timestamp: 3_000 * sequence,
-                marker: true,
-                entry: sequence == 1,
-                description: Description::Vp9(descriptor),
-                dependency: None,
-            };
+            let (facts, descriptor) = picture(sequence, temporal, climbs_at == Some(sequence));
             let wish = Wish {
                 spatial: 0,
                 temporal: if sequence < 5 { first_wish } else { wish },

@@ -29,6 +29,19 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The layer of so many kbit/s goes out all the while.
+fn stays(link: &mut Bottleneck, duration: Duration, kbps: u64) {
+    let begin = link.now;
+    link.run(duration);
+    let flow = link.flow();
+    assert_eq!(
+        (flow.media_kbps(), flow.changes_since(begin)),
+        (kbps, 0),
+        "{:?}",
+        flow.steps
+    );
+}
+
 #[test]
 fn a_fast_link_is_found_within_a_second() {
     for seed in SEEDS {
@@ -82,15 +95,7 @@ fn random_loss_of_5_percent_does_not_collapse_the_estimate() {
         };
         let mut link = Bottleneck::new(seed, lossy, &[CAMERA]);
         link.run(secs(10));
-        let begin = link.now;
-        link.run(secs(60));
-        assert_eq!(link.flow().media_kbps(), 1_700, "seed {seed}");
-        assert_eq!(
-            link.flow().changes_since(begin),
-            0,
-            "seed {seed}: {:?}",
-            link.flow().steps
-        );
+        stays(&mut link, secs(60), 1_700);
     }
 }
 
@@ -109,15 +114,7 @@ fn a_long_way_with_jitter_is_stable_for_5_minutes() {
                 link.flow().steps.last().is_some_and(|step| step.1 == 1_700_000)
             });
             link.run(ms(1));
-            let begin = link.now;
-            link.run(secs(300));
-            assert_eq!(link.flow().media_kbps(), 1_700, "seed {seed}");
-            assert_eq!(
-                link.flow().changes_since(begin),
-                0,
-                "seed {seed}: {:?}",
-                link.flow().steps
-            );
+            stays(&mut link, secs(300), 1_700);
         }
     }
 }
@@ -127,15 +124,7 @@ fn a_layer_that_does_not_fit_is_not_tried_again_and_again() {
     for seed in SEEDS {
         let mut link = Bottleneck::new(seed, Link::of_kbps(1_200), &[CAMERA]);
         link.run(secs(10));
-        let begin = link.now;
-        link.run(secs(300));
-        assert_eq!(link.flow().media_kbps(), 500, "seed {seed}");
-        assert_eq!(
-            link.flow().changes_since(begin),
-            0,
-            "seed {seed}: {:?}",
-            link.flow().steps
-        );
+        stays(&mut link, secs(300), 500);
     }
 }
 

@@ -54,15 +54,15 @@ pub(crate) enum Input {
     Join {
         attempt: Box<JoinAttempt>,
         socket: SocketLink,
-        answer: oneshot::Sender<Result<Place, JoinRefusal>>,
+        answer: oneshot::Sender<Result<SocketId, JoinRefusal>>,
     },
     /// A socket received this.
     Request {
-        place: Place,
+        id: SocketId,
         request: Box<SignalRequest>,
     },
     /// A socket is gone.
-    SocketClosed { place: Place },
+    SocketClosed { id: SocketId },
     /// Somebody controls the SFU.
     Command(Command),
     /// Somebody calls a participant's method.
@@ -73,10 +73,10 @@ pub(crate) enum Input {
     Shutdown { answer: oneshot::Sender<()> },
 }
 
-/// A socket's place: whose it is, and which of those that the session has had. Once a later one has taken its place, nobody
-/// listens to it any more, and its end is not the session's.
+/// A socket: whose it is, and which of those that the session has had. Once a later one has taken its place, nobody listens
+/// to it any more, and its end is not the session's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SocketId {
     pub session: SessionId,
     socket: u64,
 }
@@ -124,11 +124,11 @@ pub(crate) struct Control {
     placement: Placement,
     shards: Vec<ShardLink>,
     /// Sockets that are written to.
-    sockets: HashMap<SessionId, (Place, SocketLink)>,
+    sockets: HashMap<SessionId, (SocketId, SocketLink)>,
     /// Sockets of joins that were taken, until the signalling has come to them ([`Output::Attach`]).
-    arriving: VecDeque<(Place, SocketLink)>,
+    arriving: VecDeque<(SocketId, SocketLink)>,
     /// The latest socket of each session.
-    places: HashMap<SessionId, Place>,
+    latest_sockets: HashMap<SessionId, SocketId>,
     last_socket: u64,
     /// Who waits for the ends of calls.
     calls: HashMap<CallId, oneshot::Sender<Result<String, RpcFailure>>>,
@@ -161,7 +161,7 @@ impl Control {
             shards,
             sockets: HashMap::new(),
             arriving: VecDeque::new(),
-            places: HashMap::new(),
+            latest_sockets: HashMap::new(),
             last_socket: 0,
             calls: HashMap::new(),
             events,
@@ -251,13 +251,13 @@ impl Control {
                 // A socket that is gone again before it opened is found so by what is sent to it.
                 let _ = answer.send(result);
             }
-            Input::Request { place, request } => {
+            Input::Request { id, request } => {
                 self.tally.request(&request);
-                if self.is_latest(place) {
-                    self.signalling.handle_request(now, place.session, *request);
+                if self.is_latest(id) {
+                    self.signalling.handle_request(now, id.session, *request);
                 }
             }
-            Input::SocketClosed { place } => self.forget(now, place),
+            Input::SocketClosed { id } => self.forget(now, id),
             Input::Command(command) => {
                 let _ = command
                     .answer
@@ -281,28 +281,28 @@ impl Control {
         None
     }
 
-    /// Gives a socket its place. What is written to it begins at its [`Output::Attach`].
-    fn seat(&mut self, session: SessionId, socket: SocketLink) -> Place {
+    /// Takes a socket in. What is written to it begins at its [`Output::Attach`].
+    fn seat(&mut self, session: SessionId, socket: SocketLink) -> SocketId {
         self.last_socket += 1;
-        let place = Place {
+        let id = SocketId {
             session,
             socket: self.last_socket,
         };
-        self.places.insert(session, place);
-        self.arriving.push_back((place, socket));
-        place
+        self.latest_sockets.insert(session, id);
+        self.arriving.push_back((id, socket));
+        id
     }
 
-    fn is_latest(&self, place: Place) -> bool {
-        self.places.get(&place.session) == Some(&place)
+    fn is_latest(&self, id: SocketId) -> bool {
+        self.latest_sockets.get(&id.session) == Some(&id)
     }
 
     /// The next socket takes over; an earlier one of the same session is flushed and closed.
     fn attach(&mut self) {
-        let Some((place, socket)) = self.arriving.pop_front() else {
+        let Some((id, socket)) = self.arriving.pop_front() else {
             return;
         };
-        let before = self.sockets.insert(place.session, (place, socket));
+        let before = self.sockets.insert(id.session, (id, socket));
         if let Some((_, before)) = before
             && before.messages.try_send(SocketMessage::Close).is_err()
         {
@@ -314,10 +314,10 @@ impl Control {
     /// The signalling has nothing more to say to a session's socket.
     fn close(&mut self, now: Instant, session: SessionId) {
         self.send(now, session, SocketMessage::Close);
-        if let Some((place, _)) = self.sockets.remove(&session)
-            && self.is_latest(place)
+        if let Some((id, _)) = self.sockets.remove(&session)
+            && self.is_latest(id)
         {
-            self.places.remove(&session);
+            self.latest_sockets.remove(&session);
         }
     }
 
@@ -391,10 +391,10 @@ impl Control {
     }
 
     fn send(&mut self, now: Instant, session: SessionId, message: SocketMessage) {
-        let Some((place, socket)) = self.sockets.get(&session) else {
+        let Some((id, socket)) = self.sockets.get(&session) else {
             return;
         };
-        let place = *place;
+        let id = *id;
         let has_room = match &message {
             SocketMessage::Send(message) => socket.waiting.add(message),
             SocketMessage::Close => true,
@@ -419,21 +419,21 @@ impl Control {
                     // The socket may have ended by itself.
                     let _ = socket.kill.send("messages are not read");
                 }
-                self.forget(now, place);
+                self.forget(now, id);
             }
             // Its client went away before the socket opened, or a moment ago.
-            Err(mpsc::error::TrySendError::Closed(_)) => self.forget(now, place),
+            Err(mpsc::error::TrySendError::Closed(_)) => self.forget(now, id),
         }
     }
 
     /// A socket is gone. That ends or detaches its session, unless another one has taken its place.
-    fn forget(&mut self, now: Instant, place: Place) {
-        let session = place.session;
-        if self.sockets.get(&session).is_some_and(|(own, _)| *own == place) {
+    fn forget(&mut self, now: Instant, id: SocketId) {
+        let session = id.session;
+        if self.sockets.get(&session).is_some_and(|(own, _)| *own == id) {
             self.sockets.remove(&session);
         }
-        if self.is_latest(place) {
-            self.places.remove(&session);
+        if self.is_latest(id) {
+            self.latest_sockets.remove(&session);
             self.signalling.handle_socket_closed(now, session);
         }
     }
@@ -505,7 +505,7 @@ mod tests {
     }
 
     /// Comes again to go on.
-    fn resume(control: &mut Control, identity: &str, room: usize) -> (Socket, Place) {
+    fn resume(control: &mut Control, identity: &str, room: usize) -> (Socket, SocketId) {
         let request = JoinRequest {
             reconnect: true,
             ..JoinRequest::default()
@@ -513,7 +513,7 @@ mod tests {
         enter(control, identity, room, request)
     }
 
-    fn enter(control: &mut Control, identity: &str, room: usize, request: JoinRequest) -> (Socket, Place) {
+    fn enter(control: &mut Control, identity: &str, room: usize, request: JoinRequest) -> (Socket, SocketId) {
         let video = VideoGrant {
             room_join: true,
             room: "room".to_owned(),
@@ -555,12 +555,12 @@ mod tests {
                 )
                 .is_none()
         );
-        let place = result.try_recv().unwrap().unwrap();
+        let id = result.try_recv().unwrap().unwrap();
         let socket = Socket {
             messages: received,
             killed,
         };
-        (socket, place)
+        (socket, id)
     }
 
     fn names(socket: &mut Socket) -> Vec<String> {
@@ -620,7 +620,7 @@ mod tests {
     #[tokio::test]
     async fn a_new_socket_takes_the_place_of_the_old_one_and_the_late_end_of_that_one_is_nobodys() {
         let (mut control, _inputs, _handle) = control();
-        let (mut old, place) = enter(&mut control, "alice", 100, JoinRequest::default());
+        let (mut old, id) = enter(&mut control, "alice", 100, JoinRequest::default());
         control.carry(clock::now()).await;
         assert_eq!(names(&mut old), ["join"]);
         // Something is on its way to the old one when the new one comes.
@@ -638,7 +638,7 @@ mod tests {
         };
         change(&mut control, "before");
         let (mut new, again) = resume(&mut control, "alice", 100);
-        assert_eq!(again.session, place.session);
+        assert_eq!(again.session, id.session);
         change(&mut control, "after");
         control.carry(clock::now()).await;
         assert_eq!(names(&mut old), ["room", "close"]);
@@ -651,11 +651,11 @@ mod tests {
             )),
         };
         let words = Input::Request {
-            place,
+            id,
             request: Box::new(leave.clone()),
         };
         control.take(clock::now(), words);
-        control.take(clock::now(), Input::SocketClosed { place });
+        control.take(clock::now(), Input::SocketClosed { id });
         change(&mut control, "later");
         control.carry(clock::now()).await;
         assert_eq!(names(&mut new), ["room"]);
@@ -663,25 +663,27 @@ mod tests {
 
         // What the new one says is.
         let words = Input::Request {
-            place: again,
+            id: again,
             request: Box::new(leave),
         };
         control.take(clock::now(), words);
         control.carry(clock::now()).await;
         assert_eq!(names(&mut new), ["close"]);
-        assert!(control.sockets.is_empty() && control.places.is_empty() && control.arriving.is_empty());
+        assert!(
+            control.sockets.is_empty() && control.latest_sockets.is_empty() && control.arriving.is_empty()
+        );
     }
 
     #[tokio::test]
     async fn of_two_sockets_that_come_at_once_the_last_one_stays() {
         let (mut control, _inputs, _handle) = control();
         let _first = join(&mut control, "alice", 100);
-        let (mut second, place) = resume(&mut control, "alice", 100);
+        let (mut second, id) = resume(&mut control, "alice", 100);
         let (mut third, _) = resume(&mut control, "alice", 100);
-        control.take(clock::now(), Input::SocketClosed { place });
+        control.take(clock::now(), Input::SocketClosed { id });
         control.carry(clock::now()).await;
         assert_eq!(names(&mut second), ["reconnect", "room", "close"]);
         assert_eq!(names(&mut third), ["reconnect", "room"]);
-        assert_eq!((control.sockets.len(), control.places.len()), (1, 1));
+        assert_eq!((control.sockets.len(), control.latest_sockets.len()), (1, 1));
     }
 }

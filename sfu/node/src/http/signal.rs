@@ -134,20 +134,20 @@ async fn open(api: &Api, parts: &mut Parts, upgrade: Upgrade, place: Place) -> R
         })
         .await
         .map_err(|_| Refusal::unavailable())?;
-    let place = match result.await.map_err(|_| Refusal::unavailable())? {
-        Ok(place) => place,
+    let id = match result.await.map_err(|_| Refusal::unavailable())? {
+        Ok(id) => id,
         Err(refusal) => {
             tracing::info!(%person, %room, reason = %refusal, "a join was refused");
             return Err(refusal.into());
         }
     };
-    let session = place.session.0;
+    let session = id.session.0;
     if resumes {
         tracing::info!(session, %person, %room, ?peer_connections, "a client comes again");
     } else {
         tracing::info!(session, %person, %room, ?peer_connections, "joined");
     }
-    let seat = socket::Seat::new(place, came, api.inputs.clone(), api.sockets.clone());
+    let seat = socket::Seat::new(id, came, api.inputs.clone(), api.sockets.clone());
     Ok(upgrade.answer(move |stream| socket::serve(stream, seat, outbound, waiting, killed)))
 }
 

@@ -1,7 +1,7 @@
 //! One participant's WebSocket: frames in and out, keepalive, and closing so that the last message arrives.
 
 use super::twirp_json;
-use crate::control::{Input, Inputs, Place, SocketMessage, Waiting};
+use crate::control::{Input, Inputs, SocketId, SocketMessage, Waiting};
 use crate::metrics::JOIN_LATENCY;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -64,7 +64,7 @@ impl SocketCount {
 
 /// A session's place for one socket. When it is dropped, for whatever reason, the control side hears that the socket is gone.
 pub(super) struct Seat {
-    place: Place,
+    id: SocketId,
     /// When its request came.
     came: std::time::Instant,
     inputs: Inputs,
@@ -72,10 +72,10 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(place: Place, came: std::time::Instant, inputs: Inputs, count: SocketCount) -> Self {
+    pub(super) fn new(id: SocketId, came: std::time::Instant, inputs: Inputs, count: SocketCount) -> Self {
         count.0.send_modify(|count| *count += 1);
         Seat {
-            place,
+            id,
             came,
             inputs,
             count,
@@ -86,9 +86,9 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.count.0.send_modify(|count| *count = count.saturating_sub(1));
-        tracing::debug!(session = self.place.session.0, "a socket is gone");
-        let (inputs, place) = (self.inputs.clone(), self.place);
-        let gone = Input::SocketClosed { place };
+        tracing::debug!(session = self.id.session.0, "a socket is gone");
+        let (inputs, id) = (self.inputs.clone(), self.id);
+        let gone = Input::SocketClosed { id };
         // At the end of the process there is nobody to hear it, and no runtime to wait in.
         if let Err(mpsc::error::TrySendError::Full(gone)) = inputs.try_send(gone)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -216,7 +216,7 @@ impl Socket {
         let now = clock::now();
         if let Some(at) = self.budget.take(now, bytes, request.message.as_ref()) {
             if self.resume_at.is_none() {
-                tracing::debug!(session = seat.place.session.0, "a client sends more than is read");
+                tracing::debug!(session = seat.id.session.0, "a client sends more than is read");
             }
             self.resume_at = Some(at.into());
         }
@@ -230,7 +230,7 @@ impl Socket {
             None => Ok(()),
             Some(_) => {
                 let request = Input::Request {
-                    place: seat.place,
+                    id: seat.id,
                     request: Box::new(request),
                 };
                 seat.inputs
