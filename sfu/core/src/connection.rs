@@ -6,6 +6,7 @@ use crate::downlink::Downlink;
 use crate::estimate::BandwidthEstimator;
 use crate::ice::Check;
 use crate::ids::{ConnectionId, DownTrackId, Layer, Mid, TrackId};
+use crate::pacer::{Pace, Pacer};
 use crate::replay::ReplayWindow;
 use crate::round_trip::RoundTrip;
 use crate::rtp::{Extensions, RtpHeader};
@@ -194,6 +195,8 @@ pub struct Connection {
     pub downlink: Downlink,
     /// What it carries by our own measurement, once something goes out that the peer tells about.
     pub estimator: Option<Box<BandwidthEstimator>>,
+    /// When what goes out leaves.
+    pub pacer: Pacer,
     /// The down track whose retransmission stream carries probes.
     pub probes_on: Option<DownTrackId>,
     /// Its running probe is on the shard's list.
@@ -244,6 +247,7 @@ impl Connection {
             twcc: TwccRecorder::new(),
             downlink: Downlink::default(),
             estimator: None,
+            pacer: Pacer::default(),
             probes_on: None,
             is_probing: false,
             shared_bps: None,
@@ -354,6 +358,18 @@ impl Connection {
             videos: self.shared_videos,
             is_capped: self.downlink.cap_bps().is_some_and(|cap| cap <= limit_bps),
         })
+    }
+
+    /// Brings the pacer up to date with what is known of the downlink.
+    pub fn set_pace(&mut self, now: Instant) {
+        let measured = self.estimator.as_ref().and_then(|estimator| {
+            Some(Pace {
+                bps: estimator.target_bps(now)?,
+                is_limit: estimator.is_limit(),
+            })
+        });
+        let told = self.downlink.told_bps().map(|bps| Pace { bps, is_limit: false });
+        self.pacer.set_pace(measured.or(told));
     }
 
     /// The peer estimates its downlink itself (REMB). Beside our own measurement that says nothing: it never rises far

@@ -8,6 +8,8 @@ use crate::command::{Codec, Layering, SendPlan, SentQuality, Want};
 use crate::dependency::{self, Structure};
 use crate::downlink::Budget;
 use crate::ids::{DownTrackId, Layer};
+use crate::line::{Joins, Line};
+use crate::pacer::GivenUp;
 use crate::quality::SendWindow;
 use crate::red::{self, Earlier};
 use crate::ring::{Description, PacketFacts, PacketRing, RingPosition, Slot};
@@ -136,6 +138,10 @@ pub struct DownTrack {
     /// Its clock has begun or moved since the latest sender report.
     is_report_due: bool,
     rtt: Option<Duration>,
+    /// What of it waits in its subscriber's pacer.
+    line: Line,
+    /// The latest key frame's first number: of what lies before it nothing is needed any more.
+    run_start: u64,
     window: SendWindow,
 }
 
@@ -221,6 +227,8 @@ impl DownTrack {
             report: None,
             is_report_due: false,
             rtt: None,
+            line: Line::default(),
+            run_start: 0,
             window: SendWindow::default(),
             plan,
         }
@@ -230,7 +238,7 @@ impl DownTrack {
     pub fn set_want(&mut self, want: Want) {
         self.want = want;
         if !want.enabled {
-            self.current = None;
+            self.stop();
         }
     }
 
@@ -239,9 +247,14 @@ impl DownTrack {
     pub fn set_budget(&mut self, budget: Budget) -> bool {
         let before = std::mem::replace(&mut self.budget, budget);
         if budget == Budget::Paused {
-            self.current = None;
+            self.stop();
         }
         (before == Budget::Paused) != (budget == Budget::Paused)
+    }
+
+    fn stop(&mut self) {
+        self.current = None;
+        self.line.on_stopped();
     }
 
     /// The largest layer that is wanted and carried; `None` while disabled or paused.
@@ -286,12 +299,69 @@ impl DownTrack {
         }
     }
 
+    /// The layer that goes out once all has gone out that waits.
+    pub fn heading(&self) -> Option<Layer> {
+        self.line.heading(self.current)
+    }
+
     /// Whether a key frame is needed to go from the layer that goes out to this one.
     pub fn needs_key_frame(&self, target: Layer) -> bool {
-        match self.current {
-            Some(_) if self.layering == Layering::InStream => self.selection.needs_key_frame(target.0),
-            current => current != Some(target),
+        match self.heading() {
+            Some(_) if self.layering == Layering::InStream => {
+                self.current.is_some() && self.selection.needs_key_frame(target.0)
+            }
+            heading => heading != Some(target),
         }
+    }
+
+    /// Whether packets of it have been given up, so that it goes on with a key frame.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.line.is_held()
+    }
+
+    /// Whether to ask now for the key frame with which it goes on.
+    pub fn seeks_after_loss(&self, now: Instant) -> bool {
+        self.line.seeks(now)
+    }
+
+    /// Whether a packet goes out after all that waits, and as what, if it now waits with the others.
+    pub fn join_line(&mut self, facts: &PacketFacts, target: Layer) -> Option<Joins> {
+        let heading = self.heading().filter(|_| !self.is_held());
+        let begins = match self.layering {
+            Layering::PerStream => heading != Some(facts.layer),
+            Layering::InStream => heading.is_none(),
+        };
+        if begins && (!facts.entry || !moves_to(heading, facts.layer, target)) {
+            return None;
+        }
+        let spatial_max = match self.layering {
+            Layering::PerStream => u8::MAX,
+            Layering::InStream => target.max(self.current.unwrap_or(target)).0,
+        };
+        let passes = |spatial, temporal| spatial <= spatial_max && temporal <= self.want.temporal_max;
+        let passes = match (&facts.dependency, &facts.description) {
+            (Some(frame), _) => passes(frame.spatial, frame.temporal),
+            (None, Description::Vp8(descriptor)) => passes(0, descriptor.tid.unwrap_or(0)),
+            (None, Description::Vp9(descriptor)) => passes(descriptor.spatial, descriptor.temporal),
+            _ => true,
+        };
+        Some(self.line.join(facts, begins, passes))
+    }
+
+    /// One of its packets does not wait any more. True: it is of the present line and goes out, after an interruption if
+    /// it begins anew.
+    pub fn leave_line(&mut self, epoch: u8, anew: bool) -> bool {
+        let is_present = self.line.leave(epoch);
+        if is_present && anew {
+            self.current = None;
+        }
+        is_present
+    }
+
+    /// Takes note that packets of it were given up.
+    pub fn on_given_up(&mut self, now: Instant, given_up: GivenUp) {
+        self.line.on_given_up(now, given_up);
     }
 
     /// Begins with a key frame that has arrived already.
@@ -301,7 +371,7 @@ impl DownTrack {
 
     /// Where to begin, if that is due. Says so once.
     pub fn take_catch_up(&mut self) -> Option<RingPosition> {
-        self.catch_up.take().filter(|_| self.current.is_none())
+        self.catch_up.take().filter(|_| self.heading().is_none())
     }
 
     /// Whether anything has gone out yet.
@@ -336,7 +406,7 @@ impl DownTrack {
             Layering::InStream => self.current.is_none(),
         };
         if is_other_stream {
-            if !facts.entry || !self.moves_to(facts.layer, target) {
+            if !facts.entry || !moves_to(self.current, facts.layer, target) {
                 return None;
             }
             self.switch(now, facts, translate);
@@ -370,6 +440,9 @@ impl DownTrack {
             .wrapping_sub(shift);
         let timestamp = self.timeline.map(facts.timestamp);
         if self.latest.is_none_or(|latest| sequence > latest.sequence) {
+            if facts.entry {
+                self.run_start = sequence;
+            }
             self.latest = Some(Latest {
                 sequence,
                 timestamp,
@@ -382,14 +455,6 @@ impl DownTrack {
             marker: marker && numbers != Numbers::Empty,
             numbers,
         })
-    }
-
-    /// Up when that is closer to the target, down when the current layer is above it, anything at the very start.
-    fn moves_to(&self, layer: Layer, target: Layer) -> bool {
-        match self.current {
-            None => layer <= target,
-            Some(current) => (current < layer && layer <= target) || (target <= layer && layer < current),
-        }
     }
 
     fn switch(
@@ -523,7 +588,8 @@ impl DownTrack {
             .as_millis() as u32;
         let sent = self.history.get_mut(sequence as usize % HISTORY)?.as_mut()?;
         let too_soon = sent.repeats > 0 && now_ms.wrapping_sub(sent.repeated_at_ms) < spacing;
-        if sent.sequence != sequence || sent.repeats >= REPEATS_MAX || too_soon {
+        let is_over = sequence < self.run_start;
+        if sent.sequence != sequence || is_over || sent.repeats >= REPEATS_MAX || too_soon {
             return None;
         }
         sent.repeats += 1;
@@ -624,6 +690,14 @@ impl DownTrack {
         let sequence = self.latest.map_or(0, |latest| latest.sequence);
         let layers = layers.map(|offered| offered.explain(self.want, self.budget, self.current));
         self.window.take(self.id, self.packets, sequence, layers)
+    }
+}
+
+/// Up when that is closer to the target, down when the current layer is above it, anything at the very start.
+fn moves_to(current: Option<Layer>, layer: Layer, target: Layer) -> bool {
+    match current {
+        None => layer <= target,
+        Some(current) => (current < layer && layer <= target) || (target <= layer && layer < current),
     }
 }
 

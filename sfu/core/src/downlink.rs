@@ -90,6 +90,11 @@ impl Downlink {
         }
     }
 
+    /// What the link carries by the peer's own estimate, if that limits.
+    pub fn told_bps(&self) -> Option<u64> {
+        self.limit_bps
+    }
+
     /// What may go out at most, whatever the link carries.
     pub fn cap_bps(&self) -> Option<u64> {
         self.cap_bps

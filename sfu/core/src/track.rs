@@ -159,6 +159,8 @@ pub struct LayerState {
     pub seeker: KeyFrameSeeker,
     /// The latest key frame's first packet, and when it came.
     key_frame: Option<(RingPosition, Instant)>,
+    /// Its time, and its bytes so far.
+    key_frame_bytes: (u64, u64),
     /// How much it brings.
     pub rate: RateMeter,
     arrived: Option<Instant>,
@@ -547,11 +549,16 @@ impl Track {
 
     fn keep(&mut self, now: Instant, facts: PacketFacts, payload: &[u8], dependency: &[u8]) -> bool {
         let position = self.ring.push(facts, payload, dependency);
-        if facts.entry
-            && let Some(position) = position
+        if let Some(position) = position
             && let Some(layer) = self.layers.get_mut(usize::from(facts.layer.0))
         {
-            layer.key_frame = Some((position, now));
+            if facts.entry {
+                layer.key_frame = Some((position, now));
+                layer.key_frame_bytes = (facts.timestamp, 0);
+            }
+            if layer.key_frame_bytes.0 == facts.timestamp {
+                layer.key_frame_bytes.1 += payload.len() as u64;
+            }
         }
         if !self.down_tracks.is_empty() {
             self.fresh.extend(position);
@@ -611,7 +618,13 @@ impl Track {
             let Some(layer) = self.layers.get_mut(stream) else {
                 continue;
             };
-            match (down_track.current(), layer.recent_key_frame(now, &self.ring)) {
+            match (down_track.heading(), layer.recent_key_frame(now, &self.ring)) {
+                // What was too much shall not come a second time.
+                _ if down_track.is_held() => {
+                    if down_track.seeks_after_loss(now) {
+                        layer.seeker.want();
+                    }
+                }
                 (Some(_), _) if !down_track.needs_key_frame(target) => {}
                 (None, Some(key_frame)) => {
                     down_track.catch_up(key_frame);
@@ -647,11 +660,21 @@ impl Track {
         recent.min_by_key(|(at, _)| *at).map(|(_, position)| position)
     }
 
+    /// How large the latest key frame is of what a subscriber is to get.
+    pub fn key_frame_bytes(&self, down_track: &DownTrack) -> u64 {
+        let target = down_track.target().map(|target| self.reach.of(target));
+        let layer = target.and_then(|target| self.layers.get(stream_of(self.layering, target)));
+        layer.map_or(0, |layer| layer.key_frame_bytes.1)
+    }
+
     /// A subscriber asks for a key frame of what it receives.
-    pub fn want_key_frame(&mut self, down_track: usize) {
+    pub fn want_key_frame(&mut self, now: Instant, down_track: usize) {
         let Some(down_track) = self.down_tracks.get(down_track) else {
             return;
         };
+        if down_track.is_held() && !down_track.seeks_after_loss(now) {
+            return; // its link carries none now
+        }
         let layer = down_track
             .current()
             .or_else(|| down_track.target().map(|target| self.reach.of(target)));

@@ -123,6 +123,31 @@ fn pictures_are_numbered_and_counted_without_an_allocation() {
 }
 
 #[test]
+fn what_waits_for_room_and_what_is_given_up_allocates_nothing() {
+    let mut world = World::new(64);
+    let alice = world.join("Alice");
+    world.link = common::link::Link::of_kbps(300);
+    let audience = ["Bob", "Carol"].map(|name| world.join(name));
+    for person in audience {
+        world.client(person).tells = true;
+    }
+    world.connect();
+    // Not even the small layer fits.
+    let track = world.publish_as(alice, Codec::Vp8, |source| {
+        source.sizes = [(3, 900), (6, 900), (9, 900)];
+    });
+    for person in audience {
+        world.subscribe(person, track, up_to(2));
+    }
+    world.run(ms(10_000));
+    let before = world.counters();
+    warm(&mut world, audience, track, "waiting");
+    let after = world.counters();
+    assert!(after.packets_waited > before.packets_waited + 20, "{after:?}");
+    assert!(after.packets_given_up > before.packets_given_up, "{after:?}");
+}
+
+#[test]
 fn sound_is_forwarded_and_converted_without_an_allocation() {
     for own in [Codec::Opus, Codec::Red] {
         let mut world = World::new(62);

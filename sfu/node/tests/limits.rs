@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files, a heading for each, and which of their constants concern whoever runs or uses a server. None: all.
-const FILES: [(&str, &str, &[&str]); 23] = [
+const FILES: [(&str, &str, &[&str]); 25] = [
     ("Signalling", "sfu/signal/src/limits.rs", &[]),
     (
         "Sockets of participants",
@@ -103,6 +103,22 @@ const FILES: [(&str, &str, &[&str]); 23] = [
         "Key frames",
         "sfu/core/src/track.rs",
         &["KEY_FRAME_SPACING", "RELEASED_MAX"],
+    ),
+    (
+        "Video that waits for room on a link",
+        "sfu/core/src/pacer.rs",
+        &[
+            "WAITING_MAX",
+            "REPAIRS_MAX",
+            "WAIT_MAX",
+            "WAIT_EVER_MAX",
+            "TRAIN_TIME",
+        ],
+    ),
+    (
+        "Key frames of video of which too much waited",
+        "sfu/core/src/line.rs",
+        &["SEEK_SPACING_MAX"],
     ),
     (
         "Repetitions",

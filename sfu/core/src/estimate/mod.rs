@@ -242,6 +242,12 @@ impl BandwidthEstimator {
         (!is_unheard).then_some(target as u64)
     }
 
+    /// Whether the rate may be all that the link carries: more is wanted, or there is a queue. Else it is what it carries at
+    /// least.
+    pub fn is_limit(&self) -> bool {
+        self.is_heard() && (self.controller.wants_more() || self.queue.is_long())
+    }
+
     /// The peer is reached by another way: nothing is known of it. The numbers run on; feedback about packets that went
     /// the old way says nothing any more. Allocates nothing.
     pub fn on_route_changed(&mut self, now: Instant) {

@@ -44,8 +44,11 @@ const LOSS_LIMITED_MAX: f64 = 1.5;
 const DROP: f64 = 0.66;
 /// … after which, for so long, a probe may show that it is over …
 const DROP_US: i64 = 5_000_000;
-/// … at this share of the rate before it.
+/// … at this share of the rate before it …
 const DROP_SHARE: f64 = 0.85;
+/// … and no more than this, relative to the estimate. (goog_cc has no such bound. If it is not over, the probe fills the link
+/// for so many times its own duration, and sound has a gap.)
+const DROP_PROBE_MAX: f64 = 4.0;
 
 /// Between two of those.
 const DROP_SPACING_US: i64 = 5_000_000;
@@ -177,7 +180,7 @@ impl ProbeController {
                 .limited_until_us
                 .is_some_and(|until| now_us - until < ENDED_US);
         let (dropped_us, before_bps) = self.drop?;
-        let rate = DROP_SHARE * before_bps;
+        let rate = (DROP_SHARE * before_bps).min(DROP_PROBE_MAX * self.estimate_bps);
         let is_due = self.drop_probed_us.is_none_or(|at| now_us - at > DROP_SPACING_US);
         let promises = (1.0 - UNCERTAINTY) * rate > self.estimate_bps;
         if !was_limited || self.is_waiting() || now_us - dropped_us >= DROP_US || !is_due || !promises {
@@ -205,7 +208,7 @@ impl ProbeController {
             }
             State::Waiting { .. } => None,
             State::Complete => {
-                let is_wanted = self.wanted_bps * HEADROOM > self.estimate_bps && elapsed >= self.spacing_us;
+                let is_wanted = self.wants_more() && elapsed >= self.spacing_us;
                 let limited_us = self.limited_since_us.map_or(0, |since| now_us - since);
                 let is_limited = self.wanted_bps * LIMITED_HEADROOM > self.estimate_bps
                     && elapsed.min(limited_us) >= LIMITED_SPACING_US;
@@ -214,6 +217,11 @@ impl ProbeController {
                     .flatten()
             }
         }
+    }
+
+    /// Whether more is wanted than the estimate carries.
+    pub fn wants_more(&self) -> bool {
+        self.wanted_bps * HEADROOM > self.estimate_bps
     }
 
     fn is_waiting(&self) -> bool {

@@ -41,7 +41,7 @@ impl Shard {
                         self.counters.nacks_in += 1;
                         down_track
                             .into_iter()
-                            .for_each(|down_track| self.repair(now, down_track, number));
+                            .for_each(|down_track| self.repair(now, key, down_track, number));
                     }
                 }
                 Feedback::Pli { media_ssrc } | Feedback::Fir { media_ssrc } => {
@@ -87,6 +87,7 @@ impl Shard {
             return;
         };
         estimator.on_feedback(now, &feedback, &mut self.arrived);
+        connection.set_pace(now);
         self.probe(now, key);
         self.share_moved_downlink(now, key);
     }
@@ -153,7 +154,7 @@ impl Shard {
             return;
         };
         if let Some(track) = self.tracks.get_mut(track) {
-            track.want_key_frame(place);
+            track.want_key_frame(now, place);
         }
         self.ask_for_key_frames(now, track);
     }

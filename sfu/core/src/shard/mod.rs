@@ -1,7 +1,7 @@
 //! One shard: the connections, tracks and down tracks of one core.
 //!
 //! A datagram comes in by `ingress`, is told apart, opened, and kept in its track's ring; `egress` seals it for every
-//! subscriber when the shell asks for datagrams; `feedback` takes what the peers report, `tick` does what is due,
+//! subscriber when the shell asks for datagrams, and `pacing` keeps what finds no room on its link; `feedback` takes what the peers report, `tick` does what is due,
 //! `probing` finds out whether more could be sent, `quality` says how it went; `data` passes messages of data channels on;
 //! `neighbours` is what shards of one node say to each other.
 
@@ -11,6 +11,7 @@ mod egress;
 mod feedback;
 mod ingress;
 mod neighbours;
+mod pacing;
 mod probing;
 mod quality;
 mod tick;
@@ -74,6 +75,10 @@ pub struct ShardCounters {
     pub bytes_forwarded: u64,
     /// Bytes of the retransmissions that went out, sealed.
     pub bytes_repaired: u64,
+    /// Packets of video that had to wait for room on their subscriber's link.
+    pub packets_waited: u64,
+    /// Those of them that were given up.
+    pub packets_given_up: u64,
     /// Packets of padding that went out to measure links.
     pub packets_probed: u64,
     /// Their bytes, sealed.
@@ -110,6 +115,8 @@ impl ShardCounters {
             packets_repaired: each(self.packets_repaired, other.packets_repaired),
             bytes_forwarded: each(self.bytes_forwarded, other.bytes_forwarded),
             bytes_repaired: each(self.bytes_repaired, other.bytes_repaired),
+            packets_waited: each(self.packets_waited, other.packets_waited),
+            packets_given_up: each(self.packets_given_up, other.packets_given_up),
             packets_probed: each(self.packets_probed, other.packets_probed),
             bytes_probed: each(self.bytes_probed, other.bytes_probed),
             packets_in: each(self.packets_in, other.packets_in),
@@ -172,6 +179,9 @@ pub struct Shard {
     /// Connections whose probes go on at [`Shard::next_probe`], each once.
     probing: Vec<usize>,
     next_probe: Option<Instant>,
+    /// Connections for which something waits until [`Shard::next_paced`] at least, each once.
+    paced: Vec<usize>,
+    next_paced: Option<Instant>,
     /// Reused lists, so that a warm shard allocates nothing.
     keys: Vec<usize>,
     facts: Vec<crate::rtcp::Feedback>,
@@ -208,6 +218,8 @@ impl Shard {
             next_tick: None,
             probing: Vec::new(),
             next_probe: None,
+            paced: Vec::new(),
+            next_paced: None,
             keys: Vec::new(),
             facts: Vec::new(),
             arrived: Vec::with_capacity(crate::estimate::LOG_LEN),
@@ -229,8 +241,8 @@ impl Shard {
 
     /// When [`Shard::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let next_probe = self.next_probe.into_iter();
-        next_probe.chain(self.next_tick).min()
+        let steps = self.next_probe.into_iter().chain(self.next_paced);
+        steps.chain(self.next_tick).min()
     }
 
     /// What has been counted since the start.
@@ -291,7 +303,7 @@ impl Shard {
             });
         }
         if self.connections.is_empty() {
-            (self.next_tick, self.next_probe) = (None, None);
+            (self.next_tick, self.next_probe, self.next_paced) = (None, None, None);
         }
     }
 

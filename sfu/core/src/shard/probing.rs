@@ -1,4 +1,4 @@
-//! Probes: a few packets of padding, sent a little faster than the present rate, by which [`crate::estimate`] learns
+//! Probes: a few packets of what waits, else of padding, sent a little faster than the present rate, by which [`crate::estimate`] learns
 //! whether a subscriber's downlink carries more.
 
 use super::Shard;
@@ -38,7 +38,7 @@ impl Shard {
         };
         let mut left = estimator.probe_bytes(now);
         while left > 0 {
-            let Some(bytes) = self.send_padding(now, key) else {
+            let Some(bytes) = self.send_ahead(now, key).or_else(|| self.send_padding(now, key)) else {
                 return self.abandon_probe(key);
             };
             left = left.saturating_sub(bytes);
@@ -75,6 +75,7 @@ impl Shard {
 
     /// Sends one packet of padding; its bytes. `None` where nothing can carry it.
     fn send_padding(&mut self, now: Instant, key: usize) -> Option<usize> {
+        let now_ns = self.now_ns(now);
         let connection = self.connections.get_mut(key)?;
         let down_track = connection.probes_on?;
         let Some(&(track, place)) = self.down_track_keys.get(&down_track) else {
@@ -101,6 +102,7 @@ impl Shard {
         );
         let bytes = sent?;
         estimator.on_padding_sent(now, bytes);
+        connection.pacer.on_sent(now_ns, bytes);
         self.counters.packets_probed += 1;
         self.counters.bytes_probed += bytes as u64;
         Some(bytes)

@@ -124,6 +124,7 @@ impl Shard {
         };
         connection.sent.tick(now);
         connection.downlink.tick(now);
+        connection.set_pace(now);
         if let Some(estimator) = &mut connection.estimator {
             estimator.handle_timeout(now, connection.probes_on.is_some());
             if estimator.poll_timeout().is_some_and(|due| now >= due) {

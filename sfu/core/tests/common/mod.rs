@@ -4,8 +4,8 @@
 //! [`world`] steps time and carries datagrams and messages; [`client`] is one person's device and [`feedback`] its RTCP;
 //! [`source`] is what it publishes, [`sink`] what it receives; [`content`] is what stands behind the codec's descriptor,
 //! so that a receiver can prove whose it is and that nobody touched it; [`link`] is the network; [`wire`] builds and
-//! reads packets, [`units`] the heads of NAL units; [`proof`] says what must be true of what somebody received. [`flow`] is
-//! a smaller world: an estimator and its bottleneck alone.
+//! reads packets, [`units`] the heads of NAL units; [`proof`] says what must be true of what somebody received. [`plan`] is
+//! a call over a link that changes. [`flow`] is a smaller world: an estimator and its bottleneck alone.
 
 // Each test file uses its own part of the world.
 #![allow(dead_code)]
@@ -15,6 +15,7 @@ pub mod content;
 pub mod feedback;
 pub mod flow;
 pub mod link;
+pub mod plan;
 pub mod proof;
 pub mod scalable;
 pub mod sink;
