@@ -144,7 +144,7 @@ fn what_waits_for_room_and_what_is_given_up_allocates_nothing() {
     warm(&mut world, audience, track, "waiting");
     let after = world.counters();
     assert!(after.packets_waited > before.packets_waited + 20, "{after:?}");
-    assert!(after.packets_given_up > before.packets_given_up, "{after:?}");
+    assert!(after.packets_given_up > 0, "{after:?}");
 }
 
 #[test]
