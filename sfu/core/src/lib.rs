@@ -56,9 +56,9 @@ pub mod vp8;
 pub mod vp9;
 
 /// A peer that has sent no valid STUN check for this long is gone, and all that was known of it (RFC 7675 asks for consent
-/// within 30 s; LiveKit's server says after 15 s that media has failed, and forgets the session 5 s later). Shorter: a train
-/// ride's tunnel makes clients begin anew that had come again just then. Longer: others look at a frozen picture.
-pub const ICE_TIMEOUT: Duration = Duration::from_secs(20);
+/// within 30 s; LiveKit's server says after 15 s that media has failed, and forgets the session 5 s later). Shorter: whoever
+/// comes out of a tunnel begins anew. Longer: a device that died is in its Matrix room for more than 20 s.
+pub const ICE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long one loudness measurement of a microphone lasts.
 pub const SPEAKER_WINDOW: Duration = Duration::from_millis(400);

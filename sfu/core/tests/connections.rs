@@ -229,8 +229,8 @@ fn whoever_comes_again_from_the_same_address_is_not_cut_off_when_the_old_connect
 }
 
 #[test]
-fn a_peer_that_checks_no_more_is_gone_after_twenty_seconds_and_hears_nothing_then() {
-    assert_eq!(ICE_TIMEOUT, ms(20_000));
+fn a_peer_that_checks_no_more_is_gone_after_fifteen_seconds_and_hears_nothing_then() {
+    assert_eq!(ICE_TIMEOUT, ms(15_000));
     for seed in SEEDS {
         let (mut world, [alice, bob, _]) = meeting(seed);
         let camera = world.camera(alice);

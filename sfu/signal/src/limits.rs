@@ -175,7 +175,7 @@ pub const MISSED_BYTES_MAX: usize = 512 * 1024;
 
 /// How long a reliable packet is kept for those who had it sent and resume their sessions. As long as the longest gap that
 /// a media connection survives.
-pub const KEPT_DATA_WAIT: Duration = Duration::from_secs(20);
+pub const KEPT_DATA_WAIT: Duration = Duration::from_secs(15);
 
 /// Bytes of the reliable packets of one sender that are kept so. Beyond: the oldest are not sent again.
 pub const KEPT_DATA_BYTES_MAX: usize = 100_000;
