@@ -137,7 +137,7 @@ fn falls() -> Chart {
          smallest layer of 150 kbit/s. After 40 seconds the link is back, and the largest layer follows within a second. The \
          estimate of rtc climbs slowly, notices the fall after two seconds, overshoots twice while the link is small, and \
          leaves the picture at the top in the end. Below, the queue: with Hanse's estimate it jumps to 400 ms when the link \
-         falls and is empty after a second, but for one peak of 150 ms; with that of rtc it stays at 400 ms for three seconds and \
+         falls and is empty after a second; with that of rtc it stays at 400 ms for three seconds and \
          comes back twice.",
         500.0,
         &[(secs(20), fast), (secs(20), slow), (secs(20), fast)],
