@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { hears, madeUp, sees, seesAtWidth, seesSmaller, trackOf } from "../harness/judge.mjs";
 import { openLink } from "../harness/link.mjs";
 import { story } from "../harness/story.mjs";
-import { until } from "../harness/until.mjs";
+import { standsStill, until } from "../harness/until.mjs";
 import { people, world } from "../harness/world.mjs";
 
 /** A megabit a second in all its layers' largest. */
@@ -24,7 +24,9 @@ const [FALL_SHARE, MADE_UP_SHARE] = [0.4, 0.05];
 /** Of so many samples: a second has 48 000. */
 const [FALL_SAMPLES, SAMPLES] = [2 * 48_000, 4 * 48_000];
 
-/** For so many pictures a layer has to stay. */
+/** A layer that has stayed for so long is the one that was found to fit. Before, others are tried. */
+const SETTLED_MS = 3_000;
+/** For so many pictures from then on it has to stay. */
 const PICTURES = 100;
 
 const here = world();
@@ -71,7 +73,10 @@ for (const dual of [false, true]) {
 test("a round trip of 300 ms with 50 ms of jitter costs no layer, and the layer does not change", async (t) => {
   const way = { delayMs: FAR_MS, jitterMs: JITTER_MS, isOrdered: true };
   const { ada, ben, cleo, step } = await scene(t, "far", false, { up: way, down: way });
-  await step("the large picture is there", () => meet(ben));
+  await step("the large picture is there, once the way is measured", async () => {
+    await standsStill("the picture keeps its size", async () => (await trackOf(ben, "ada", "camera"))?.resized, SETTLED_MS);
+    await meet(ben);
+  });
   await step("it stays for ten seconds, and the sound is heard", async () => {
     const before = await look(ben, cleo);
     const sound = madeUp(ben, cleo, "ada", SAMPLES);

@@ -339,7 +339,7 @@ impl DownTrack {
             Layering::PerStream => u8::MAX,
             Layering::InStream => target.max(self.current.unwrap_or(target)).0,
         };
-        let passes = |spatial, temporal| spatial <= spatial_max && temporal <= self.want.temporal_max;
+        let passes = |spatial, temporal| spatial <= spatial_max && temporal <= self.temporal_max();
         let passes = match (&facts.dependency, &facts.description) {
             (Some(frame), _) => passes(frame.spatial, frame.temporal),
             (None, Description::Vp8(descriptor)) => passes(0, descriptor.tid.unwrap_or(0)),

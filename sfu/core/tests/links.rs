@@ -1,4 +1,5 @@
-//! Calls over links with plans, in virtual time: what a subscriber notices. `cargo xtask bench links` prints the figures.
+//! Calls over links with plans, in virtual time: what a subscriber notices. (`cargo xtask bench links` has the estimator alone over
+//! such links.)
 
 // A test says what it expects by failing.
 #![allow(
@@ -66,6 +67,26 @@ fn of_a_link_that_loses_one_in_twenty_everything_is_heard_and_seen() {
         assert_eq!(call.layer_changes(begin), 0, "seed {seed}");
         let (undecodable, lost) = (call.undecodable(), call.lost_sound());
         assert!(undecodable < 0.01, "seed {seed}: {undecodable}");
+        assert!(lost < 0.001, "seed {seed}: {lost}");
+    }
+}
+
+#[test]
+fn over_a_long_way_with_jitter_the_layer_stays_once_the_way_is_measured() {
+    for seed in SEEDS {
+        let far = Link {
+            delay: ms(150),
+            jitter: ms(50),
+            ordered: true,
+            ..Link::CLEAN
+        };
+        let mut call = Call::new(seed, far);
+        call.run(secs(5));
+        let begin = call.world.now;
+        call.run(secs(100));
+        assert_eq!(call.layer(), Some(2), "seed {seed}");
+        assert_eq!(call.layer_changes(begin), 0, "seed {seed}");
+        let lost = call.lost_sound();
         assert!(lost < 0.001, "seed {seed}: {lost}");
     }
 }
