@@ -79,6 +79,20 @@ const fn curve(name: &'static str, style: Style, values: Vec<f64>) -> Curve {
     }
 }
 
+/// How long packets wait, up to `highest` ms.
+fn queues(height: f64, highest: f64, ours: Vec<f64>, theirs: Vec<f64>) -> Panel {
+    Panel {
+        name: "Queue in ms",
+        height,
+        highest,
+        step: 100.0,
+        curves: vec![
+            curve("with rtc's", Style::Dashed, theirs),
+            curve("with Hanse's", Style::First, ours),
+        ],
+    }
+}
+
 /// One camera over links that follow each other.
 fn camera(title: &'static str, description: &'static str, queue_ms: f64, plan: &[(Duration, Link)]) -> Chart {
     let duration: Duration = plan.iter().map(|(duration, _)| *duration).sum();
@@ -114,16 +128,7 @@ fn camera(title: &'static str, description: &'static str, queue_ms: f64, plan: &
                     curve("Hanse's estimate", Style::First, ours.estimate),
                 ],
             },
-            Panel {
-                name: "Queue in ms",
-                height: queue_ms / 3.0 + 20.0,
-                highest: queue_ms,
-                step: 100.0,
-                curves: vec![
-                    curve("with rtc's", Style::Dashed, theirs.queue),
-                    curve("with Hanse's", Style::First, ours.queue),
-                ],
-            },
+            queues(queue_ms / 3.0 + 20.0, queue_ms, ours.queue, theirs.queue),
         ],
     }
 }
@@ -224,16 +229,7 @@ fn is_shared() -> Chart {
                 theirs.arrives,
                 theirs.carries,
             ),
-            Panel {
-                name: "Queue in ms",
-                height: 150.0,
-                highest: 500.0,
-                step: 100.0,
-                curves: vec![
-                    curve("with rtc's", Style::Dashed, theirs.queue),
-                    curve("with Hanse's", Style::First, ours.queue),
-                ],
-            },
+            queues(150.0, 500.0, ours.queue, theirs.queue),
         ],
     }
 }
