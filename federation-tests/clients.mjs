@@ -34,6 +34,7 @@ const ROAMING = "tests/roaming.test.mjs";
 const SOUND = "tests/sound.test.mjs";
 const TCP = "tests/tcp.test.mjs";
 const VERSIONS = "tests/versions.test.mjs";
+const WALLED = "tests/walled.test.mjs";
 
 const PYTHON_BOTH_WAYS = "people with the Python SDK and with browsers see and hear each other, ${encryption}";
 const PYTHON_BAD_LINK =
@@ -203,7 +204,12 @@ const FEATURES = [
   },
   {
     what: "Calls from a network that lets no UDP through",
-    proofs: { chromium: [TCP, "people without UDP are in a call with others over TCP, with ${form}"] },
+    proofs: {
+      chromium: [TCP, "people without UDP are in a call with others over TCP, with ${form}"],
+      firefox: [WALLED, "people with Firefox and the SDKs whose network stops UDP are in a call with others over TCP, with ${form}"],
+      python: [WALLED, "people with Firefox and the SDKs whose network stops UDP are in a call with others over TCP, with ${form}"],
+      node: [WALLED, "so does somebody with the SDK for Node.js"],
+    },
   },
   {
     what: "Stereo",
@@ -296,6 +302,8 @@ Element Call is livekit-client in a page of its own. Its calls between two organ
 - It offers only once it has joined, and its offers restrict header extensions to one direction. It is answered so.
 - It pairs no loopback address with another one: a server that can be reached under a loopback address only is out of its reach,
   which matters for tests alone.
+- Over TCP, too, it fails a pair of addresses when the answer to its check names an address on loopback as its own. It is told
+  where its stream comes from, not where that is taken apart.
 - It cannot switch a layer of its camera off. livekit-client makes an unwatched layer tiny instead, and nobody is given it.
 - livekit-client publishes neither VP9 nor AV1 with it, though Firefox decodes both. H264 it gets from a plugin that it fetches from
   elsewhere; Debian's has none, so that only the answer to an offer with H264 is tested.

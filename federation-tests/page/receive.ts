@@ -138,11 +138,18 @@ interface Statistics {
   address: string;
 }
 
+/** The pair of candidates over which a stream comes. Firefox has no statistics of transports, and marks the pair itself. */
+function selectedPair(report: RTCStatsReport | undefined, { transportId }: { transportId?: string }) {
+  const transport = transportId === undefined ? undefined : report?.get(transportId);
+  if (transport) return report?.get(transport.selectedCandidatePairId);
+  return [...(report?.values() ?? [])].find(({ type, selected }) => type === "candidate-pair" && selected);
+}
+
 async function statistics(track: RemoteTrack): Promise<Statistics> {
   const report = await track.receiver?.getStats();
   for (const entry of report?.values() ?? []) {
     if (entry.type !== "inbound-rtp") continue;
-    const pair = report?.get(report.get(entry.transportId)?.selectedCandidatePairId);
+    const pair = selectedPair(report, entry);
     const transport = report?.get(pair?.remoteCandidateId)?.protocol ?? "";
     const address = report?.get(pair?.localCandidateId)?.address ?? "";
     return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "", transport, address };

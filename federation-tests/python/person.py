@@ -74,6 +74,19 @@ def read(frame: rtc.VideoFrame) -> dict | None:
     return {"mark": values[0], "counter": values[1]}
 
 
+def transport(stats: list) -> str:
+    """Over which it comes: `udp` or `tcp`; nothing while there is no path."""
+    selected = {entry.transport.transport.selected_candidate_pair_id for entry in stats if entry.HasField("transport")}
+    chosen = [entry.candidate_pair for entry in stats if entry.HasField("candidate_pair")]
+    remotes = {pair.candidate_pair.remote_candidate_id for pair in chosen if pair.rtc.id in selected}
+    protocols = {
+        entry.remote_candidate.candidate.protocol
+        for entry in stats
+        if entry.HasField("remote_candidate") and entry.remote_candidate.rtc.id in remotes
+    }
+    return "".join(sorted(protocols))
+
+
 class Received:
     """What has arrived of one track so far."""
 
@@ -83,8 +96,10 @@ class Received:
         self.task = asyncio.create_task(self.video(track) if "framesDecoded" in self.view else self.audio(track))
 
     async def count(self) -> None:
-        """Brings up to date how much of a sound was played, and how much of it was made up."""
-        for entry in await self.track.get_stats() if "tone" in self.view else []:
+        """Brings up to date over what the track comes, and how much of a sound was played and made up."""
+        stats = await self.track.get_stats()
+        self.view["transport"] = transport(stats)
+        for entry in stats if "tone" in self.view else []:
             if entry.HasField("inbound_rtp"):
                 counts = entry.inbound_rtp.inbound
                 concealed = counts.concealed_samples - counts.silent_concealed_samples

@@ -1,5 +1,6 @@
 //! The ICE-lite side of a connection (RFC 8445, section 2.5): we answer connectivity checks and never send any.
 
+use crate::carried;
 use crate::command::IceCredentials;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::AwsLcRsProvider;
@@ -17,6 +18,7 @@ const CHECK_MAX: usize = 1280;
 pub struct Check {
     message: Message,
     username: String,
+    carried_from: Option<SocketAddr>,
 }
 
 impl Check {
@@ -25,13 +27,18 @@ impl Check {
         if datagram.len() > CHECK_MAX {
             return None;
         }
+        let (check, carried_from) = carried::split(datagram);
         let mut message = Message::new();
-        message.unmarshal_binary(datagram).ok()?;
+        message.unmarshal_binary(check).ok()?;
         if message.typ != BINDING_REQUEST {
             return None;
         }
         let username = String::from_utf8(message.get(ATTR_USERNAME).ok()?).ok()?;
-        username.contains(':').then_some(Check { message, username })
+        username.contains(':').then_some(Check {
+            message,
+            username,
+            carried_from,
+        })
     }
 
     /// Our ufrag, to which the check is addressed (RFC 8445, section 7.2.2: `ours:theirs`).
@@ -67,8 +74,9 @@ impl Check {
             .any(|attribute| attribute.typ == ATTR_USE_CANDIDATE)
     }
 
-    /// The success response.
+    /// The success response to a check whose datagram came from `source`.
     pub fn answer(&self, local: &IceCredentials, source: SocketAddr) -> Option<Vec<u8>> {
+        let source = self.carried_from.unwrap_or(source);
         let provider = AwsLcRsProvider::new();
         let mut response = Message::new();
         response
@@ -111,15 +119,7 @@ mod tests {
         assert!(check.nominates());
         assert!(check.is_authentic(&ours, &theirs));
         let source = SocketAddr::from(([192, 0, 2, 7], 4242));
-        let raw = check.answer(&ours, source).unwrap();
-        let mut response = Message::new();
-        response.unmarshal_binary(&raw).unwrap();
-        assert_eq!(response.typ, BINDING_SUCCESS);
-        let mut address = XorMappedAddress::default();
-        address
-            .get_from_as(&response, rtc_stun::attributes::ATTR_XORMAPPED_ADDRESS)
-            .unwrap();
-        assert_eq!(SocketAddr::new(address.ip, address.port), source);
+        assert_eq!(named_in(&check.answer(&ours, source).unwrap()), source);
 
         for (username, password) in [
             ("ours:them", "guess"),
@@ -131,6 +131,29 @@ mod tests {
             assert!(!check.nominates());
         }
         assert!(Check::parse(&simulation::check("no colon", "our-password", false)).is_none());
+    }
+
+    /// The address that a success response names.
+    fn named_in(raw: &[u8]) -> SocketAddr {
+        let mut response = Message::new();
+        response.unmarshal_binary(raw).unwrap();
+        assert_eq!(response.typ, BINDING_SUCCESS);
+        let mut address = XorMappedAddress::default();
+        address
+            .get_from_as(&response, rtc_stun::attributes::ATTR_XORMAPPED_ADDRESS)
+            .unwrap();
+        SocketAddr::new(address.ip, address.port)
+    }
+
+    #[test]
+    fn the_answer_to_a_check_that_was_carried_names_the_stream_and_not_the_carrier() {
+        let (ours, theirs) = (credentials("ours", "our-password"), credentials("them", "x"));
+        let [carrier, stream] = [[127, 0, 0, 1], [192, 0, 2, 7]].map(|ip| SocketAddr::from((ip, 4242)));
+        let mut datagram = simulation::check("ours:them", "our-password", true);
+        datagram.extend(carried::peer_bytes(stream));
+        let mut check = Check::parse(&datagram).unwrap();
+        assert!(check.is_authentic(&ours, &theirs) && check.nominates());
+        assert_eq!(named_in(&check.answer(&ours, carrier).unwrap()), stream);
     }
 
     proptest! {

@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 pub mod arena;
+pub mod carried;
 mod closing;
 pub mod command;
 mod connection;

@@ -9,9 +9,11 @@
     clippy::panic
 )]
 
+use hanse_sfu_core::carried;
 use hanse_sfu_core::fuzz::{self, ICE_PASSWORD, ICE_USERNAME, examine};
 use hanse_sfu_core::rtcp;
 use hanse_sfu_core::simulation::check;
+use std::net::SocketAddr;
 
 const CASES: u32 = 4_000;
 
@@ -187,8 +189,10 @@ fn decoding_begins_at_a_key_frame_whatever_the_bytes_of_a_nal_unit() {
 
 #[test]
 fn a_stun_datagram_of_any_bytes_is_believed_only_with_the_password() {
+    let carried = carried::peer_bytes(SocketAddr::from(([192, 0, 2, 7], 4242)));
     let examples = [
         check(ICE_USERNAME, ICE_PASSWORD, true),
+        [&check(ICE_USERNAME, ICE_PASSWORD, true)[..], &carried].concat(),
         check(ICE_USERNAME, ICE_PASSWORD, false),
         check(ICE_USERNAME, "a guess", true),
         check("nobody:them", ICE_PASSWORD, true),

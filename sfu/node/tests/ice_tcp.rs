@@ -13,8 +13,10 @@ use common::peer::{Peer, check};
 use common::{PATIENCE, Sfu, config, start};
 use hanse_sfu::Node;
 use hanse_sfu_signal::CandidateTransport;
+use rtc_stun::attributes::ATTR_XORMAPPED_ADDRESS;
 use rtc_stun::message::{BINDING_SUCCESS, Message as Stun};
-use std::net::TcpListener;
+use rtc_stun::xoraddr::XorMappedAddress;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -56,10 +58,9 @@ async fn a_client_is_offered_tcp_after_udp_and_its_checks_are_answered_in_the_st
 
     // Whichever shard the kernel chooses for each of them.
     for _ in 0..8 {
-        let (mut reader, mut writer) = TcpStream::connect(("127.0.0.1", port))
-            .await
-            .unwrap()
-            .into_split();
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let own = stream.local_addr().unwrap();
+        let (mut reader, mut writer) = stream.into_split();
         let request = check(&alice.username, &alice.password);
         // Repeated, as ICE repeats them: a shard may hear of the connection a moment after the client.
         let checks = async move {
@@ -84,6 +85,13 @@ async fn a_client_is_offered_tcp_after_udp_and_its_checks_are_answered_in_the_st
         let mut stun = Stun::new();
         stun.unmarshal_binary(&answer).unwrap();
         assert_eq!(stun.typ, BINDING_SUCCESS);
+        let mut named = XorMappedAddress::default();
+        named.get_from_as(&stun, ATTR_XORMAPPED_ADDRESS).unwrap();
+        assert_eq!(
+            SocketAddr::new(named.ip, named.port),
+            own,
+            "its own address, not that of whoever carries it"
+        );
     }
     alice.participant.is_served().await;
     sfu.node.stop().await;

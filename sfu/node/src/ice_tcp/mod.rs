@@ -8,7 +8,8 @@
 //! What waits for a slow stream is in the kernel's buffer of its UDP socket, which drops what does not fit: media that
 //! is late is worth nothing, and a loss tells the sender to send less.
 //!
-//! It never looks behind the first bytes of a packet, and believes nobody: a stream that begins with anything but checks,
+//! Behind each check it writes where the stream comes from (`hanse_sfu_core::carried`), because that is what the answer has to name.
+//! Else it never looks behind the first bytes of a packet, and believes nobody: a stream that begins with anything but checks,
 //! or whose checks no shard answers, is closed.
 
 mod frames;
@@ -17,6 +18,7 @@ mod tests;
 
 use crate::http::Places;
 use frames::{Frames, HEADER};
+use hanse_sfu_core::carried::peer_bytes;
 use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -151,7 +153,7 @@ async fn accept(listener: TcpListener, doors: Doors) {
                 streams.spawn(async move {
                     let _place = place;
                     // However it ends, the shard notices that nothing comes any more.
-                    let _ = carry(stream, media, unproven).await;
+                    let _ = carry(stream, peer, media, unproven).await;
                 });
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -160,7 +162,12 @@ async fn accept(listener: TcpListener, doors: Doors) {
 }
 
 /// Carries packets both ways until the stream ends or breaks a rule.
-async fn carry(mut stream: TcpStream, media: SocketAddr, unproven: Place) -> io::Result<()> {
+async fn carry(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    media: SocketAddr,
+    unproven: Place,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER)?;
     let any: IpAddr = match media {
@@ -171,24 +178,25 @@ async fn carry(mut stream: TcpStream, media: SocketAddr, unproven: Place) -> io:
     socket.connect(media).await?;
     let (reader, writer) = stream.split();
     let mut frames = Frames::new(reader);
-    timeout(PROOF_TIMEOUT, prove(&mut frames, &socket)).await??;
+    timeout(PROOF_TIMEOUT, prove(&mut frames, peer, &socket)).await??;
     drop(unproven);
     // Each way for itself: who does not read may still be heard.
     tokio::select! {
-        end = carry_in(&mut frames, &socket) => end,
+        end = carry_in(&mut frames, peer, &socket) => end,
         end = carry_out(&socket, writer) => end,
     }
 }
 
 /// Passes checks on until there is an answer: shards answer those only that know a connection's password.
-async fn prove(frames: &mut Frames<ReadHalf<'_>>, socket: &UdpSocket) -> io::Result<()> {
+async fn prove(frames: &mut Frames<ReadHalf<'_>>, peer: SocketAddr, socket: &UdpSocket) -> io::Result<()> {
     loop {
         tokio::select! {
             frame = frames.next() => {
-                let frame = frame?;
+                let mut frame = frame?;
                 if !is_check(&frame) {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
+                frame.extend_from_slice(&peer_bytes(peer));
                 socket.send(&frame).await?;
             }
             answer = socket.readable() => return answer,
@@ -201,9 +209,12 @@ fn is_check(packet: &[u8]) -> bool {
     packet.starts_with(&[0x00, 0x01]) && packet.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42])
 }
 
-async fn carry_in(frames: &mut Frames<ReadHalf<'_>>, socket: &UdpSocket) -> io::Result<()> {
+async fn carry_in(frames: &mut Frames<ReadHalf<'_>>, peer: SocketAddr, socket: &UdpSocket) -> io::Result<()> {
     loop {
-        let frame = timeout(SILENCE_MAX, frames.next()).await??;
+        let mut frame = timeout(SILENCE_MAX, frames.next()).await??;
+        if is_check(&frame) {
+            frame.extend_from_slice(&peer_bytes(peer));
+        }
         socket.send(&frame).await?;
     }
 }

@@ -35,12 +35,17 @@ impl Door {
         (Frames::new(reader), writer)
     }
 
+    /// A check as it comes out that went in on a stream.
+    fn carried(writer: &OwnedWriteHalf) -> Vec<u8> {
+        [&CHECK[..], &peer_bytes(writer.local_addr().unwrap())].concat()
+    }
+
     /// A stream of which a shard has answered a check, and where the shard has it.
     async fn proven(&self) -> (Frames<OwnedReadHalf>, OwnedWriteHalf, SocketAddr) {
         let (mut reader, mut writer) = self.stream().await;
         writer.write_all(&framed(&CHECK)).await.unwrap();
         let (packet, peer) = self.take().await;
-        assert_eq!(packet, CHECK);
+        assert_eq!(packet, Door::carried(&writer));
         self.media.send_to(b"answer", peer).await.unwrap();
         assert_eq!(reader.next().await.unwrap(), b"answer"[..]);
         (reader, writer, peer)
@@ -83,6 +88,8 @@ async fn packets_go_both_ways_in_order_and_each_stream_is_a_peer_of_its_own() {
     for packet in &packets {
         assert_eq!(door.take().await, (packet.clone(), peer_one));
     }
+    to_one.write_all(&framed(&CHECK)).await.unwrap();
+    assert_eq!(door.take().await, (Door::carried(&to_one), peer_one));
     for packet in &packets {
         door.media.send_to(packet, peer_one).await.unwrap();
     }
@@ -172,7 +179,7 @@ async fn a_stream_whose_checks_nobody_answers_is_closed_and_one_that_is_answered
     let (unanswered, mut checking) = door.stream().await;
     checking.write_all(&framed(&CHECK)).await.unwrap();
     assert!(is_closed(silent).await && is_closed(unanswered).await);
-    assert_eq!(door.take().await.0, CHECK);
+    assert_eq!(door.take().await.0, Door::carried(&checking));
     writer.write_all(&framed(b"still here")).await.unwrap();
     assert_eq!(door.take().await, (b"still here".to_vec(), peer));
     door.media.send_to(b"and heard", peer).await.unwrap();
