@@ -46,6 +46,8 @@ struct Figure {
     target: Option<Target>,
     /// `null`: there is no target.
     met: Option<bool>,
+    /// Why it is missed, if that is known; `null` when it is met.
+    reason: Option<&'static str>,
 }
 
 /// All that was measured, in order.
@@ -63,6 +65,14 @@ impl Figures {
         self.add(name.into(), value, unit, None);
     }
 
+    /// Says why the latest figure is missed, if it is. A reason makes it no less so.
+    #[allow(dead_code, reason = "not every benchmark knows of one")]
+    pub fn explain(&mut self, reason: &'static str) {
+        if let Some(figure) = self.0.last_mut().filter(|figure| figure.met == Some(false)) {
+            figure.reason = Some(reason);
+        }
+    }
+
     fn add(&mut self, name: String, value: f64, unit: &'static str, target: Option<Target>) {
         self.0.push(Figure {
             name,
@@ -70,6 +80,7 @@ impl Figures {
             unit,
             target,
             met: target.map(|target| target.is_met(value)),
+            reason: None,
         });
     }
 
@@ -94,6 +105,9 @@ impl Figures {
                     figure.name, figure.value, figure.unit
                 );
                 println!("{}", line.trim_end());
+                if let Some(reason) = figure.reason {
+                    println!("  {reason}");
+                }
             }
         }
         let missed = self.0.iter().filter(|figure| figure.met == Some(false));
@@ -131,7 +145,14 @@ mod tests {
         figures.judge("none lost", 0.0, "jobs", Target::AtMost(0.0));
         figures.note("aside", f64::MAX, "");
         assert!(figures.print(true).is_ok());
+        figures.explain("nothing is missed");
+        figures.judge("known", 4.9, "ms", Target::Below(5.0));
+        figures.explain("it is met");
+        assert!(figures.0.iter().all(|figure| figure.reason.is_none()));
         figures.judge("slow", 5.0, "ms", Target::Below(5.0));
+        figures.explain("it cannot be faster");
+        let reason = figures.0.last().and_then(|figure| figure.reason);
+        assert_eq!(reason, Some("it cannot be faster"));
         let error = figures.print(false).unwrap_err().to_string();
         assert_eq!(error, "targets are missed: slow");
     }

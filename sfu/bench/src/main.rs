@@ -33,7 +33,7 @@ enum Measurement {
     Joins(joins::Arguments),
     /// What participants cost who are only there
     Idle(idle::Arguments),
-    /// What the estimation of links reaches, over links with plans, in virtual time
+    /// What is noticed of bad links in whole calls, and what their estimation reaches, in virtual time
     Links(links::Arguments),
     /// Whether memory, descriptors and tasks stay as they are while people come and go for long
     Churn(churn::Arguments),

@@ -1,28 +1,30 @@
 //! What the estimation of links reaches, in virtual time over links with plans, beside the same plans with the estimator of
-//! the `rtc` crates. The links are those of the tests in `sfu/core/tests/estimation.rs`.
+//! the `rtc` crates. The links are those of the tests in `sfu/core/tests/estimation.rs`. [`calls`] has whole calls, and what
+//! their subscribers notice.
 //!
 //! Every figure is the worst of some seeds, so it is the same in each run; nothing depends on the machine.
 
 #[allow(
-    dead_code,
+    unused_imports,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
-    reason = "it is a part of tests, which use more of it"
+    reason = "it is a part of tests, which use more of it and say what they expect by failing"
 )]
-#[path = "../../../core/tests/common/flow.rs"]
-mod flow;
-#[allow(dead_code, reason = "it is a part of tests, which use more of it")]
-#[path = "../../../core/tests/common/link.rs"]
-mod link;
+#[path = "../../../core/tests/common/mod.rs"]
+mod common;
 
+mod calls;
 mod chart;
 mod plots;
 
 use crate::figures::{Figures, Target};
-use flow::{Bottleneck, Estimator, Flow, Media};
+use common::flow::{Bottleneck, Estimator, Flow, Media};
+use common::link::Link;
+use common::ms;
 use hanse_sfu_core::estimate::START_BPS;
 use hanse_sfu_core::estimate::feedback::{PeerClock, TICK_US, TransportFeedback};
-use link::Link;
 use rtc_interceptor::{BandwidthEstimator as _, Gcc, PacketReport};
 use rtc_rtcp::transport_feedbacks::cc_feedback_report::Ecn;
 use std::path::PathBuf;
@@ -65,6 +67,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         figures.judge(ours.name, ours.value, ours.unit, ours.target);
         figures.note(format!("{}, by rtc's", theirs.name), theirs.value, theirs.unit);
     }
+    calls::measure(&mut figures);
     figures.print(arguments.json)
 }
 
@@ -79,11 +82,6 @@ struct Outcome {
 /// The worst of all seeds.
 fn worst(outcome: impl Fn(u64) -> f64) -> f64 {
     SEEDS.into_iter().map(outcome).fold(f64::NEG_INFINITY, f64::max)
-}
-
-/// What the links of the tests count in.
-const fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
 }
 
 fn secs(seconds: u64) -> Duration {

@@ -1,9 +1,10 @@
 //! The pictures of the book's page about bad networks (`docs/bad-network.md`): some of the plans, drawn over time.
 
 use super::chart::{Chart, Curve, Panel, Style};
-use super::flow::{Bottleneck, Flow};
-use super::link::Link;
-use super::{CAMERA, EVERYTHING, NewEstimator, Rtc, long, lossy, ms, secs};
+use super::common::flow::{Bottleneck, Flow};
+use super::common::link::Link;
+use super::common::ms;
+use super::{CAMERA, EVERYTHING, NewEstimator, Rtc, long, lossy, secs};
 use anyhow::Context as _;
 use std::path::Path;
 use std::time::Duration;

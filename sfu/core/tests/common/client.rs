@@ -2,10 +2,10 @@
 //! browsers do.
 
 use super::link::{Link, Path};
-use super::ms;
 use super::sink::Sink;
 use super::source::Source;
 use super::wire::{Rtp, extend};
+use super::{Person, ms};
 use hanse_sfu_core::command::{Codec, ExtensionIds, Fingerprint, IceCredentials, ReceivePlan, SendPlan};
 use hanse_sfu_core::ids::{ConnectionId, DownTrackId, Mid, TrackId};
 use hanse_sfu_core::rtp::{RtpHeader, is_rtcp};
@@ -34,6 +34,8 @@ pub struct Client {
     /// The way to the SFU, and back.
     pub up: Path,
     pub down: Path,
+    /// What is sent to it comes by this person's way instead, as in one household.
+    pub behind: Option<Person>,
     pub local: IceCredentials,
     pub remote: IceCredentials,
     pub fingerprint: Fingerprint,
@@ -81,6 +83,8 @@ pub struct Client {
     pub sent_to: u64,
     /// Everything that is authentic and was received.
     pub received: u64,
+    /// Bytes of all datagrams that arrived.
+    pub received_bytes: u64,
     pub outbox: Vec<Vec<u8>>,
     /// Middle of the SFU's latest reference time, and when it came.
     pub(super) reference: Option<(u32, Instant)>,
@@ -123,6 +127,7 @@ impl Client {
             address,
             up: Path::new(link, random.random()),
             down: Path::new(link, random.random()),
+            behind: None,
             local: credentials(&mut random, "ours"),
             remote: credentials(&mut random, "them"),
             fingerprint,
@@ -160,6 +165,7 @@ impl Client {
             forgeries: 0,
             sent_to: 0,
             received: 0,
+            received_bytes: 0,
             outbox: Vec::new(),
             started,
             session: peer_session(fingerprint).unwrap(),
@@ -385,6 +391,7 @@ impl Client {
         if self.off {
             return;
         }
+        self.received_bytes += datagram.len() as u64;
         match datagram[0] {
             0..=3 => self.checks_answered += 1,
             128..=191 if is_rtcp(&datagram) => self.handle_control(now, &datagram),

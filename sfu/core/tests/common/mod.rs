@@ -5,11 +5,12 @@
 //! [`source`] is what it publishes, [`sink`] what it receives; [`content`] is what stands behind the codec's descriptor,
 //! so that a receiver can prove whose it is and that nobody touched it; [`link`] is the network; [`wire`] builds and
 //! reads packets, [`units`] the heads of NAL units; [`proof`] says what must be true of what somebody received. [`plan`] is
-//! a call over a link that changes. [`flow`] is a smaller world: an estimator and its bottleneck alone.
+//! a call over a link that changes, [`calls`] what is planned for such calls and what is to be reached. [`flow`] is a smaller world: an estimator and its bottleneck alone.
 
 // Each test file uses its own part of the world.
 #![allow(dead_code)]
 
+pub mod calls;
 pub mod client;
 pub mod content;
 pub mod feedback;

@@ -5,6 +5,7 @@ use super::sink::{Frame, Sink};
 use super::{Person, World, ms, proof, up_to};
 use hanse_sfu_core::command::Codec;
 use hanse_sfu_core::ids::TrackId;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// A camera of 720p: 150, 450 and 1,700 kbit/s at the 20 pictures a second of a [`super::source::FRAME`]. A key frame has
@@ -98,13 +99,18 @@ impl Call {
     /// The longest time between two pictures that he saw since then.
     pub fn longest_freeze(&self, since: Instant) -> Duration {
         let shown = self.picture().frames.iter().filter(|frame| frame.decodable);
-        longest(since, self.world.now, shown.map(|frame| frame.at))
+        longest(since..self.world.now, self.world.now, shown.map(|frame| frame.at))
     }
 
     /// The longest time between two packets of sound that came since then.
     pub fn longest_silence(&self, since: Instant) -> Duration {
+        self.longest_silence_in(since..self.world.now)
+    }
+
+    /// The same of what began in this time.
+    pub fn longest_silence_in(&self, time: Range<Instant>) -> Duration {
         let arrivals = &self.world.sink(self.bob, self.microphone).arrivals;
-        longest(since, self.world.now, arrivals.iter().copied())
+        longest(time, self.world.now, arrivals.iter().copied())
     }
 
     /// The share of pictures that came too late or incomplete.
@@ -119,10 +125,14 @@ impl Call {
     }
 }
 
-fn longest(since: Instant, until: Instant, at: impl Iterator<Item = Instant>) -> Duration {
+/// The longest of the pauses that began in this time. The last one is not over by `now`.
+fn longest(time: Range<Instant>, now: Instant, at: impl Iterator<Item = Instant>) -> Duration {
     let mut longest = Duration::ZERO;
-    let mut before = since;
-    for at in at.filter(|at| *at >= since).chain([until]) {
+    let mut before = time.start;
+    for at in at.filter(|at| *at >= time.start).chain([now]) {
+        if before >= time.end {
+            break;
+        }
         longest = longest.max(at - before);
         before = at;
     }

@@ -66,7 +66,7 @@ impl World {
         World::with_shards(seed, 1)
     }
 
-    #[expect(
+    #[allow(
         clippy::disallowed_methods,
         reason = "an Instant cannot be made otherwise; only differences matter"
     )]
@@ -506,7 +506,11 @@ impl World {
                 continue;
             };
             client.witness(&datagram);
-            for at in client.down.carry(self.now, datagram.len()) {
+            let arrivals = match client.behind {
+                Some(Person(other)) => self.people[other].down.carry(self.now, datagram.len()),
+                None => client.down.carry(self.now, datagram.len()),
+            };
+            for at in arrivals {
                 self.order += 1;
                 let travelling = Travelling::Down {
                     destination,
