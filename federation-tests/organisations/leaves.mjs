@@ -19,7 +19,7 @@ const ANSWER_MS = 2_000;
 const STICKY_KEY = "msc4354_sticky_key";
 
 /** Who is in a room's call, as a homeserver has it, by how Element Call speaks of it there. */
-const MEMBERS = {
+export const MEMBERS = {
   async compatibility(account, room) {
     const state = await account.ask(`rooms/${encodeURIComponent(room)}/state`);
     return state

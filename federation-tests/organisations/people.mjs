@@ -92,6 +92,7 @@ export async function openBrowser() {
       const arrived = watchSync(page);
       const devices = watchDevices(page);
       const delays = watchDelays(page);
+      const leaves = watchLeaves(page);
       const held = { ...watchFocus(page), mediaKeys: [], ice: [] };
       await page.goto(link);
       const call = page.frameLocator('iframe[title="Element Call"]');
@@ -120,6 +121,8 @@ export async function openBrowser() {
         devices,
         /** After how many milliseconds the homeserver was to say that they have left, each time that they told it. */
         delays,
+        /** The ids of leaves that this page itself has told the homeserver to send. */
+        leaves,
         /** Clicks, and says when that was. */
         async click() {
           await call.getByTestId("lobby_joinCall").click();
@@ -151,6 +154,7 @@ export async function openBrowser() {
         keys: () => ask("keys"),
         withheldFrom: () => ask("withheldFrom"),
         letKeysThrough: () => ask("letKeysThrough"),
+        closeConnections: () => ask("closeConnections"),
         // In the page around Element Call: it is there after the call, too.
         decodeVp8: (...values) => page.evaluate((list) => window.hanseProbe.decodeVp8(...list), values),
         decodeOpus: (...values) => page.evaluate((list) => window.hanseProbe.decodeOpus(...list), values),
@@ -234,6 +238,17 @@ function watchDelays(page) {
     if (request.method() === "PUT" && delay) delays.push(Number(delay));
   });
   return delays;
+}
+
+/** The events that a page has told the homeserver to send before their time (MSC4140): their ids. */
+function watchLeaves(page) {
+  const leaves = [];
+  page.on("response", (response) => {
+    const request = response.request();
+    const [, id, action = request.postDataJSON()?.action] = /\/delayed_events\/([^/]+)(?:\/([^/]+))?$/.exec(new URL(response.url()).pathname) ?? [];
+    if (request.method() === "POST" && response.ok() && action === "send") leaves.push(decodeURIComponent(id));
+  });
+  return leaves;
 }
 
 /** What any focus was asked and told, and gave. */

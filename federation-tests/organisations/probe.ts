@@ -143,6 +143,11 @@ const probe = {
     });
   },
 
+  /** Closes every connection, as a client does that begins anew; Element Call is not told. */
+  closeConnections(): void {
+    for (const each of connections) each.close();
+  },
+
   /** When the first picture of each arriving track was shown. Costs nothing, so one may ask often. */
   firstFrames: (): number[] => [...remote.values()].map((each) => each.firstFrameAt).filter((at) => at > 0),
 

@@ -1,11 +1,12 @@
-// The sockets of somebody in Element Call break, and their network lets no new ones through for a while: they come again with the
-// sessions that they had, at both SFUs.
+// What happens to somebody in Element Call whose way to the SFUs is gone for a while. If their sockets break, they come again with
+// the sessions that they had. If their media ends, their client begins anew; and they have been in the call all the while.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { story } from "../harness/story.mjs";
 import { until } from "../harness/until.mjs";
 import { layWire } from "../harness/wire.mjs";
 import { sessions } from "./knock.mjs";
+import { MEMBERS } from "./leaves.mjs";
 import { acquainted, entrance, everybodyMeets, PATIENCE_MS, TEST_MS } from "./meeting.mjs";
 
 /** What an SFU writes when somebody comes again. */
@@ -20,6 +21,10 @@ const MADE_UP_SHARE = 0.5;
 export function resume(here) {
   const sentence = "Element Call whose sockets break is in the call all the while, keeps its sessions, and still exchanges keys";
   test(sentence, { timeout: TEST_MS }, (t) => brokenSockets(here, t));
+  for (const mode of ["compatibility", "matrix_2_0"]) {
+    const anew = `Element Call whose client begins anew at both SFUs stays in the call, for everybody and in the room; who hangs up leaves at once, ${mode}`;
+    test(anew, { timeout: TEST_MS }, (t) => beginsAnew(here, t, mode));
+  }
 }
 
 async function brokenSockets(here, t) {
@@ -75,6 +80,74 @@ async function brokenSockets(here, t) {
     assert.equal(now.flat().filter(({ sid }) => known.has(sid)).length, known.size, "the others have their sessions still");
   });
 }
+
+async function beginsAnew(here, t, mode) {
+  const { organisations } = here;
+  const sfus = [organisations.a, organisations.b];
+  const room = await organisations.room("Begins anew", ["alice", "bob"]);
+  const enter = entrance(here, t, { room, mode });
+  const present = {};
+  const step = story(t, present);
+  const { account } = organisations.people.bob;
+  const alice = organisations.people.alice.account.id;
+  /** What the room was told of her being in the call. */
+  const said = async () => (await account.latest(room)).filter((event) => event.sender === alice && IS_MEMBERSHIP[mode](event)).map((event) => event.event_id);
+  const members = () => MEMBERS[mode](account, room);
+
+  let before;
+  let theirs;
+  await step("two people meet, and her focus has her leave", async () => {
+    [present.alice, present.bob] = await acquainted([enter("alice"), enter("bob")]);
+    await Promise.all([present.alice.join(), present.bob.join()]);
+    await everybodyMeets(present);
+    assert.ok(present.alice.held.delays.length > 0);
+    before = await said();
+    assert.ok(before.length > 0, "she is a member");
+    theirs = await sessions(sfus, present);
+    assert.deepEqual(theirs.map((each) => each.length), [2, 2]);
+  });
+  await step("her media ends at both SFUs: she has a new session at each, and he has the one that he had", async () => {
+    await present.alice.closeConnections();
+    await until(
+      "she has new sessions",
+      async () => {
+        const now = await sessions(sfus, present);
+        assert.deepEqual(now.map((each) => each.length), [2, 2]);
+        const kept = now.map((each, index) => each.filter(({ sid }) => theirs[index].some((old) => old.sid === sid)).length);
+        assert.deepEqual(kept, [1, 1]);
+        return true;
+      },
+      PATIENCE_MS,
+    );
+    await everybodyMeets(present);
+  });
+  await step("they go on for longer than a leave would take, and the room has heard nothing of it", async () => {
+    const end = performance.now() + ANEW_MS;
+    while (performance.now() < end) await Promise.all(Object.values(present).map((person) => goesOn(person)));
+    await everybodyMeets(present);
+    assert.deepEqual(await said(), before, "neither that she left nor that she is back");
+    assert.ok((await members()).includes(alice));
+    assert.deepEqual(present.alice.leaves, []);
+  });
+  await step("she hangs up: her own page has the leave sent, whatever her focus waits for", async () => {
+    const { alice: person } = present;
+    delete present.alice;
+    await person.leave();
+    await until("she has left the room's call", async () => !(await members()).includes(alice));
+    assert.equal(person.leaves.length, 1);
+    assert.ok(person.held.delays.includes(person.leaves[0]), "the one that her focus has, too");
+    assert.equal((await said()).length, before.length + 1, "once");
+  });
+}
+
+/** Who begins anew and is not back is sent away after 5 s (`ANEW_WAIT_MS` in focus/service); so much later it has been done. */
+const ANEW_MS = 10_000;
+
+/** Which events say that their sender is in a call, or has left it. */
+const IS_MEMBERSHIP = {
+  compatibility: ({ type }) => type === "org.matrix.msc3401.call.member",
+  matrix_2_0: (event) => event.msc4354_sticky !== undefined,
+};
 
 /** Pictures and sound of the others arrive, on the tracks on which they came before. */
 async function goesOn(person) {

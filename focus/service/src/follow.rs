@@ -123,7 +123,7 @@ impl Seen {
                 sid: sid.clone(),
                 departure: match there.contains_key(identity) {
                     true => Departure::ComingBack,
-                    false => Departure::Gone,
+                    false => Departure::Missing,
                 },
             });
         let come = there
@@ -181,11 +181,11 @@ mod tests {
         assert_eq!(seen.look("call", both), []);
         assert_eq!(
             seen.look("call", there(&[("alice", "PA_1")])),
-            [left("bob", "PA_2", Departure::Gone)]
+            [left("bob", "PA_2", Departure::Missing)]
         );
         assert_eq!(
             seen.look("call", there(&[])),
-            [left("alice", "PA_1", Departure::Gone)]
+            [left("alice", "PA_1", Departure::Missing)]
         );
         assert!(seen.rooms.is_empty());
     }

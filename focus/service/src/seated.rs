@@ -27,7 +27,7 @@ impl Focus {
                 self.tell_of_person(&seats, seat);
             }
             SeatEvent::Left { seat, sid, departure } => {
-                if seats.note_departure(seat, sid) && *departure == Departure::Gone {
+                if seats.note_departure(seat, sid) && *departure != Departure::ComingBack {
                     SEATS_ENDED.add(1, ["left".into()]);
                 }
                 self.tell_of_person(&seats, seat);
@@ -61,7 +61,7 @@ impl Focus {
                 (true, None) => Some(SeatEvent::Left {
                     seat,
                     sid: String::new(),
-                    departure: Departure::Gone,
+                    departure: Departure::Missing,
                 }),
                 _ => None,
             }

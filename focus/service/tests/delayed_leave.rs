@@ -13,7 +13,7 @@ use hanse_focus::DelayedEventError;
 use hanse_focus::delayed_leave::*;
 
 #[test]
-fn while_somebody_sits_there_the_leave_is_put_off_and_when_it_leaves_the_leave_is_sent_at_once() {
+fn while_somebody_sits_there_the_leave_is_put_off_and_when_it_is_lost_the_leave_is_sent_at_once() {
     let mut bench = Bench::new();
     bench.delegate(delegation(ALICE, "first", HOUR));
     assert_eq!(bench.done(), [Did::LookUp], "it may be there already");
@@ -36,7 +36,7 @@ fn while_somebody_sits_there_the_leave_is_put_off_and_when_it_leaves_the_leave_i
         "{restarts:?}"
     );
 
-    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.left(ALICE, "PA_1", "CONNECTION_TIMEOUT");
     assert_eq!(bench.done(), [Did::Send("first".into())]);
     bench.sent(Ok(()));
     assert_eq!(bench.done(), [Did::End(End::Sent)]);
@@ -183,6 +183,91 @@ fn a_session_that_is_taken_over_ends_nobody() {
 }
 
 #[test]
+fn a_client_that_ends_its_session_and_begins_anew_stays_in_the_call() {
+    for pause in [1, ANEW_WAIT_MS - 1] {
+        let mut bench = Bench::with_alice_connected();
+        for (session, next) in [("PA_1", "PA_2"), ("PA_2", "PA_3")] {
+            bench.left(ALICE, session, "CLIENT_INITIATED");
+            assert_eq!(bench.state(ALICE), LeaveState::WaitingForConnect);
+            bench.pass(pause, &Ok(()), &LookUpAnswer::Absent);
+            assert_eq!(bench.done(), []);
+            bench.joined(ALICE, next);
+            assert_eq!(bench.done(), [Did::Restart("first".into())]);
+            bench.restarted(Ok(()));
+            bench.pass(HOUR / 2, &Ok(()), &LookUpAnswer::Absent);
+            assert_eq!(bench.done(), [], "the grace is over, and was for before");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_ends_its_session_and_does_not_begin_anew_is_gone_after_the_grace() {
+    let mut bench = Bench::with_alice_connected();
+    bench.delegate(delegation(BOB, "bobs", HOUR));
+    bench.looked_up(LookUpAnswer::Connected { sid: "PA_2".into() });
+    bench.restarted(Ok(()));
+    bench.done();
+    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.pass(ANEW_WAIT_MS - 1, &Ok(()), &LookUpAnswer::Absent);
+    assert_eq!(bench.done(), []);
+    bench.pass(1, &Ok(()), &LookUpAnswer::Absent);
+    assert_eq!(
+        bench.done(),
+        [Did::LookUp, Did::Send("first".into()), Did::End(End::Sent)]
+    );
+    assert_eq!(bench.state(BOB), LeaveState::Connected);
+}
+
+#[test]
+fn a_client_that_is_still_connecting_anew_when_the_grace_is_over_stays() {
+    let mut bench = Bench::with_alice_connected();
+    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.pass(ANEW_WAIT_MS + 20 * SECOND, &Ok(()), &LookUpAnswer::Connecting);
+    assert_eq!(bench.state(ALICE), LeaveState::WaitingForConnect);
+    bench.joined(ALICE, "PA_2");
+    bench.pass(SECOND, &Ok(()), &CONNECTED());
+    let done = bench.done();
+    assert!(
+        done.iter()
+            .filter(|did| **did != Did::LookUp)
+            .eq([&Did::Restart("first".into())]),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn who_is_not_seen_and_nobody_says_why_is_looked_for_once_more() {
+    for there in [true, false] {
+        let mut bench = Bench::with_alice_connected();
+        bench.missing(ALICE, "PA_1");
+        // The same look again, and one of before that comes late, change nothing.
+        bench.missing(ALICE, "PA_1");
+        bench.pass(MISSING_WAIT_MS - 1, &Ok(()), &LookUpAnswer::Absent);
+        assert_eq!(bench.done(), []);
+        let seen = if there { CONNECTED() } else { LookUpAnswer::Absent };
+        bench.pass(1, &Ok(()), &seen);
+        let expected = if there {
+            vec![Did::LookUp, Did::Restart("first".into())]
+        } else {
+            vec![Did::LookUp, Did::Send("first".into()), Did::End(End::Sent)]
+        };
+        assert_eq!(bench.done(), expected);
+    }
+}
+
+#[test]
+fn a_look_that_misses_a_client_which_begins_anew_does_not_cut_its_grace_short() {
+    let mut bench = Bench::with_alice_connected();
+    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.pass(SECOND, &Ok(()), &LookUpAnswer::Absent);
+    bench.missing(ALICE, "PA_1");
+    bench.pass(ANEW_WAIT_MS - SECOND - 1, &Ok(()), &LookUpAnswer::Absent);
+    assert_eq!(bench.done(), []);
+    bench.joined(ALICE, "PA_2");
+    assert_eq!(bench.done(), [Did::Restart("first".into())]);
+}
+
+#[test]
 fn when_the_sfu_stops_people_get_time_to_come_back_and_who_does_not_is_gone() {
     let mut bench = Bench::with_alice_connected();
     bench.left(ALICE, "PA_1", "SERVER_SHUTDOWN");
@@ -197,14 +282,27 @@ fn when_the_sfu_stops_people_get_time_to_come_back_and_who_does_not_is_gone() {
 
 #[test]
 fn a_departure_of_before_that_is_told_of_late_is_checked_by_looking() {
-    for there in [true, false] {
+    for (there, reason) in [
+        (true, "CONNECTION_TIMEOUT"),
+        (false, "CONNECTION_TIMEOUT"),
+        (true, "CLIENT_INITIATED"),
+        (false, "CLIENT_INITIATED"),
+    ] {
         let mut bench = Bench::new();
         bench.delegate(delegation(ALICE, "first", HOUR));
         bench.looked_up(LookUpAnswer::Absent);
         bench.done();
-        bench.left(ALICE, "PA_0", "CLIENT_INITIATED");
+        bench.left(ALICE, "PA_0", reason);
         assert_eq!(bench.done(), [Did::LookUp]);
         bench.looked_up(if there { CONNECTED() } else { LookUpAnswer::Absent });
+        if !there && reason == "CLIENT_INITIATED" {
+            assert_eq!(bench.done(), [], "it may begin anew");
+            bench.pass(ANEW_WAIT_MS - 1, &Ok(()), &LookUpAnswer::Absent);
+            bench.did.retain(|(_, did)| *did != Did::LookUp);
+            assert_eq!(bench.done(), []);
+            bench.pass(1, &Ok(()), &LookUpAnswer::Absent);
+            bench.did.retain(|(_, did)| *did == Did::Send("first".into()));
+        }
         let expected = if there {
             Did::Restart("first".into())
         } else {

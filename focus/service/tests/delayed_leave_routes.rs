@@ -16,7 +16,7 @@ use common::{
     Bench, Homeservers, NOW_UNIX_S, PretendSfu, ROOM, Reply, SECRET, SFU_ROOM, SFU_URL, config, get_token,
     get_token_from_abroad, key, openid, sfu_get, with_delay,
 };
-use hanse_focus::delayed_leave::{LeaveJob, LeavePorts, Leaves, Seat};
+use hanse_focus::delayed_leave::{ANEW_WAIT_MS, LeaveJob, LeavePorts, Leaves, Seat};
 use hanse_focus::{
     Answer, Clock, DelayedEventError, DelayedEvents, Focus, LeaveChange, LeaveStore, Now, Ports, Presence,
     Seen, ServerName, SfuError, StoreError, router,
@@ -310,7 +310,7 @@ async fn a_leave_that_is_delegated_is_for_whichever_identity_is_on_the_sfu() {
             .await;
         assert_eq!((reply.status, reply.body), (StatusCode::OK, json!({})));
         assert_eq!(taking.world.told().await, ["restart syd_abcdefgh"], "{identity}");
-        let mut gone = event("participant_left", "EV_1", "PA_1", json!("CLIENT_INITIATED"));
+        let mut gone = event("participant_left", "EV_1", "PA_1", json!("CONNECTION_TIMEOUT"));
         gone["participant"]["identity"] = json!(identity);
         assert_eq!(taking.webhook(&gone).await.status, 200);
         assert_eq!(taking.world.told().await, ["send syd_abcdefgh"]);
@@ -401,8 +401,8 @@ async fn what_cannot_be_kept_is_not_promised() {
 #[tokio::test(start_paused = true)]
 async fn a_signed_webhook_about_somebody_who_left_has_the_leave_sent() {
     for (kind, reason) in [
-        ("participant_left", json!("CLIENT_INITIATED")),
         ("participant_left", json!("CONNECTION_TIMEOUT")),
+        ("participant_left", json!("PARTICIPANT_REMOVED")),
         ("participant_left", json!(99)),
         ("participant_left", Value::Null),
         ("participant_connection_aborted", json!("SIGNAL_CLOSE")),
@@ -420,14 +420,36 @@ async fn a_signed_webhook_about_somebody_who_left_has_the_leave_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_signed_webhook_about_a_client_that_ended_its_session_has_the_leave_sent_if_no_other_follows() {
+    for anew in [true, false] {
+        let taking = Taking::with_alice_connected().await;
+        taking.world.there.lock().unwrap().clear();
+        let over = event("participant_left", "EV_2", "PA_1", json!("CLIENT_INITIATED"));
+        assert_eq!(taking.webhook(&over).await.status, 200);
+        assert_eq!(taking.world.told().await, Vec::<String>::new());
+        if anew {
+            taking.joins("PA_2", "EV_3").await;
+        }
+        tokio::time::sleep(Duration::from_millis(ANEW_WAIT_MS)).await;
+        let expected = if anew {
+            "restart syd_abcdefgh"
+        } else {
+            "send syd_abcdefgh"
+        };
+        assert_eq!(taking.world.told().await, [expected]);
+        assert_eq!(taking.present(), usize::from(anew));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn webhooks_about_others_or_other_things_move_nobody() {
     let taking = Taking::with_alice_connected().await;
-    let mut other = event("participant_left", "EV_2", "PA_1", json!("CLIENT_INITIATED"));
+    let mut other = event("participant_left", "EV_2", "PA_1", json!("CONNECTION_TIMEOUT"));
     other["participant"]["identity"] = json!(PLAIN);
-    let mut elsewhere = event("participant_left", "EV_3", "PA_1", json!("CLIENT_INITIATED"));
+    let mut elsewhere = event("participant_left", "EV_3", "PA_1", json!("CONNECTION_TIMEOUT"));
     elsewhere["room"]["name"] = json!("another room");
     for body in [
-        event("participant_left", "EV_4", "PA_0", json!("CLIENT_INITIATED")),
+        event("participant_left", "EV_4", "PA_0", json!("CONNECTION_TIMEOUT")),
         event("participant_left", "EV_5", "PA_1", json!("DUPLICATE_IDENTITY")),
         other,
         elsewhere,
@@ -495,7 +517,7 @@ async fn a_webhook_that_is_sent_again_ends_nothing_of_the_session_that_came_afte
 #[tokio::test(start_paused = true)]
 async fn a_webhook_that_is_sent_again_when_its_time_is_over_is_refused() {
     let taking = Taking::with_alice_connected().await;
-    let body = event("participant_left", "EV_1", "PA_1", json!("CLIENT_INITIATED")).to_string();
+    let body = event("participant_left", "EV_1", "PA_1", json!("CONNECTION_TIMEOUT")).to_string();
     // LiveKit's tokens hold for 5 minutes, and clocks may differ by one.
     for (age_s, status) in [(361, 401), (360, 401), (359, 200)] {
         let mut claims = claims(&body);
@@ -513,7 +535,7 @@ async fn a_webhook_that_is_sent_again_when_its_time_is_over_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_forged_webhook_is_refused_and_moves_nobody() {
     let taking = Taking::with_alice_connected().await;
-    let body = event("participant_left", "EV_1", "PA_1", json!("CLIENT_INITIATED")).to_string();
+    let body = event("participant_left", "EV_1", "PA_1", json!("CONNECTION_TIMEOUT")).to_string();
     let good = claims(&body);
     let with = |field: &str, value: Value| {
         let mut claims = good.clone();

@@ -47,7 +47,7 @@ struct Device {
     since: u64,
     /// When the SFU notices that nobody is behind it.
     noticed_at: Option<u64>,
-    /// Whether a new session of its own takes the seat over, which moves nobody.
+    /// Whether a new session of its own takes the seat over, or follows at once, which moves nobody.
     takes_over: bool,
     /// When it tries to connect (again).
     connects_at: Option<u64>,
@@ -299,7 +299,7 @@ impl World {
             device.delegated_at = None;
             device.connects_at = Some(soon);
         } else if is_alive && is_there && self.one_in(4_000) {
-            match self.random.random_range(0..4) {
+            match self.random.random_range(0..5) {
                 0 => {
                     self.see("left");
                     self.goes(number);
@@ -315,6 +315,12 @@ impl World {
                     self.devices[number].takes_over = true;
                     self.leaves_sfu(number, "DUPLICATE_IDENTITY");
                     self.devices[number].connects_at = Some(now + 3 * SECOND);
+                }
+                3 => {
+                    self.see("began anew");
+                    self.devices[number].takes_over = true;
+                    self.leaves_sfu(number, "CLIENT_INITIATED");
+                    self.devices[number].connects_at = Some(now + 4 * SECOND);
                 }
                 _ => {
                     self.see("lost its way");
@@ -498,6 +504,7 @@ fn nobody_who_is_there_is_sent_away_and_no_ghost_stays() {
         "left",
         "died",
         "took over",
+        "began anew",
         "lost its way",
         "event lost",
         "answer lost",

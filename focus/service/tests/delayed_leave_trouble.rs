@@ -59,7 +59,7 @@ fn a_homeserver_that_says_when_is_not_asked_before() {
     bench.pass(1, &Ok(()), &CONNECTED());
     assert_eq!(bench.done(), [Did::Restart("first".into())]);
 
-    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.left(ALICE, "PA_1", "CONNECTION_TIMEOUT");
     bench.sent(slow());
     bench.done();
     bench.pass(wait - 1, &Ok(()), &LookUpAnswer::Absent);
@@ -156,7 +156,7 @@ fn who_comes_back_while_the_homeserver_is_being_told_stays_only_if_that_fails() 
     let mut bench = Bench::with_alice_connected();
     bench.left(ALICE, "PA_1", "CONNECTION_TIMEOUT");
     bench.joined(ALICE, "PA_2");
-    bench.left(ALICE, "PA_2", "CLIENT_INITIATED");
+    bench.left(ALICE, "PA_2", "CONNECTION_TIMEOUT");
     bench.sent(Err(unreachable()));
     bench.done();
     bench.pass(5 * SECOND, &Ok(()), &LookUpAnswer::Absent);
@@ -183,7 +183,7 @@ fn a_new_leave_takes_the_place_of_the_old_one_and_the_seat_stays() {
     assert_eq!(bench.state(ALICE), LeaveState::Connected);
     assert_eq!(bench.stored[&seat(ALICE)].delay_id, Secret::new("second".into()));
     bench.restarted(Ok(()));
-    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.left(ALICE, "PA_1", "CONNECTION_TIMEOUT");
     assert_eq!(bench.done(), [Did::Send("second".into())]);
 }
 
@@ -217,7 +217,7 @@ fn the_same_leave_handed_over_again_is_neither_cancelled_nor_lost() {
 #[test]
 fn a_leave_that_is_being_sent_is_not_cancelled_by_the_next() {
     let mut bench = Bench::with_alice_connected();
-    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.left(ALICE, "PA_1", "CONNECTION_TIMEOUT");
     bench.delegate(delegation(ALICE, "second", HOUR));
     assert!(!bench.done().contains(&Did::Cancel("first".into())));
     assert_eq!(bench.state(ALICE), LeaveState::WaitingForConnect);
@@ -326,7 +326,7 @@ fn once_it_stops_nobody_is_sent_away_and_no_leave_is_taken() {
     let mut bench = Bench::with_alice_connected();
     bench.give(Input::Shutdown);
     bench.left(ALICE, "PA_1", "SERVER_SHUTDOWN");
-    bench.left(ALICE, "PA_1", "CLIENT_INITIATED");
+    bench.left(ALICE, "PA_1", "CONNECTION_TIMEOUT");
     bench.pass(2 * HOUR, &Ok(()), &LookUpAnswer::Absent);
     assert_eq!(bench.done(), []);
     assert_eq!(bench.state(ALICE), LeaveState::Connected);

@@ -171,7 +171,10 @@ impl Cause {
             Cause::SocketClosed => (DisconnectReason::SignalClose, Gets::Nothing),
             Cause::JoinTimeout => (DisconnectReason::JoinFailure, disconnect),
             Cause::DtlsFailed => (DisconnectReason::JoinFailure, reconnect),
-            Cause::MediaLost | Cause::MediaClosed => (DisconnectReason::ConnectionTimeout, reconnect),
+            Cause::MediaLost => (DisconnectReason::ConnectionTimeout, reconnect),
+            // LiveKit's server calls this a time-out, too. Whoever waits for somebody to come back must tell it from one: a client
+            // that is about to begin anew does this, and a dead one does not.
+            Cause::MediaClosed => (DisconnectReason::ClientInitiated, reconnect),
             Cause::Confused | Cause::DataStalled => (DisconnectReason::StateMismatch, reconnect),
             Cause::Replaced => (DisconnectReason::DuplicateIdentity, disconnect),
             Cause::Removed => (DisconnectReason::ParticipantRemoved, disconnect),
@@ -197,7 +200,7 @@ impl Cause {
             Cause::JoinTimeout => "60 s without media",
             Cause::DtlsFailed => "DTLS failed",
             Cause::MediaLost => "its media is lost",
-            Cause::MediaClosed => "the peer closes its media",
+            Cause::MediaClosed => "its client closes its media",
             Cause::Confused => {
                 "an offer that cannot be answered, a changed certificate, or a `sync_state` with tracks that it does not publish"
             }

@@ -161,8 +161,13 @@ impl SeatEvent {
 /// How somebody left the SFU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Departure {
-    /// Of its own will, removed, or lost.
+    /// Removed, or lost.
     Gone,
+    /// Its client ended the session in order. Whoever hangs up does, and so does a client that begins anew with the same
+    /// identity (`livekit-client` in a full reconnect: it says `leave`, closes DTLS, and joins).
+    ByClient,
+    /// A look found the seat empty, and nothing was told that says why.
+    Missing,
     /// The session ended, the participant did not: the same identity joined once more, or the server asked it to come
     /// again.
     ComingBack,
@@ -172,6 +177,7 @@ impl Departure {
     /// Reads the name of a LiveKit `DisconnectReason`. One that is not known is a loss.
     pub fn from_reason(name: &str) -> Self {
         match name {
+            "CLIENT_INITIATED" => Departure::ByClient,
             "DUPLICATE_IDENTITY" | "SERVER_SHUTDOWN" | "STATE_MISMATCH" | "MIGRATION" => {
                 Departure::ComingBack
             }

@@ -20,11 +20,21 @@ pub const CONNECT_WAIT_MS: u64 = 90_000;
 /// most of them are back after a few. Also how long everybody has after this process has started anew.
 pub const RETURN_WAIT_MS: u64 = 30_000;
 
+/// How long somebody may take to come back whose client ended the session itself: LiveKit's clients begin anew at once, and
+/// once more 0.3 s, 2 s and 5 s later if that fails. Who hangs up does not stay for longer: Element Call has the homeserver
+/// send the leave before its client ends the session. Whoever only closes the page stays for so long.
+pub const ANEW_WAIT_MS: u64 = 5_000;
+
 /// How long after a failed attempt to connect the seat is looked at: time for the client's next attempt.
 pub const ABORT_WAIT_MS: u64 = 5_000;
 
 /// After this an absence that no event announced is looked at once more, before it counts.
 pub const ABSENCE_WAIT_MS: u64 = 3_000;
+
+/// The same where a look at the whole SFU found the seat empty, which is all that one without webhooks tells, and up to
+/// 2 s late (`follow.rs`). Media that is lost ends a session after 15 s, and a dead device is to be out of
+/// the call within 20 s.
+pub const MISSING_WAIT_MS: u64 = 1_500;
 
 /// Longest wait for somebody to connect, whatever the delay and whether or not the SFU answers.
 pub const WAIT_MS_MAX: u64 = 3_600_000;

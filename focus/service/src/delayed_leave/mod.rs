@@ -14,7 +14,8 @@
 //!                   --left, and not seen there--------------------> Disconnected
 //!                   --not seen there when the wait is over--------> Disconnected
 //!                   --min(1 h, delay) is over---------------------> Disconnected
-//! Connected         --left, removed, lost-------------------------> Disconnected
+//! Connected         --removed, lost-------------------------------> Disconnected
+//!                   --ended by the client, for it may begin anew--> WaitingForConnect
 //!                   --session taken over, server stops------------> WaitingForConnect
 //!                   --not seen there, though nobody said so-------> WaitingForConnect
 //!                   --the homeserver does not know the leave, or
@@ -24,9 +25,10 @@
 //! any               --another leave is handed over for the seat---> replaced
 //! ```
 //!
-//! This differs from Element's service (lk-jwt-service, `delayedEventManager.go`) in one respect: who was never connected and
+//! This differs from Element's service (lk-jwt-service, `delayedEventManager.go`) in two respects. Who was never connected and
 //! gives up is looked for once more and then taken for gone, where that service forgets the leave and a ghost stays for the
-//! rest of the delay.
+//! rest of the delay. And who leaves a seat of their own accord, or has it taken over, gets time to be back, where that service
+//! sends the leave at once and throws a client that begins anew out of the Matrix call.
 //!
 //! Where to look next: `job.rs` for the words, `machine.rs` for inputs and outputs, `transitions.rs` for the rules.
 
@@ -39,7 +41,7 @@ mod writes;
 
 pub use job::{DELAY_MS_MAX, DELAY_MS_MIN, Delegation, Departure, LeaveJob, LeaveState, Seat, SeatEvent};
 pub use machine::{
-    ABORT_WAIT_MS, ABSENCE_WAIT_MS, CONNECT_WAIT_MS, End, Input, JOBS_MAX, LeaveMachine, LeaveRefusal,
-    LookUpAnswer, Output, RETURN_WAIT_MS, Ticket, WAIT_MS_MAX,
+    ABORT_WAIT_MS, ABSENCE_WAIT_MS, ANEW_WAIT_MS, CONNECT_WAIT_MS, End, Input, JOBS_MAX, LeaveMachine,
+    LeaveRefusal, LookUpAnswer, MISSING_WAIT_MS, Output, RETURN_WAIT_MS, Ticket, WAIT_MS_MAX,
 };
 pub use shell::{CLAIM_INTERVAL, ERRAND_TIMEOUT, LeaveCounts, LeavePorts, Leaves};

@@ -2,8 +2,8 @@
 
 use super::job::{DELAY_MS_MAX, Delegation, Departure, LeaveJob, LeaveState, Seat, SeatEvent};
 use super::machine::{
-    ABORT_WAIT_MS, ABSENCE_WAIT_MS, CONNECT_WAIT_MS, End, JOBS_MAX, Job, LeaveMachine, LeaveRefusal,
-    LookUpAnswer, Output, Question, RETURN_WAIT_MS, Ticket, WAIT_MS_MAX,
+    ABORT_WAIT_MS, ABSENCE_WAIT_MS, ANEW_WAIT_MS, CONNECT_WAIT_MS, End, JOBS_MAX, Job, LeaveMachine,
+    LeaveRefusal, LookUpAnswer, MISSING_WAIT_MS, Output, Question, RETURN_WAIT_MS, Ticket, WAIT_MS_MAX,
 };
 use crate::ports::{DelayedEventError, LeaveChange};
 use rand::RngExt;
@@ -206,16 +206,22 @@ impl LeaveMachine {
         match (job.leave.state, departure) {
             (LeaveState::Connected, _) if !job.is_session(sid) => {}
             (LeaveState::Connected, Departure::Gone) => self.leave(job, id, now),
-            (LeaveState::Connected, Departure::ComingBack) => {
-                self.wait(job, now.saturating_add(RETURN_WAIT_MS), now);
-                self.save(job);
-            }
+            (LeaveState::Connected, Departure::ByClient) => self.wait_for(job, ANEW_WAIT_MS, now),
+            (LeaveState::Connected, Departure::Missing) => self.wait_for(job, MISSING_WAIT_MS, now),
+            (LeaveState::Connected, Departure::ComingBack) => self.wait_for(job, RETURN_WAIT_MS, now),
             // It may be a session of before that is told of late. The SFU knows.
-            (LeaveState::WaitingForConnect, Departure::Gone) => {
-                job.absence_counts_from = now;
+            (LeaveState::WaitingForConnect, Departure::Gone | Departure::ByClient) => {
+                let wait = if departure == Departure::Gone {
+                    0
+                } else {
+                    ANEW_WAIT_MS
+                };
+                job.absence_counts_from = now.saturating_add(wait);
                 job.presence.drop_and_ask_at(Some(now));
                 self.ask(job, id, now);
             }
+            // It is waited for, and looked for.
+            (LeaveState::WaitingForConnect, Departure::Missing) => {}
             (LeaveState::WaitingForConnect, Departure::ComingBack) => {
                 job.absence_counts_from = now.saturating_add(RETURN_WAIT_MS);
                 job.presence.drop_and_ask_at(Some(job.absence_counts_from));
@@ -309,10 +315,7 @@ impl LeaveMachine {
                 job.presence.failures += 1;
                 job.presence.due = Some(now.saturating_add(self.backoff(job.presence.failures)));
             }
-            (LeaveState::Connected, LookUpAnswer::Absent) => {
-                self.wait(job, now.saturating_add(ABSENCE_WAIT_MS), now);
-                self.save(job);
-            }
+            (LeaveState::Connected, LookUpAnswer::Absent) => self.wait_for(job, ABSENCE_WAIT_MS, now),
             (LeaveState::Connected, LookUpAnswer::Connected { sid }) => {
                 job.sid = Some(sid);
                 job.presence.due = self.next_glance(now);
@@ -400,6 +403,12 @@ impl LeaveMachine {
         job.homeserver.drop_and_ask_at(Some(now));
         job.presence.drop_and_ask_at(self.next_glance(now));
         self.ask(job, id, now);
+    }
+
+    /// Gives somebody so much time to be back.
+    fn wait_for(&mut self, job: &mut Job, ms: u64, now: u64) {
+        self.wait(job, now.saturating_add(ms), now);
+        self.save(job);
     }
 
     fn wait(&mut self, job: &mut Job, absence_counts_from: u64, now: u64) {

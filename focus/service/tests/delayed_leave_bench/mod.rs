@@ -144,6 +144,13 @@ impl Bench {
         self.give(Input::Seat(SeatEvent::Left { seat, sid, departure }));
     }
 
+    /// A look finds nobody in the seat.
+    pub fn missing(&mut self, identity: &str, sid: &str) {
+        let (seat, sid) = (seat(identity), sid.into());
+        let departure = Departure::Missing;
+        self.give(Input::Seat(SeatEvent::Left { seat, sid, departure }));
+    }
+
     pub fn aborted(&mut self, identity: &str, sid: &str) {
         let (seat, sid) = (seat(identity), sid.into());
         self.give(Input::Seat(SeatEvent::Aborted { seat, sid }));
