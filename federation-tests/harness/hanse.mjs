@@ -1,10 +1,12 @@
 // Starts and stops the server under test: `HANSE_BIN`, on ports and with keys of its own.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { startHomeserver } from "./homeserver.mjs";
 import { signToken } from "./token.mjs";
 import { until } from "./until.mjs";
 
@@ -15,18 +17,27 @@ const LOG_LINES = 40;
 
 /**
  * A running server. `autoCreate`: whether the first to join makes the room. `address`: where it says to be for media.
- * `listenAddress`: where it is; by default on every address. `simulate`: clients may ask for simulated failures.
+ * `listenAddress`: where it is; by default on every address. `simulate`: clients may ask for simulated failures. `focus`: it is
+ * a focus, too, of the people of a homeserver.
  */
-export async function startHanse({ autoCreate = true, address = "127.0.0.1", listenAddress = "0.0.0.0", simulate = false } = {}) {
+export async function startHanse({
+  autoCreate = true,
+  address = "127.0.0.1",
+  listenAddress = "0.0.0.0",
+  simulate = false,
+  focus = false,
+} = {}) {
   const executable = process.env["HANSE_BIN"];
   if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
   const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
-  const [httpPort, streamPort, mediaPort] = await Promise.all([freeTcpPort(), freeTcpPort(), freeUdpPort()]);
+  const [httpPort, streamPort, metricsPort, mediaPort] = await Promise.all([freeTcpPort(), freeTcpPort(), freeTcpPort(), freeUdpPort()]);
+  const homeserver = focus ? await startHomeserver(folder) : undefined;
   const key = "test-key";
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
-  await writeFile(configFile, configuration({ httpPort, mediaPort, streamPort, autoCreate, address, listenAddress, simulate }));
+  const sfu = configuration({ httpPort, mediaPort, streamPort, metricsPort, autoCreate, address, listenAddress, simulate });
+  await writeFile(configFile, homeserver ? sfu + focusConfiguration({ folder, httpPort, homeserver }) : sfu);
 
   let log = "";
   const http = `http://127.0.0.1:${httpPort}`;
@@ -64,6 +75,32 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1", lis
     key,
     secret,
     log: () => log,
+    /** A seat in a call of Matrix, as its focus gives it to a user of its homeserver: for `join`, and who that is. */
+    async admit(name, roomId) {
+      const user = `@${name}:${homeserver.name}`;
+      const body = {
+        room_id: roomId,
+        slot_id: "m.call#ROOM",
+        openid_token: { access_token: name, matrix_server_name: homeserver.name, expires_in: 3600, token_type: "Bearer" },
+        member: { id: "1", claimed_user_id: user, claimed_device_id: "DEVICE" },
+      };
+      const answer = await fetch(`${http}/get_token`, { method: "POST", body: JSON.stringify(body) });
+      const { url, jwt } = /** @type {any} */ (await answer.json());
+      if (!jwt) throw new Error(`no seat for ${user} (${answer.status}):\n${lastWords()}`);
+      const { sub, video } = JSON.parse(Buffer.from(jwt.split(".")[1], "base64url").toString());
+      return { user, identity: sub, call: video.room, seat: { url, token: jwt } };
+    },
+    /** What the executable says to an administrator on the command line. */
+    async ask(...command) {
+      const { stdout } = await promisify(execFile)(executable, [...command, "--config", configFile]);
+      return stdout;
+    },
+    /** The numbers of a metric, by the value of its label. */
+    async gauges(metric) {
+      const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+      const samples = text.matchAll(new RegExp(`^${metric}\\{\\w+="(\\w+)"\\} (\\S+)$`, "gm"));
+      return Object.fromEntries([...samples].map(([, label, value]) => [label, Number(value)]));
+    },
     /** A token to join; `grants` adds to and overrides the usual ones. */
     seat: (identity, room, grants = {}) =>
       signToken({ key, secret, identity, grants: { roomJoin: true, room, canPublish: true, canSubscribe: true, ...grants } }),
@@ -79,11 +116,15 @@ export async function startHanse({ autoCreate = true, address = "127.0.0.1", lis
       await begin();
     },
     /** Stops the server. */
-    stop: () => end().finally(() => rm(folder, { recursive: true, force: true })),
+    stop: () =>
+      end().finally(() => {
+        homeserver?.close();
+        return rm(folder, { recursive: true, force: true });
+      }),
   };
 }
 
-function configuration({ httpPort, mediaPort, streamPort, autoCreate, address, listenAddress, simulate }) {
+function configuration({ httpPort, mediaPort, streamPort, metricsPort, autoCreate, address, listenAddress, simulate }) {
   return `
 [http]
 bind_addresses = ["127.0.0.1"]
@@ -96,6 +137,25 @@ tcp_port = ${streamPort}
 addresses = ["${address}"]
 auto_create = ${autoCreate}
 simulate = ${simulate}
+
+[metrics]
+bind_address = "127.0.0.1"
+port = ${metricsPort}
+`;
+}
+
+function focusConfiguration({ folder, httpPort, homeserver }) {
+  return `
+[focus]
+sfu_url = "ws://127.0.0.1:${httpPort}"
+full_access_homeservers = ["${homeserver.name}"]
+
+[homeservers]
+allowed_networks = ["127.0.0.0/8"]
+ca_files = ["${homeserver.certificate}"]
+
+[store]
+url = "sqlite:${join(folder, "hanse.db")}"
 `;
 }
 

@@ -44,6 +44,11 @@ const UNSHARE: SystemProgram = SystemProgram {
     packages: &["util-linux"],
     purpose: "to give tests a network of their own",
 };
+const OPENSSL: SystemProgram = SystemProgram {
+    name: "openssl",
+    packages: &["openssl"],
+    purpose: "to give the homeserver of a test a certificate",
+};
 const VALGRIND: SystemProgram = SystemProgram {
     name: "valgrind",
     packages: &["valgrind"],
@@ -81,6 +86,12 @@ pub fn firefox() -> Result<PathBuf> {
 pub fn network_namespaces() -> Result<()> {
     system_program(&UNSHARE)?;
     system_program(&IP)?;
+    Ok(())
+}
+
+/// What makes certificates for tests.
+pub fn certificates() -> Result<()> {
+    system_program(&OPENSSL)?;
     Ok(())
 }
 

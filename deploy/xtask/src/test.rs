@@ -74,6 +74,7 @@ fn contract(place: &Place) -> Result<()> {
     let chromium = install::chromium()?;
     let firefox = install::firefox()?;
     install::network_namespaces()?;
+    install::certificates()?;
     let python = install::python(place, &folder.join("requirements.txt"))?;
     let hanse = hanse_with_debug_tap(place)?;
     let environment = [
