@@ -24,10 +24,11 @@ const CLEAN = { loss: 0, delayMs: 0, jitterMs: 0, isOrdered: false, bitsPerSecon
 
 /**
  * A link to the server's media port, by default a perfect one. The same seed loses the same datagrams.
- * `at`: where it is on this machine.
- * @param {{ mediaPort: number, at?: { host?: string, port?: number }, up?: Partial<Way>, down?: Partial<Way>, seed?: number }} _
+ * `at`: where it is on this machine. `mediaHost`: where the server is; Firefox answers no check whose answer names loopback,
+ * unless it comes from there itself.
+ * @param {{ mediaPort: number, mediaHost?: string, at?: { host?: string, port?: number }, up?: Partial<Way>, down?: Partial<Way>, seed?: number }} _
  */
-export async function openLink({ mediaPort, at = {}, up = {}, down = {}, seed = 1 }) {
+export async function openLink({ mediaPort, mediaHost = HERE, at = {}, up = {}, down = {}, seed = 1 }) {
   const ways = { up: direction({ ...CLEAN, ...up }, seed), down: direction({ ...CLEAN, ...down }, seed + 1) };
   const near = createSocket("udp4");
   /** By the client's address and port: a socket that speaks for it to the server. */
@@ -43,7 +44,7 @@ export async function openLink({ mediaPort, at = {}, up = {}, down = {}, seed = 
   };
   near.on("message", (datagram, client) => {
     const socket = forTheClient(client);
-    if (socket) ways.up.carry(datagram, () => socket.send(datagram, mediaPort, HERE, ignore));
+    if (socket) ways.up.carry(datagram, () => socket.send(datagram, mediaPort, mediaHost, ignore));
   });
   near.on("error", ignore);
   await new Promise((done) => near.bind(at.port ?? 0, at.host ?? HERE, () => done(undefined)));

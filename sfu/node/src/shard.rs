@@ -184,6 +184,8 @@ impl Shards {
                         forwarded,
                         #[cfg(feature = "debug-tap")]
                         tap: crate::tap::Tap::from_environment(),
+                        #[cfg(feature = "debug-tap")]
+                        recorder: crate::tap::Recorder::from_environment(ShardId(id)),
                     };
                     if let Err(error) = worker.run(now, &stop) {
                         tracing::error!(shard = id, %error, "a shard cannot go on");
@@ -262,6 +264,8 @@ struct Worker {
     forwarded: mpsc::Sender<Samples>,
     #[cfg(feature = "debug-tap")]
     tap: Option<crate::tap::Tap>,
+    #[cfg(feature = "debug-tap")]
+    recorder: Option<crate::tap::Recorder>,
 }
 
 impl Worker {
@@ -299,6 +303,10 @@ impl Worker {
             #[cfg(feature = "debug-tap")]
             if let Some(tap) = &mut self.tap {
                 tap.drain(&mut self.shard);
+            }
+            #[cfg(feature = "debug-tap")]
+            if let Some(recorder) = &mut self.recorder {
+                recorder.drain(now, &mut self.shard);
             }
         }
         Ok(())

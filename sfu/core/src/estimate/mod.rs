@@ -140,6 +140,8 @@ pub struct BandwidthEstimator {
     /// The last word of the peer before the latest pause that was long enough to forget what hindered.
     anew_us: Option<i64>,
     estimate_bps: f64,
+    #[cfg(feature = "debug-tap")]
+    pub(crate) record: crate::tap::Record,
 }
 
 impl BandwidthEstimator {
@@ -171,7 +173,22 @@ impl BandwidthEstimator {
             backed_off_us: None,
             anew_us: None,
             estimate_bps: START_BPS,
+            #[cfg(feature = "debug-tap")]
+            record: crate::tap::Record::default(),
         }
+    }
+
+    /// Since when its record counts.
+    #[cfg(feature = "debug-tap")]
+    pub(crate) fn epoch(&self) -> Instant {
+        self.departures.epoch
+    }
+
+    /// Notes feedback that [`Self::on_feedback`] gets next.
+    #[cfg(feature = "debug-tap")]
+    pub(crate) fn record_feedback(&mut self, now: Instant, body: &[u8]) {
+        let now_us = self.us(now);
+        self.record.feedback(now_us, body);
     }
 
     fn us(&self, now: Instant) -> i64 {
@@ -198,6 +215,10 @@ impl BandwidthEstimator {
     #[inline]
     pub fn on_media_sent(&mut self, now: Instant, bytes: usize) {
         self.departures.media_bytes += bytes as u64;
+        #[cfg(feature = "debug-tap")]
+        {
+            self.record.is_media = true;
+        }
         self.on_padding_sent(now, bytes);
     }
 
@@ -210,6 +231,8 @@ impl BandwidthEstimator {
             cluster = self.prober.on_packet(now_us, bytes);
             self.departures.may_probe = self.prober.is_active();
         }
+        #[cfg(feature = "debug-tap")]
+        self.record.numbered(now_us, cluster, bytes);
         self.departures.log.push(now_us, bytes, cluster);
         self.departures.unanswered_us.get_or_insert(now_us);
     }
@@ -217,8 +240,27 @@ impl BandwidthEstimator {
     /// Something went out that carries no number.
     #[inline]
     pub fn on_unnumbered_sent(&mut self, bytes: usize) {
+        #[cfg(feature = "debug-tap")]
+        self.record.unnumbered(bytes);
         self.departures.media_bytes += bytes as u64;
         self.departures.log.add_unnumbered(bytes);
+    }
+
+    /// A packet of a probe that another estimator wished for goes out, of so many bytes in all: what is replayed is not
+    /// what this one would have sent. Its own probes are to be abandoned meanwhile.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn on_replayed_probe_sent(&mut self, now: Instant, bytes: usize, is_media: bool, probe: u8) {
+        let now_us = self.us(now);
+        self.departures.media_bytes += if is_media { bytes as u64 } else { 0 };
+        self.departures.log.push(now_us, bytes, u8::MAX - probe);
+        self.departures.unanswered_us.get_or_insert(now_us);
+    }
+
+    /// Such a probe begins.
+    #[cfg(any(test, feature = "simulation"))]
+    pub fn expect_replayed_probe(&mut self, probe: u8, bytes: u64) {
+        // Its own ones count from the other end.
+        self.results.expect(u8::MAX - probe, bytes);
     }
 
     /// Whether the peer has told anything.
@@ -228,6 +270,8 @@ impl BandwidthEstimator {
 
     /// What would be sent if the link carried anything, in bit/s; 0 is unknown. Probes go no further than twice this.
     pub fn set_wanted(&mut self, bps: u64) {
+        #[cfg(feature = "debug-tap")]
+        self.record.wanted(bps);
         self.controller.set_wanted((bps as f64).min(MAX_BPS));
     }
 
@@ -251,6 +295,11 @@ impl BandwidthEstimator {
     /// The peer is reached by another way: nothing is known of it. The numbers run on; feedback about packets that went
     /// the old way says nothing any more. Allocates nothing.
     pub fn on_route_changed(&mut self, now: Instant) {
+        #[cfg(feature = "debug-tap")]
+        {
+            let now_us = self.us(now);
+            self.record.route(now_us);
+        }
         self.departures.log.forget();
         self.acknowledged.forget();
         self.arrival = InterArrival::default();
@@ -509,6 +558,8 @@ impl BandwidthEstimator {
     fn probe(&mut self, now_us: i64, rate_bps: Option<f64>) {
         if let Some(rate) = rate_bps {
             let (id, bytes) = self.prober.begin(now_us, rate, self.queue.jitter_us());
+            #[cfg(feature = "debug-tap")]
+            self.record.probe(now_us, id, bytes);
             self.departures.may_probe = true;
             self.results.expect(id, bytes);
         }

@@ -86,6 +86,8 @@ impl Shard {
         else {
             return;
         };
+        #[cfg(feature = "debug-tap")]
+        estimator.record_feedback(now, body);
         estimator.on_feedback(now, &feedback, &mut self.arrived);
         connection.set_pace(now);
         self.probe(now, key);

@@ -272,6 +272,17 @@ impl Shard {
         self.tapped.pop_front()
     }
 
+    /// What went into some connection's estimator since that was last asked for, and since when its times count. It goes on
+    /// where what was told before ends.
+    #[cfg(feature = "debug-tap")]
+    pub fn poll_recorded(&mut self) -> Option<(crate::ids::ConnectionId, Instant, String)> {
+        self.connections.iter_mut().find_map(|(_, connection)| {
+            let estimator = connection.estimator.as_mut()?;
+            let text = estimator.record.take();
+            (!text.is_empty()).then(|| (connection.id, estimator.epoch(), text))
+        })
+    }
+
     fn event(&mut self, event: MediaEvent) {
         self.events.push_back(ShardEvent::Media(event));
     }
