@@ -1,8 +1,8 @@
 // Whether what an SFU forwards is sealed, judged on the packets that its debug tap has written: with the sender's media key
-// every frame opens and shows what was published; without it, no frame does. The same judgement as `tests/sealed.test.mjs`, with
+// every frame opens and shows what was published; without it, no picture does, and no sound but by chance. The same judgement as `tests/sealed.test.mjs`, with
 // the keys of a Matrix call, which are bytes and not a passphrase.
 import { webcrypto } from "node:crypto";
-import { isKeyFrame, open, opusFrames, vp8Frames } from "../harness/frames.mjs";
+import { isKeyFrame, open, opusFrames, SOUNDS_BY_CHANCE_MAX, vp8Frames } from "../harness/frames.mjs";
 
 /** How many frames of each codec are judged. */
 export const FRAMES = 100;
@@ -73,12 +73,13 @@ async function openPictures(frames, keys, { mark }, decoder) {
 async function openSounds(frames, keys, { hertz }, decoder) {
   const clear = await Promise.all(frames.map((each) => openFrame(each, keys, "opus")));
   if (clear.includes(null)) return `sound ${clear.indexOf(null)} does not open with the sender's key`;
+  let heard = 0;
   for (let index = WARM_UP; index < frames.length; index++) {
     const past = base64(clear.slice(index - WARM_UP, index));
     if (!(await decoder.decodeOpus(past, clear[index].toString("base64"), hertz))) return `sound ${index} is another when opened`;
-    if (await decoder.decodeOpus(past, frames[index].toString("base64"), hertz)) return `sound ${index} is heard without a key`;
+    if (await decoder.decodeOpus(past, frames[index].toString("base64"), hertz)) heard += 1;
   }
-  return null;
+  return heard > SOUNDS_BY_CHANCE_MAX ? `${heard} of ${frames.length - WARM_UP} sounds are heard without a key` : null;
 }
 
 /** The frame opened with the key that it names, or `null`. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { openBrowser } from "../harness/browser.mjs";
-import { frameKey, isKeyFrame, open, opusFrames, vp8Frames } from "../harness/frames.mjs";
+import { frameKey, isKeyFrame, open, opusFrames, SOUNDS_BY_CHANCE_MAX, vp8Frames } from "../harness/frames.mjs";
 import { startHanse } from "../harness/hanse.mjs";
 import { hears, sees } from "../harness/judge.mjs";
 import { until } from "../harness/until.mjs";
@@ -19,7 +19,7 @@ const WARM_UP = 5;
 
 for (const sealed of [true, false]) {
   const what = sealed
-    ? "of frames sealed by the browsers, plain decoding shows none and the key opens every one"
+    ? "of frames sealed by the browsers, plain decoding shows none, but for sounds by chance, and the key opens every one"
     : "of frames without encryption, plain decoding shows every one and the key opens none";
   test(what, (t) => judgeForwarded(t, sealed));
 }
@@ -85,7 +85,7 @@ async function judgeSounds(decoder, frames, key, sealed) {
     }
     if (await decoder.decodeOpus(past, frame.toString("base64"), HERTZ)) heard += 1;
   }
-  if (sealed) assert.equal(heard, 0, "sounds that plain decoding lets one hear");
+  if (sealed) assert.ok(heard <= SOUNDS_BY_CHANCE_MAX, `plain decoding lets one hear ${heard} sounds`);
   else assert.ok(heard >= FRAMES - WARM_UP, `plain decoding lets one hear ${heard} sounds`);
 }
 
