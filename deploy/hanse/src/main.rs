@@ -10,6 +10,7 @@ mod drop_in;
 mod focus;
 mod homeservers;
 mod measure;
+mod memory;
 mod open_files;
 mod operate;
 mod settings;
@@ -67,6 +68,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    memory::take_small_pages();
     match execute() {
         Ok(code) => code,
         Err(error) => {
