@@ -1,11 +1,13 @@
-//! `hanse setup`: introduces Hanse and a homeserver to each other. Writes the registration file, and prints what goes into
-//! the configuration of both.
+//! `hanse setup`: introduces Hanse and a homeserver to each other. Writes the registration file and files for reverse proxies,
+//! and prints what goes into the configuration of both and into `.well-known`.
+
+mod proxy;
 
 use crate::focus::FOCUS_PATH;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use hanse_bridge::{Registration, ServerName};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -29,12 +31,12 @@ pub struct SetupArguments {
     /// Hanse to notice that a device is gone.
     #[arg(long)]
     signed: bool,
-    /// Folder for the registration file.
+    /// Folder for the registration file and those for reverse proxies.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
-/// Writes the file, and says what to do with it.
+/// Writes the files, and says what to do with them.
 ///
 /// # Errors
 ///
@@ -73,6 +75,7 @@ pub fn run(arguments: &SetupArguments) -> Result<String> {
         .with_context(|| format!("the folder {} has no name", arguments.out.display()))?;
     let path = out.join(format!("registration-{name}.yaml"));
     write_new(&path, &registration.to_yaml())?;
+    let proxies = write_proxies(&public_url, &arguments.hanse_url, &out)?;
     let path = path.display().to_string();
     let sfu_is = if arguments.signed {
         format!(
@@ -96,10 +99,47 @@ pub fn run(arguments: &SetupArguments) -> Result<String> {
          registrations = [{path:?}]\n\
          {sfu_is}\
          \n\
+         # Into https://{host}/.well-known/matrix/client, for clients whose homeserver does not tell them:\n\
+         # {well_known}\n\
+         \n\
+         {proxies}\
+         \n\
          # In a room whose calls shall follow its power levels and rules, a moderator invites {user}.\n",
         homeserver = registration.homeserver_lines(&path, &service_url, &sfu_url),
         user = registration.bridge_user,
+        well_known = well_known(&service_url),
     ))
+}
+
+/// Where clients look that ask the homeserver's name and not the homeserver (MSC4143): a member of the object that is there.
+fn well_known(service_url: &str) -> String {
+    let focus = serde_json::json!([{"type": "livekit", "livekit_service_url": service_url}]);
+    format!("\"org.matrix.msc4143.rtc_foci\": {focus}")
+}
+
+/// Writes what each kind of reverse proxy needs, and says what to do with it. What is there stays as it is: its
+/// administrator may have changed it.
+fn write_proxies(public_url: &str, hanse_url: &str, out: &Path) -> Result<String> {
+    let Some(files) = proxy::files(public_url, hanse_url) else {
+        return Ok(format!(
+            "# {public_url} is not https:// and a name alone, so no file for a reverse proxy is written. It must pass on\n\
+             # /rtc and what is below it (WebSockets, addresses of 64 KiB, silence of 30 s) and {FOCUS_PATH}/.\n"
+        ));
+    };
+    let mut said = "# For the reverse proxy in front of Hanse, whichever it is:\n".to_owned();
+    for file in files {
+        let path = out.join(file.name);
+        let is = match create(&path) {
+            Ok(opened) => {
+                write_all(opened, &path, &file.text)?;
+                "written"
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => "is there already, and stays as it is",
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
+        };
+        said.push_str(&format!("# {} ({is}). {}\n", path.display(), file.use_it));
+    }
+    Ok(said)
 }
 
 /// Where clients reach the SFU behind a URL of the web.
@@ -113,21 +153,29 @@ fn websocket_url(url: &str) -> Result<String> {
 /// Never over a file that is there: the homeserver may know its tokens.
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let name = path.display();
-    let opened = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    let mut file = match opened {
+    let file = match create(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
             "{name} is there already, and the homeserver may know it; take it away first if it shall be made anew"
         ),
         Err(error) => return Err(error).with_context(|| format!("{name} cannot be written")),
     };
+    write_all(file, path, text)
+}
+
+/// A file that is not there yet, for its owner only.
+fn create(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn write_all(mut file: File, path: &Path, text: &str) -> Result<()> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
-        .with_context(|| format!("{name} cannot be written"))
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 #[cfg(test)]
@@ -204,6 +252,51 @@ mod tests {
         ] {
             assert!(signed.contains(part), "{part} is missing in: {signed}");
         }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_for_each_proxy_is_written_and_one_that_is_there_stays_as_it_is() {
+        let folder = folder("proxies");
+        std::fs::write(folder.join("proxy-nginx.conf"), "mine").unwrap();
+        let said = run(&arguments(&folder)).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(folder.join("proxy-nginx.conf")).unwrap(),
+            "mine"
+        );
+        assert!(
+            said.contains("proxy-nginx.conf (is there already, and stays as it is)"),
+            "{said}"
+        );
+        for name in ["proxy-Caddyfile", "proxy-traefik.toml", "proxy-haproxy.cfg"] {
+            assert!(said.contains(&format!("{name} (written)")), "{said}");
+            let text = std::fs::read_to_string(folder.join(name)).unwrap();
+            assert!(text.contains("hanse.org-a.example"), "{text}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_goes_into_well_known_is_one_member_of_its_object() {
+        let member = well_known("https://hanse.org-a.example/livekit/jwt");
+        let object: serde_json::Value = serde_json::from_str(&format!("{{{member}}}")).unwrap();
+        let focus = &object["org.matrix.msc4143.rtc_foci"][0];
+        assert_eq!(focus["type"], "livekit");
+        assert_eq!(
+            focus["livekit_service_url"],
+            "https://hanse.org-a.example/livekit/jwt"
+        );
+    }
+
+    #[test]
+    fn a_public_url_below_a_path_gets_no_files_for_proxies_and_is_told_what_they_must_do() {
+        let folder = folder("path");
+        let said = run(&SetupArguments {
+            public_url: Some("https://org-a.example/hanse".to_owned()),
+            ..arguments(&folder)
+        });
+        assert!(said.unwrap().contains("no file for a reverse proxy is written"));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "the registration");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
