@@ -13,7 +13,7 @@ import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hears, sees } from "./harness/judge.mjs";
+import { hears, sees, seesAtWidth } from "./harness/judge.mjs";
 import { openLink } from "./harness/link.mjs";
 import { ADDRESS, inOwnNetwork } from "./harness/namespace.mjs";
 import { people, world } from "./harness/world.mjs";
@@ -62,21 +62,23 @@ inOwnNetwork(import.meta.filename, () => {
   test("what the server wrote is gone", () => rm(RAW, { recursive: true }));
 });
 
-/** Ada publishes, and somebody sees and hears her over the link. */
+/** Ada publishes, and Ben sees and hears her over the link. Cleo sees over none when all layers are there. */
 async function record(t, here, name, plan) {
   assert.ok(FOLDER, "name the folder for the traces");
-  const before = await readdir(RAW);
   const [kind] = name.split("-");
-  const { ada } = await people(t, here.browser, ["ada"]);
+  const { ada, cleo } = await people(t, here.browser, ["ada", "cleo"]);
   const { ben } = await people(t, kind === "firefox" ? here.firefox : here.browser, ["ben"]);
   const [, first] = plan[0];
   const { mediaPort } = here.hanse;
   const link = await openLink({ mediaPort, mediaHost: ADDRESS, at: { host: ADDRESS }, ...shape(plan[0]) });
   t.after(() => link.close());
   const seat = (identity) => ({ url: here.hanse.url, token: here.hanse.seat(identity, name) });
-  await ada.join(seat("ada"));
-  await ben.join({ ...seat("ben"), through: link.port });
+  await Promise.all([ada.join(seat("ada")), cleo.join(seat("cleo"))]);
   await Promise.all([ada.publishTone(440), ada.publishPicture("camera", CAMERA, LAYERS)]);
+  await seesAtWidth(cleo, "ada", "camera", CAMERA.width);
+  await cleo.leave();
+  const before = await readdir(RAW);
+  await ben.join({ ...seat("ben"), through: link.port });
   await hears(ben, "ada", 440);
   await sees(ben, "ada", "camera", CAMERA.mark);
 
@@ -95,8 +97,8 @@ async function record(t, here, name, plan) {
 
   const files = (await readdir(RAW)).filter((file) => !before.includes(file));
   const texts = await Promise.all(files.map((file) => readFile(join(RAW, file), "utf8")));
-  // Ada is sent next to nothing.
-  const [text] = texts.toSorted((one, other) => other.length - one.length);
+  assert.equal(texts.length, 1, "Ben alone came and was sent something");
+  const [text] = texts;
   const program = kind === "firefox" ? (process.env["FIREFOX"] ?? "firefox-esr") : (process.env["CHROMIUM"] ?? "/usr/bin/chromium");
   const version = execFileSync(program, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   await writeFile(join(FOLDER, `${name}.trace`), trace(version, text, changes, end));
