@@ -11,6 +11,8 @@ const SIGNS = {
   bob: { mark: 2, hertz: 660 },
   carol: { mark: 3, hertz: 880 },
   dave: { mark: 4, hertz: 1100 },
+  // Whoever has no screen and shows what was recorded (record-clip.mjs).
+  clip: { mark: 173, hertz: 1150 },
 };
 
 /** A measured tone may be off by this much: the spectrum's bins are 6 Hz wide. */

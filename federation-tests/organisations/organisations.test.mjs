@@ -14,6 +14,7 @@ import { forged } from "./forged.mjs";
 import { startOrganisations } from "./organisations.mjs";
 import { startPostgres } from "./postgres.mjs";
 import { leaves, takenOver } from "./leaves.mjs";
+import { participant } from "./participant.mjs";
 import { openBrowser } from "./people.mjs";
 import { ANY_PORTS, choosePorts } from "./ports.mjs";
 import { resume } from "./resume.mjs";
@@ -38,7 +39,7 @@ const LOG = "trace";
  * @type {{
  *   organisations: import("./organisations.mjs").Organisations, browser: import("./people.mjs").Browser,
  *   database: { url: string, stop: () => Promise<void> },
- *   python: string, hanse: string, folder: string, log: string, died: Error | undefined,
+ *   python: string, hanse: string, participant: string, folder: string, log: string, died: Error | undefined,
  *   hanses: { program: import("./program.mjs").Program, key: { name: string, secret: string } }[],
  *   held: import("./people.mjs").Person["held"][], jwts: string[],
  * }}
@@ -49,6 +50,7 @@ const here = {
   database: undefined,
   python: process.env["HANSE_HOMESERVER_PYTHON"],
   hanse: process.env["HANSE_BIN"],
+  participant: process.env["HANSE_PARTICIPANT_BIN"],
   folder: undefined,
   log: LOG,
   died: undefined,
@@ -58,7 +60,7 @@ const here = {
 };
 
 before(async () => {
-  for (const name of ["HANSE_BIN", "HANSE_HOMESERVER_PYTHON"]) {
+  for (const name of ["HANSE_BIN", "HANSE_PARTICIPANT_BIN", "HANSE_HOMESERVER_PYTHON"]) {
     assert.ok(process.env[name], `${name} must name an executable: \`cargo xtask test --only organisations\` sets it`);
   }
   here.database = await startPostgres();
@@ -92,6 +94,7 @@ after(async () => {
 badInput(here);
 slow(here);
 calls(here);
+participant(here);
 resume(here);
 focusAndSfuApart(here);
 admission(here);

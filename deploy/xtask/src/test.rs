@@ -94,8 +94,10 @@ fn between_organisations(place: &Place) -> Result<()> {
     let python = organisations::homeserver_python(place)?;
     organisations::build_page(place)?;
     let hanse = hanse_with_debug_tap(place)?;
+    let participant = process::build(place, "hanse-participant", &[])?;
     let environment = [
         ("HANSE_BIN", &hanse),
+        ("HANSE_PARTICIPANT_BIN", &participant),
         ("HANSE_HOMESERVER_PYTHON", &python),
         ("CHROMIUM", &chromium),
     ];

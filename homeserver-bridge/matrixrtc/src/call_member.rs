@@ -20,6 +20,9 @@ const STATE_LIFETIME_MS: u64 = 4 * 60 * 60 * 1000;
 /// Bytes of a device, member or slot id. A membership with a longer one is none.
 const ID_BYTES_MAX: usize = 255;
 
+/// Bytes of a URL. A longer one is none.
+const URL_BYTES_MAX: usize = 2048;
+
 /// Where a later event replaces an earlier one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CallMemberKey {
@@ -90,6 +93,25 @@ fn from_state(event: &Event, state_key: String) -> CallMembership {
         key: CallMemberKey::State(state_key),
         member,
     }
+}
+
+/// The LiveKit service at which the member publishes: the first one that its event names, in any of the forms that clients send. It is
+/// what somebody says: whoever connects there shows an address to a stranger.
+pub fn livekit_service_url(event: &Event) -> Option<&str> {
+    let content = &event.content;
+    let named = [
+        content.get("foci_preferred"),
+        content.get("rtc_transports"),
+        content
+            .get("transports")
+            .and_then(|transports| transports.get("published")),
+    ];
+    named.into_iter().flatten().find_map(|transports| {
+        let first = transports.get(0)?;
+        let is_livekit = first.get("type")?.as_str()? == "livekit";
+        let url = first.get("livekit_service_url")?.as_str()?;
+        (is_livekit && url.len() <= URL_BYTES_MAX).then(|| url.trim_end_matches('/'))
+    })
 }
 
 /// Whether the state key is one for this sender. Homeservers see to that only for keys that begin with `@`; one that begins
@@ -215,6 +237,30 @@ mod tests {
             json!({"type": "org.matrix.msc4143.rtc.member", "sender": ALICE, "content": content,
             "origin_server_ts": 1000, "msc4354_sticky": {"duration_ms": 60_000}}),
         )
+    }
+
+    #[test]
+    fn every_form_names_where_its_member_publishes() {
+        let transport = json!([{"type": "livekit", "livekit_service_url": "https://rtc.example/jwt/"}]);
+        let named = |content: Value| {
+            let event = json!({"type": "m.rtc.member", "sender": ALICE, "content": content});
+            livekit_service_url(&Event::read(event).unwrap()).map(str::to_owned)
+        };
+        for content in [
+            json!({"foci_preferred": transport}),
+            json!({"rtc_transports": transport}),
+            json!({"transports": {"published": transport}}),
+        ] {
+            assert_eq!(named(content).as_deref(), Some("https://rtc.example/jwt"));
+        }
+        for nothing in [
+            json!({}),
+            json!({"foci_preferred": []}),
+            json!({"rtc_transports": [{"type": "other", "livekit_service_url": "https://rtc.example"}]}),
+            json!({"rtc_transports": [{"type": "livekit", "livekit_service_url": "x".repeat(2049)}]}),
+        ] {
+            assert_eq!(named(nothing), None);
+        }
     }
 
     #[test]

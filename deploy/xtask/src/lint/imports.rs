@@ -101,7 +101,7 @@ pub const RULES: [Rule; 13] = [
     Rule {
         krate: "hanse-participant",
         ours: &["hanse-matrixrtc", "hanse-callkeys"],
-        guarded: &["webrtc", "livekit-protocol", "matrix-sdk-crypto"],
+        guarded: &["webrtc", "livekit-protocol", "matrix-sdk", "matrix-sdk-crypto"],
         never: &[
             "hanse",
             "hanse-bridge",

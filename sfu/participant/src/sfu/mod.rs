@@ -1,0 +1,5 @@
+//! The connection to an SFU, by LiveKit's client protocol in its older form (`/rtc`, two peer connections).
+
+pub mod link;
+pub mod peer;
+mod socket;
