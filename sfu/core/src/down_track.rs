@@ -364,6 +364,11 @@ impl DownTrack {
         self.line.on_given_up(now, given_up);
     }
 
+    /// Everything fits that goes out to its subscriber.
+    pub fn on_room(&mut self) {
+        self.line.on_room();
+    }
+
     /// Begins with a key frame that has arrived already.
     pub fn catch_up(&mut self, key_frame: RingPosition) {
         self.catch_up = Some(key_frame);

@@ -134,6 +134,16 @@ pub struct Claim {
 pub const HEADROOM_PERCENT: u64 = 10;
 
 impl Claim {
+    /// What goes out of it as it was granted, in bit/s; more where not even that fits.
+    pub fn granted_bps(&self) -> u64 {
+        match self.granted {
+            Budget::Unlimited => self.rate(self.wanted.0),
+            Budget::UpTo(layer) => self.rate(layer.min(self.wanted).0),
+            Budget::Thinned(_) => self.rate(0),
+            Budget::Paused => 0,
+        }
+    }
+
     fn rate(&self, layer: u8) -> u64 {
         self.layers_bps.get(usize::from(layer)).copied().unwrap_or(0)
     }

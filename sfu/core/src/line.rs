@@ -6,9 +6,13 @@ use crate::pacer::GivenUp;
 use crate::ring::PacketFacts;
 use std::time::{Duration, Instant};
 
-/// Wait between two key frames that are asked for because packets were given up again and again: at most this, at first an
-/// eighth. A link that carries no picture at all must not make the publisher send key frames to everybody all the time.
+/// Wait between two key frames that are asked for because packets were given up again and again: at most this, at first, and
+/// where there is room again, [`SEEK_SPACING_MIN`]. A link that carries no picture at all must not make the publisher send key frames to
+/// everybody all the time.
 pub const SEEK_SPACING_MAX: Duration = Duration::from_secs(4);
+
+/// The shortest such wait.
+const SEEK_SPACING_MIN: Duration = Duration::from_millis(500);
 
 /// Who has given up nothing for this long begins with the shortest wait.
 const CALM: Duration = Duration::from_secs(10);
@@ -91,6 +95,13 @@ impl Line {
         self.is_held = false;
     }
 
+    /// Everything fits that goes out to the subscriber: the key frame with which this goes on need not wait for longer.
+    pub fn on_room(&mut self) {
+        if let (Some(given_up), Some(seek_at)) = (self.given_up, self.seek_at) {
+            self.seek_at = Some(seek_at.min(given_up + SEEK_SPACING_MIN));
+        }
+    }
+
     /// Packets of it were given up.
     pub fn on_given_up(&mut self, now: Instant, given_up: GivenUp) {
         self.packets = self.packets.saturating_sub(given_up.packets);
@@ -102,7 +113,7 @@ impl Line {
         let is_calm = since.is_none_or(|at| now.saturating_duration_since(at) >= CALM);
         self.seek_at = (!is_calm).then(|| now + self.spacing);
         self.spacing = if is_calm {
-            SEEK_SPACING_MAX / 8
+            SEEK_SPACING_MIN
         } else {
             (self.spacing * 2).min(SEEK_SPACING_MAX)
         };

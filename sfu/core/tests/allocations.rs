@@ -140,11 +140,32 @@ fn what_waits_for_room_and_what_is_given_up_allocates_nothing() {
         world.subscribe(person, track, up_to(2));
     }
     world.run(ms(10_000));
-    let before = world.counters();
+    let largest = world.source(alice, track).sizes;
     warm(&mut world, audience, track, "waiting");
+    let before = world.counters();
+    // More than ever waits, is given up, and is asked for again.
+    world.source(alice, track).sizes = [(40, 900), (40, 900), (40, 900)];
+    world.source(alice, track).streams[0].key_wanted = true;
+    world.run(ms(200));
+    world.source(alice, track).sizes = largest;
+    for _ in 0..10 {
+        for person in audience {
+            let highest = world.sink(person, track).highest.unwrap() as u16;
+            let numbers: Vec<u16> = (0..100).map(|age| highest.wrapping_sub(age)).collect();
+            world.client(person).ask_again(track, &numbers);
+            world.collect(person);
+        }
+        world.run(ms(500));
+    }
+    assert_eq!(world.allocations, 0);
     let after = world.counters();
-    assert!(after.packets_waited > before.packets_waited + 20, "{after:?}");
-    assert!(after.packets_given_up > 0, "{after:?}");
+    let given_up = after.packets_given_up - before.packets_given_up;
+    let gone = after.packets_waited - before.packets_waited - given_up;
+    let repaired = after.packets_repaired - before.packets_repaired;
+    assert!(
+        given_up >= 40 && gone >= 40 && repaired >= 20,
+        "{given_up} given up, {gone} gone, {repaired} repaired"
+    );
 }
 
 #[test]

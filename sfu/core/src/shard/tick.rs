@@ -363,8 +363,11 @@ impl Shard {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.shared_videos = wishes.len() as u16;
         }
-        let Some(limit) = limit else { return };
-        share(limit.saturating_sub(fixed), &mut wishes);
+        if let Some(limit) = limit {
+            share(limit.saturating_sub(fixed), &mut wishes);
+        }
+        let granted_bps: u64 = wishes.iter().map(Claim::granted_bps).sum();
+        let fits = limit.is_none_or(|limit| fixed + granted_bps <= limit);
         for ((track_key, place), claim) in claims.into_iter().zip(wishes) {
             let Some(track) = self.tracks.get_mut(track_key) else {
                 continue;
@@ -372,6 +375,12 @@ impl Shard {
             let Some(down_track) = track.down_tracks.get_mut(place) else {
                 continue;
             };
+            if fits {
+                down_track.on_room();
+            }
+            if limit.is_none() {
+                continue;
+            }
             let before = down_track.target();
             if down_track.set_budget(claim.granted) {
                 let is_paused = claim.granted == Budget::Paused;

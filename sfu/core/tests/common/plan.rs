@@ -98,8 +98,7 @@ impl Call {
 
     /// The longest time between two pictures that he saw since then.
     pub fn longest_freeze(&self, since: Instant) -> Duration {
-        let shown = self.picture().frames.iter().filter(|frame| frame.decodable);
-        longest(since..self.world.now, self.world.now, shown.map(|frame| frame.at))
+        longest_freeze(self.picture(), since, self.world.now)
     }
 
     /// The longest time between two packets of sound that came since then.
@@ -123,6 +122,12 @@ impl Call {
         let sink = self.world.sink(self.bob, self.microphone);
         1.0 - proof::audibility(&self.world, sink)
     }
+}
+
+/// The longest time between two pictures that were seen.
+pub fn longest_freeze(sink: &Sink, since: Instant, now: Instant) -> Duration {
+    let shown = sink.frames.iter().filter(|frame| frame.decodable);
+    longest(since..now, now, shown.map(|frame| frame.at))
 }
 
 /// The longest of the pauses that began in this time. The last one is not over by `now`.
