@@ -55,6 +55,14 @@ fn over_a_long_way_with_jitter_the_layer_stays_for_5_minutes_once_the_way_is_mea
 }
 
 #[test]
+fn over_a_long_way_on_which_packets_overtake_each_other_the_layer_stays_for_5_minutes() {
+    for (seed, far) in from_seeds(calls::overtakes) {
+        assert_eq!((far.layer, far.changes), (Some(2), 0), "seed {seed}");
+        assert!(far.lost_sound < target::LOST_SOUND, "seed {seed}: {far:?}");
+    }
+}
+
+#[test]
 fn eight_cameras_use_four_fifths_of_a_link_and_two_who_see_them_over_it_share_it() {
     for (seed, shared) in from_seeds(calls::is_shared) {
         assert!(

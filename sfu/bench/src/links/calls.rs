@@ -13,7 +13,8 @@ const FIRST_SILENCE: &str =
 pub fn measure(figures: &mut Figures) {
     falls(figures, &SEEDS.map(calls::falls));
     loses(figures, &SEEDS.map(calls::loses));
-    is_far(figures, &SEEDS.map(calls::is_far));
+    is_far(figures, "in order", &SEEDS.map(calls::is_far));
+    is_far(figures, "overtaking", &SEEDS.map(calls::overtakes));
     is_shared(figures, &SEEDS.map(calls::is_shared));
 }
 
@@ -61,14 +62,15 @@ fn loses(figures: &mut Figures, lossy: &[Steady]) {
     figures.judge(name, lost, "%", Target::Below(100.0 * target::LOST_SOUND));
 }
 
-fn is_far(figures: &mut Figures, far: &[Steady]) {
-    let name = "call, 300 ms round trip, 50 ms jitter: changes of layer in 5 min";
-    figures.judge(name, largest(far, changes), "", Target::AtMost(0.0));
+/// `order`: how packets arrive.
+fn is_far(figures: &mut Figures, order: &str, far: &[Steady]) {
+    let name = format!("call, 300 ms round trip, 50 ms jitter, {order}: changes of layer in 5 min");
+    figures.judge(&name, largest(far, changes), "", Target::AtMost(0.0));
     let first = largest(far, |call| call.first_changes as f64);
     figures.note("the same, in the 5 s before that", first, "");
     let lost = 100.0 * largest(far, |call| call.lost_sound);
-    let name = "call, 300 ms round trip, 50 ms jitter: sounds not heard";
-    figures.judge(name, lost, "%", Target::Below(100.0 * target::LOST_SOUND));
+    let name = format!("call, 300 ms round trip, 50 ms jitter, {order}: sounds not heard");
+    figures.judge(&name, lost, "%", Target::Below(100.0 * target::LOST_SOUND));
 }
 
 fn is_shared(figures: &mut Figures, shared: &[Household]) {

@@ -148,6 +148,38 @@ struct Awaited {
     arrived_us: (i64, i64),
     /// Bytes of the packet that arrived first.
     first_arrived: u64,
+    /// When packets arrived, by when they were sent.
+    line: Line,
+    /// Some arrived in another order than they were sent in.
+    overtaken: bool,
+}
+
+/// The straight line through points that is nearest to all of them (least squares).
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    origin: Option<(i64, i64)>,
+    points: f64,
+    sum: (f64, f64),
+    squares: f64,
+    products: f64,
+}
+
+impl Line {
+    fn take(&mut self, x: i64, y: i64) {
+        let (x0, y0) = *self.origin.get_or_insert((x, y));
+        let (x, y) = (x.saturating_sub(x0) as f64, y.saturating_sub(y0) as f64);
+        self.points += 1.0;
+        self.sum = (self.sum.0 + x, self.sum.1 + y);
+        self.squares += x * x;
+        self.products += x * y;
+    }
+
+    /// How much it rises with each step to the right. `None`: all points stand above each other.
+    fn slope(&self) -> Option<f64> {
+        let spread = self.points * self.squares - self.sum.0 * self.sum.0;
+        let rise = self.points * self.products - self.sum.0 * self.sum.1;
+        (spread > 0.0).then(|| rise / spread)
+    }
 }
 
 /// What a cluster shows.
@@ -180,6 +212,8 @@ impl ProbeResults {
             last_sent: 0,
             arrived_us: (i64::MAX, i64::MIN),
             first_arrived: 0,
+            line: Line::default(),
+            overtaken: false,
         });
     }
 
@@ -196,6 +230,8 @@ impl Awaited {
         let bytes = u64::from(packet.bytes);
         self.packets += 1;
         self.bytes += bytes;
+        self.line.take(packet.sent_us, packet.arrived_us);
+        self.overtaken |= packet.sent_us < self.sent_us.1.saturating_sub(AT_ONCE_US);
         if packet.sent_us > self.sent_us.1.saturating_add(AT_ONCE_US) {
             self.last_sent = bytes;
         } else if packet.sent_us > self.sent_us.1.saturating_sub(AT_ONCE_US) {
@@ -224,7 +260,13 @@ impl Awaited {
         let (sent_us, arrived_us) = interval(self.sent_us).zip(interval(self.arrived_us))?;
         // What was sent last says nothing about the time before it, nor does what arrived first about the time behind it.
         let sent_bps = self.bytes.saturating_sub(self.last_sent) as f64 * 8e6 / sent_us;
-        let arrived_bps = self.bytes.saturating_sub(self.first_arrived) as f64 * 8e6 / arrived_us;
+        let arrived_bps = if self.overtaken {
+            // A queue keeps the order: something else has delayed these packets, each for itself, and the first and the last say little.
+            // All of them together say whether each had to wait longer than the one before.
+            sent_bps / self.line.slope().filter(|slope| *slope > 0.0)?
+        } else {
+            self.bytes.saturating_sub(self.first_arrived) as f64 * 8e6 / arrived_us
+        };
         if !is_enough || sent_bps <= 0.0 || arrived_bps > FASTER_MAX * sent_bps {
             return None;
         }
@@ -243,6 +285,8 @@ impl Awaited {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
 
     /// A cluster of this rate over a link of that rate: what it shows.
     fn probe(rate_bps: f64, link_bps: f64) -> Option<Shown> {
@@ -283,6 +327,40 @@ mod tests {
             );
             assert!(shown.is_full);
         }
+    }
+
+    /// A long cluster of this rate over a link of that rate, behind which each packet is delayed by up to 50 ms for itself.
+    fn probe_with_overtaking(rate_bps: f64, link_bps: f64, seed: u64) -> Option<Shown> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (mut prober, mut results) = (Prober::default(), ProbeResults::default());
+        let (id, bytes) = prober.begin(0, rate_bps, 50_000);
+        results.expect(id, bytes);
+        let (mut now_us, mut free_us, mut packets) = (0, 0.0, Vec::new());
+        while let Some(due_us) = prober.due_us() {
+            now_us = now_us.max(due_us);
+            free_us = f64::max(free_us, now_us as f64) + 1_000.0 * 8e6 / link_bps;
+            packets.push(Arrived {
+                sent_us: now_us,
+                arrived_us: free_us as i64 + random.random_range(0..50_000),
+                bytes: 1_000,
+                unnumbered: 0,
+                cluster: prober.on_packet(now_us, 1_000),
+            });
+        }
+        packets.sort_by_key(|packet| packet.arrived_us);
+        let shown = packets.iter().filter_map(|packet| results.on_packet(packet));
+        shown.last()
+    }
+
+    #[test]
+    fn packets_that_overtake_each_other_on_a_fast_link_do_not_look_like_a_full_one() {
+        let shown = |link_bps| (0..40).filter_map(move |seed| probe_with_overtaking(2.5e6, link_bps, seed));
+        let mean =
+            |link_bps| shown(link_bps).map(|shown| shown.bps).sum::<f64>() / shown(link_bps).count() as f64;
+        assert!(shown(100e6).filter(|shown| !shown.is_full).count() >= 32);
+        assert!((0.85..1.05).contains(&(mean(100e6) / 2.5e6)), "{}", mean(100e6));
+        assert!(shown(1e6).count() == 40 && shown(1e6).all(|shown| shown.is_full));
+        assert!((0.85..1.05).contains(&(mean(1e6) / 1e6)), "{}", mean(1e6));
     }
 
     #[test]

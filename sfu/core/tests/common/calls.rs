@@ -130,6 +130,16 @@ pub fn is_far(seed: u64) -> Steady {
     stays(seed, far, secs(5), secs(300))
 }
 
+/// The same way on which packets overtake each other.
+pub fn overtakes(seed: u64) -> Steady {
+    let far = Link {
+        delay: ms(150),
+        jitter: ms(50),
+        ..Link::CLEAN
+    };
+    stays(seed, far, secs(5), secs(300))
+}
+
 /// Two who share a link and see eight cameras of 50, 170 and 450 kbit/s each.
 #[derive(Clone, Copy, Debug)]
 pub struct Household {
