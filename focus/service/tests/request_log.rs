@@ -14,7 +14,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -51,6 +51,10 @@ impl<S: tracing::Subscriber> Layer<S> for Lines {
 
 impl Lines {
     fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        // A thread without any subscriber that comes first to a line in the code says for all threads that nobody wants it.
+        static EVERY_THREAD: Once = Once::new();
+        EVERY_THREAD
+            .call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
         tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
     }
 

@@ -1,7 +1,7 @@
 //! Everything that is logged while a test runs, at the finest level, to be searched for what must not be in it.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Log lines of the current thread from here on.
@@ -11,6 +11,10 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Starts to listen; ends when the guard is dropped. Tests run on one thread each, with their servers.
     pub fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        // A thread without any subscriber that comes first to a line in the code says for all threads that nobody wants it.
+        static EVERY_THREAD: Once = Once::new();
+        EVERY_THREAD
+            .call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             // Those that `hanse_runtime::telemetry` keeps quiet whatever the configuration says.
