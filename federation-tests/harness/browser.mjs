@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { pagePerson, servePage } from "./page.mjs";
 
@@ -25,18 +26,24 @@ const FLAGS = [
 
 /**
  * A browser whose pages are people of a test. `udp`: whether their network lets UDP through. `devices`: its pages have camera
- * and microphone permitted, as those of people in calls have; then media uses each interface of the machine by itself.
+ * and microphone permitted, as those of people in calls have; then media uses each interface of the machine by itself. `names`: where
+ * names lead, whatever the network says; certificates for them are believed, whoever signed them. `home`: a home folder for it,
+ * where it finds whom to trust.
  */
-export async function openBrowser({ udp = true, devices = false } = {}) {
+export async function openBrowser({ udp = true, devices = false, names = {}, home = "" } = {}) {
   const site = await servePage();
   const profile = await mkdtemp(join(tmpdir(), "hanse-browser-"));
+  const places = Object.entries(names).map(([name, address]) => `MAP ${name} ${address}`);
   const context = await chromium.launchPersistentContext(profile, {
+    ignoreHTTPSErrors: places.length > 0,
     executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium",
     headless: true,
     viewport: { width: 1280, height: 800 },
+    ...(home && { env: { ...process.env, HOME: home } }),
     args: [
       ...FLAGS,
       ...(udp ? [] : ["--webrtc-ip-handling-policy=disable_non_proxied_udp"]),
+      ...(places.length > 0 ? [`--host-resolver-rules=${places.join(",")}`] : []),
       ...(devices ? ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"] : []),
     ],
   });
@@ -77,6 +84,26 @@ export async function openBrowser({ udp = true, devices = false } = {}) {
       await context.close();
       site.close();
       await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    },
+  };
+}
+
+/** A file in a browser, for the test `t`: what it shows, and everything that it has loaded. */
+export async function showFile(t, path) {
+  const browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] || "/usr/bin/chromium", args: FLAGS });
+  t.after(() => browser.close());
+  const page = await browser.newPage();
+  /** @type {string[]} */
+  const loaded = [];
+  page.on("request", (request) => loaded.push(request.url()));
+  await page.goto(pathToFileURL(path).href);
+  return {
+    loaded,
+    /** The texts of everything that fits a selector. */
+    texts: (selector) => page.locator(selector).allInnerTexts(),
+    /** Presses keys, one after the other. */
+    async press(...keys) {
+      for (const key of keys) await page.keyboard.press(key);
     },
   };
 }

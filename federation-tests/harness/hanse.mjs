@@ -5,7 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { goAhead } from "./ahead.mjs";
 import { startHomeserver } from "./homeserver.mjs";
 import { signToken } from "./token.mjs";
 import { until } from "./until.mjs";
@@ -18,7 +20,10 @@ const LOG_LINES = 40;
 /**
  * A running server. `autoCreate`: whether the first to join makes the room. `address`: where it says to be for media.
  * `listenAddress`: where it is; by default on every address. `simulate`: clients may ask for simulated failures. `focus`: it is
- * a focus, too, of the people of a homeserver.
+ * a focus, too, of the people of a homeserver. `tls`: it serves TLS itself, with these lines in `[tls]`, and media comes in on the
+ * same port. `ports`: those that shall not be any free ones. `supervised`: something else holds the socket for signalling and hands
+ * it over, as systemd does (`supervisor.py`). `more`: lines for the end of the configuration. `keysFile`: its API keys are in a file,
+ * and can be changed (`changeKeys`), not in the environment.
  */
 export async function startHanse({
   autoCreate = true,
@@ -26,30 +31,52 @@ export async function startHanse({
   listenAddress = "0.0.0.0",
   simulate = false,
   focus = false,
+  tls = "",
+  ports = {},
+  supervised = false,
+  more = "",
+  keysFile = false,
 } = {}) {
   const executable = process.env["HANSE_BIN"];
   if (!executable) throw new Error("HANSE_BIN must name the hanse executable (built with the feature debug-tap)");
   const folder = await mkdtemp(join(tmpdir(), "hanse-test-"));
-  const [httpPort, streamPort, metricsPort, mediaPort] = await Promise.all([freeTcpPort(), freeTcpPort(), freeTcpPort(), freeUdpPort()]);
+  const [httpPort, metricsPort, streamPort, redirectPort, mediaPort] = await Promise.all([
+    freeTcpPort(),
+    freeTcpPort(),
+    ports.stream ?? freeTcpPort(),
+    ports.redirect ?? freeTcpPort(),
+    ports.media ?? freeUdpPort(),
+  ]);
   const homeserver = focus ? await startHomeserver(folder) : undefined;
   const key = "test-key";
   const secret = "a-secret-that-only-this-test-run-knows";
   const tapFile = join(folder, "tap.jsonl");
   const configFile = join(folder, "hanse.toml");
   const sfu = configuration({ httpPort, mediaPort, streamPort, metricsPort, autoCreate, address, listenAddress, simulate });
-  await writeFile(configFile, homeserver ? sfu + focusConfiguration({ folder, httpPort, homeserver }) : sfu);
+  const secure = tls && `\n[tls]\nport = ${streamPort}\nredirect_port = ${redirectPort}\n${tls}\n`;
+  const asFocus = homeserver ? focusConfiguration({ folder, httpPort, homeserver }) : "";
+  const keysPath = join(folder, "hanse.keys");
+  const writeKeys = (lines) => writeFile(keysPath, lines.join("\n"), { mode: 0o600 });
+  await writeKeys([`${key}: ${secret}`]);
+  const asSfu = keysFile ? sfu.replace("[sfu]\n", `[sfu]\nkeys_file = "${keysPath}"\n`) : sfu;
+  await writeFile(configFile, asSfu + secure + asFocus + more);
 
   let log = "";
   const http = `http://127.0.0.1:${httpPort}`;
+  /** How often it has said so. */
+  const said = (pattern) => log.split(pattern).length - 1;
   const lastWords = () => log.split("\n").slice(-LOG_LINES).join("\n");
   let server;
   let ended;
   const begin = async () => {
-    const started = spawn(executable, ["run", "--config", configFile], {
-      env: { ...process.env, HANSE_DEBUG_TAP: tapFile, LIVEKIT_KEYS: `${key}: ${secret}` },
+    const supervisor = supervised ? ["python3", fileURLToPath(new URL("supervisor.py", import.meta.url)), "127.0.0.1", `${httpPort}`] : [];
+    const [program, ...words] = [...supervisor, executable, "run", "--config", configFile];
+    const started = spawn(program, words, {
+      env: { ...process.env, HANSE_DEBUG_TAP: tapFile, ...(keysFile ? {} : { LIVEKIT_KEYS: `${key}: ${secret}` }) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     server = started;
+    goAhead(started.pid);
     for (const stream of [started.stdout, started.stderr]) stream.on("data", (data) => (log += data));
     ended = new Promise((done) => started.once("exit", done));
     let failure;
@@ -72,6 +99,10 @@ export async function startHanse({
     url: `ws://127.0.0.1:${httpPort}`,
     /** The port to which everybody's media goes. */
     mediaPort,
+    /** The port for media over TCP, and for TLS if it serves that. */
+    streamPort,
+    /** Where plain HTTP is sent on to TLS. */
+    redirectPort,
     key,
     secret,
     log: () => log,
@@ -110,10 +141,35 @@ export async function startHanse({
       // The last line may be half written.
       return text.slice(0, text.lastIndexOf("\n") + 1).split("\n").filter(Boolean).map((line) => JSON.parse(line));
     },
+    /** Has the server read its configuration again. */
+    reload: () => server.kill("SIGHUP"),
     /** Stops the server and starts it again, at the same place. */
     async restart() {
       await end();
       await begin();
+    },
+    /** Has it read other API keys, each as "name: secret"; it says whether it takes them. */
+    async changeKeys(...lines) {
+      const read = /the API keys are read again|and so do the keys/;
+      const before = said(read);
+      await writeKeys(lines);
+      server.kill("SIGHUP");
+      await until("the keys are read again", async () => said(read) > before);
+    },
+    /** Where everything of it is. */
+    folder,
+    configFile,
+    /** The process, or what supervises it. */
+    signal: (name) => server.kill(name),
+    /** Returns once the process has ended, with its exit code. */
+    ended: () => ended,
+    /** Starts it again after its end. */
+    begin,
+    /** Has the supervisor restart the server in order, or kill it first: returns when the next one serves. */
+    async handOver({ killed = false } = {}) {
+      const before = said("serves HTTP on");
+      server.kill(killed ? "SIGUSR1" : "SIGHUP");
+      await until("the next process serves", async () => said("serves HTTP on") > before);
     },
     /** Stops the server. */
     stop: () =>

@@ -17,8 +17,9 @@ const current = () => readlinkSync("/proc/self/ns/net");
  * Runs the tests of a file, which `declare` gives, in a network of their own: for the test runner the file is one test,
  * which starts the file once more inside. Where namespaces are not permitted it fails and says so: a client that is said
  * to work and was never started is worse than a red test. `furnish` makes what the network has, by default loopback and a LAN.
+ * `mounts`: what is mounted inside is mounted for nobody else.
  */
-export function inOwnNetwork(file, declare, furnish = lan) {
+export function inOwnNetwork(file, declare, furnish = lan, { mounts = false } = {}) {
   const outside = process.env[OUTSIDE];
   if (outside !== undefined && outside !== current()) {
     furnish();
@@ -29,7 +30,7 @@ export function inOwnNetwork(file, declare, furnish = lan) {
     const reason = refusal();
     if (reason) throw new Error(`this test needs a network namespace, and this machine permits none (${reason})`);
     const ending = await new Promise((done, fail) => {
-      const [program, ...options] = unshare();
+      const [program, ...options] = [...unshare(), ...(mounts ? ["--mount"] : [])];
       const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
       // As a program of its own, so that its report is read by people and not by the test runner outside.
       const inside = spawn(program, [...options, process.execPath, "--test-reporter=spec", file], {

@@ -23,6 +23,7 @@ export function pagePerson(call) {
     resize: (...values) => call("resize", ...values),
     simulate: (scenario) => call("simulate", scenario),
     longestGap: (...values) => call("longestGap", ...values),
+    timePicture: (identity) => call("timePicture", identity),
     ownAddresses: () => call("ownAddresses"),
     timeGaps: (...values) => call("timeGaps", ...values),
     timedGaps: () => call("timedGaps"),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 
 /** How long a condition may take to become true. A loaded machine is slow, not wrong. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 /** Pause between two looks. */
 const LOOK_MS = 100;
 

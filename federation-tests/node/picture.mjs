@@ -14,16 +14,23 @@ const TOLERANCE = 70;
 export function draw({ mark, counter }, width, height) {
   const pixels = new Uint8Array(width * height * 4);
   const rows = { 0: bits(mark), [ROWS - 1]: bits(counter) };
-  for (let y = 0; y < height; y++) {
-    const row = Math.floor((y * ROWS) / height);
-    for (let x = 0; x < width; x++) {
-      const column = Math.floor((x * COLUMNS) / width);
+  for (let row = 0; row < ROWS; row++) {
+    const [top, bottom] = [row, row + 1].map((each) => edge(each, ROWS, height) * width * 4);
+    const line = pixels.subarray(top, top + width * 4);
+    for (let column = 0; column < COLUMNS; column++) {
       const light = rows[row]?.[column];
       const colour = light === undefined ? quadrant(column, row) : Array(3).fill(light ? 255 : 0);
-      pixels.set([...colour, 255], 4 * (y * width + x));
+      for (let x = edge(column, COLUMNS, width); x < edge(column + 1, COLUMNS, width); x++) line.set([...colour, 255], 4 * x);
     }
+    // All lines of a row are the same.
+    for (let at = top + width * 4; at < bottom; at += width * 4) pixels.copyWithin(at, top, top + width * 4);
   }
   return pixels;
+}
+
+/** Where a cell begins, of so many along one side. */
+function edge(cell, cells, pixels) {
+  return Math.ceil((cell * pixels) / cells);
 }
 
 /** What RGBA pixels show; null when they are no test picture. */

@@ -2,7 +2,8 @@
 
     python certificates.py FOLDER NAME...
 
-Writes FOLDER/ca.pem, and FOLDER/NAME.pem and FOLDER/NAME.key for each name.
+Writes FOLDER/ca.pem, and FOLDER/NAME.pem and FOLDER/NAME.key for each name. `expired:NAME` stands for a certificate that was valid
+until yesterday: FOLDER/NAME-expired.pem and FOLDER/NAME-expired.key.
 """
 
 import os
@@ -23,16 +24,16 @@ def named(name):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def certificate(subject, key, issuer, issuer_key, extensions):
-    now = datetime.now(timezone.utc)
+def certificate(subject, key, issuer, issuer_key, extensions, age=timedelta(hours=1)):
+    begin = datetime.now(timezone.utc) - age
     builder = (
         x509.CertificateBuilder()
         .subject_name(named(subject))
         .issuer_name(named(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
+        .not_valid_before(begin)
+        .not_valid_after(begin + LIFETIME)
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
@@ -48,18 +49,21 @@ def main():
     extensions = [(x509.BasicConstraints(ca=True, path_length=0), True), (signs, True)]
     authority_pem = certificate(authority, authority_key, authority, authority_key, extensions)
     (folder / "ca.pem").write_bytes(authority_pem)
-    for name in names:
+    for each in names:
+        expired, _, name = each.rpartition(":")
+        path, age = (f"{name}-expired", LIFETIME + timedelta(days=1)) if expired else (name, timedelta(hours=1))
         key = ec.generate_private_key(ec.SECP256R1())
         extensions = [
             (x509.BasicConstraints(ca=False, path_length=None), True),
             (x509.SubjectAlternativeName([x509.DNSName(name)]), False),
             (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         ]
-        (folder / f"{name}.pem").write_bytes(certificate(name, key, authority, authority_key, extensions))
+        signed = certificate(name, key, authority, authority_key, extensions, age)
+        (folder / f"{path}.pem").write_bytes(signed)
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        with open(folder / f"{name}.key", "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        with open(folder / f"{path}.key", "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(text)
 
 

@@ -15,8 +15,11 @@ import { ORGANISATIONS } from "./organisations.mjs";
 const WORD_MIN = 8;
 
 /** What a Hanse says at its start about its own addresses, which are no secret. */
-const OWN_ADDRESSES =
-  /^\S+ +INFO [\w:]+: (hanse \S+ serves HTTP on|clients are offered these media addresses:) [\d.:[\]a-f]+(\/udp)?(, [\d.:[\]a-f]+(\/udp)?)*$/;
+const LIST = String.raw`[\d.:[\]a-f]+(/udp|/tcp)?(, [\d.:[\]a-f]+(/udp|/tcp)?)*`;
+const MEDIA = `clients are offered these media addresses: by IPv4 (none|${LIST}); by IPv6 (none|${LIST}); by relay none`;
+const INSIDE = String.raw`by IPv[46] only people in the same network can send media to ${LIST}; whoever comes from outside [^\d]*by IPv[46] is in .*`;
+const CONTAINERS = String.raw`[\d.:a-f]+ \(\S+\) is not offered: it leads to containers and virtual machines here, and to nobody else`;
+const OWN_ADDRESSES = new RegExp(String.raw`^\S+ +(INFO [\w:]+: (hanse \S+ serves HTTP on ${LIST}|${MEDIA})|WARN hanse_sfu::reach[\w:]*: (${INSIDE}|${CONTAINERS}))$`);
 
 /** Things that may be IPv6 addresses, among paths of modules and times of day. */
 const COLONS = /(?<![\w:.])[\da-f:]*:[\da-f]*:[\da-f:.]*/gi;
@@ -57,7 +60,7 @@ export function nothingClearInTheLogs(here) {
 }
 
 /** Everything that is known of these tests' people and calls, and must be in no log. */
-async function known({ organisations, python, hanses, held, jwts }) {
+async function known({ organisations, python, hanses, held, jwts, links }) {
   const databases = await Promise.all(organisations.all.map(({ homeserver }) => audit(python, "names", homeserver.database)));
   const grants = [...jwts, ...all(held, (each) => each.jwts)];
   const names = grants.map(claims);
@@ -73,7 +76,7 @@ async function known({ organisations, python, hanses, held, jwts }) {
     sfuNames: all(names, ({ sub, video }) => [sub, video.room]),
     mediaKeys: all(held, (each) => each.mediaKeys),
     delays: all(held, (each) => each.delays),
-    secrets: [...hanses.map(({ key }) => key.secret), ...all(organisations.all, ({ registration: { asToken, hsToken } }) => [asToken, hsToken])],
+    secrets: [...links, ...hanses.map(({ key }) => key.secret), ...all(organisations.all, ({ registration: { asToken, hsToken } }) => [asToken, hsToken])],
     ice: all(held, (each) => each.ice),
   };
   for (const [what, list] of Object.entries(words)) {
@@ -139,7 +142,7 @@ function examples(words) {
     ...[...ORGANISATIONS.map(({ name }) => name), STRANGER].map((name) => ["a homeserver", `${name}:8448`]),
     ...["127.0.0.1", "192.0.2.7:40000", "::1", "[2001:db8::7]:40000", "fe80::1%eth0", "::ffff:192.0.2.7"].map((each) => ["an address", each]),
     ["an address", "0b1c2d3e-0000-4000-8000-123456789abc.local"],
-    ["an address", "127.0.0.1; clients are offered these media addresses: 127.0.0.1"],
+    ["an address", "127.0.0.1; clients are offered these media addresses: by IPv4 127.0.0.1:7882/udp; by IPv6 none; by relay none"],
   ];
 }
 

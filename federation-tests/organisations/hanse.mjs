@@ -22,9 +22,6 @@ export async function privateFile(folder, name, text) {
 const RELOADED = "are read again; the rest needs a restart";
 const NOT_RELOADED = "the rules stay as they were";
 
-/** Between what `hanse setup` prints for the homeserver, and what it prints for Hanse. */
-const FOR_HANSE = "# Into hanse.toml:";
-
 /**
  * Introduces a Hanse and a homeserver to each other, as an administrator does: `hanse setup`. Gives the registration file,
  * the lines for the homeserver's configuration, and the tokens by which they know each other. `signed`: whether the homeserver
@@ -34,9 +31,9 @@ export async function introduce({ executable, folder, serverName, homeserverUrl,
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const told = { "server-name": serverName, "homeserver-url": homeserverUrl, "hanse-url": hanseUrl, "public-url": hanseUrl, out: folder };
   const flags = [...Object.entries(told).flatMap(([name, value]) => [`--${name}`, value]), ...(signed ? ["--signed"] : [])];
-  const { stdout } = await promisify(execFile)(executable, ["setup", ...flags]);
-  const [homeserverLines, hanseLines] = stdout.split(FOR_HANSE);
-  const [file] = JSON.parse(/^registrations = (.*)$/m.exec(hanseLines)[1]);
+  await promisify(execFile)(executable, ["setup", ...flags]);
+  const homeserverLines = await readFile(join(folder, "homeserver-hanse.yaml"), "utf8");
+  const [file] = JSON.parse(/^registrations = (.*)$/m.exec(await readFile(join(folder, "hanse.toml"), "utf8"))[1]);
   const text = await readFile(file, "utf8");
   const token = (name) => new RegExp(`^${name}: (\\S+)$`, "m").exec(text)[1];
   return { file, homeserverLines, asToken: token("as_token"), hsToken: token("hs_token") };

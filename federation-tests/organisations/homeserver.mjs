@@ -17,9 +17,13 @@ const NO_LIMIT = { per_second: 1000, burst_count: 1000 };
  * Starts a Synapse with an empty SQLite database.
  *
  * `name`: its server name without the port. `folder` holds everything of it. `certificates` holds `ca.pem`, `NAME.pem` and
- * `NAME.key`. `lines`: what `hanse setup` has printed for its configuration. `started` is given the program at once.
+ * `NAME.key`. `lines`: what `hanse setup` has written for its configuration. `started` is given the program at once.
+ * `serverName`: what is behind the colon, if that is not the name with its port. `confD`: a folder with further files.
+ * `resources`: what there is at the client port. `provider`: an OpenID provider by which people log in, too, as `oidc_providers` has it.
  */
-export async function startHomeserver({ name, python, folder, certificates, clientPort, federationPort, lines, started }) {
+export async function startHomeserver(wish) {
+  const { name, python, folder, certificates, clientPort, federationPort, lines, started } = wish;
+  const { serverName = `${name}:${federationPort}`, confD, resources = ["client"], provider } = wish;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const secret = randomBytes(32).toString("hex");
   const database = join(folder, "homeserver.db");
@@ -29,7 +33,7 @@ export async function startHomeserver({ name, python, folder, certificates, clie
   };
   // JSON is YAML.
   const settings = {
-    server_name: `${name}:${federationPort}`,
+    server_name: serverName,
     public_baseurl: `http://127.0.0.1:${clientPort}/`,
     pid_file: join(folder, "homeserver.pid"),
     log_config: await file("log.yaml", JSON.stringify(logging(join(folder, "homeserver.log")))),
@@ -37,7 +41,7 @@ export async function startHomeserver({ name, python, folder, certificates, clie
     media_store_path: join(folder, "media"),
     database: { name: "sqlite3", args: { database } },
     listeners: [
-      listener(clientPort, { names: ["client"] }),
+      listener(clientPort, { names: resources }),
       { ...listener(federationPort, { names: ["federation"] }), tls: true },
     ],
     tls_certificate_path: join(certificates, `${name}.pem`),
@@ -53,6 +57,7 @@ export async function startHomeserver({ name, python, folder, certificates, clie
     form_secret: randomBytes(32).toString("hex"),
     // Passwords guard nothing here.
     bcrypt_rounds: 4,
+    ...(provider && { oidc_providers: [provider] }),
   };
   const unhurried = {
     rc_message: NO_LIMIT,
@@ -70,6 +75,7 @@ export async function startHomeserver({ name, python, folder, certificates, clie
     await file("homeserver.yaml", JSON.stringify(settings, null, 2)),
     await file("hanse.yaml", lines),
     await file("unhurried.yaml", JSON.stringify(unhurried, null, 2)),
+    ...(confD ? [confD] : []),
   ];
   const url = `http://127.0.0.1:${clientPort}`;
   const start = async () => {

@@ -38,8 +38,8 @@ export class Account {
     return call(`${this.homeserver}/_matrix/client/v3/${path}`, { token: this.token, body, method });
   }
 
-  /** An encrypted room to which others are invited, by their ids. `levels`: of `m.room.power_levels`; its `users` besides oneself. */
-  async makeRoom({ name, version = ROOM_VERSION, invite, levels: { users, ...levels } = {} }) {
+  /** A room to which others are invited, by their ids, encrypted unless it is not to be. `levels`: of `m.room.power_levels`; its `users` besides oneself. */
+  async makeRoom({ name, version = ROOM_VERSION, invite, encrypted = true, levels: { users, ...levels } = {} }) {
     // Whoever makes a room has power over it without being listed, and since version 12 must not be.
     const maker = Number(version) < 12 ? { [this.id]: MAKER } : {};
     const { room_id: room } = await this.ask("createRoom", {
@@ -47,9 +47,7 @@ export class Account {
       preset: "private_chat",
       room_version: version,
       invite,
-      initial_state: [
-        { type: "m.room.encryption", state_key: "", content: { algorithm: "m.megolm.v1.aes-sha2" } },
-      ],
+      initial_state: encrypted ? [{ type: "m.room.encryption", state_key: "", content: { algorithm: "m.megolm.v1.aes-sha2" } }] : [],
       power_level_content_override: {
         events: { "org.matrix.msc3401.call.member": EVERYBODY },
         users: { ...maker, ...users },

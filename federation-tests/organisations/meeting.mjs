@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import { until } from "../harness/until.mjs";
 
-/** Three encoders and three decoders share this machine's cores: a small camera is enough to tell who is who. */
-const CAMERA = { width: 640, height: 360, fps: 10 };
+/** Many encoders and decoders share this machine's cores: a small camera is enough to tell who is who. */
+const CAMERA = { width: 320, height: 180, fps: 5 };
 
 /** Everybody's own picture and tone. */
-const SIGNS = {
+export const SIGNS = {
   alice: { mark: 1, hertz: 440 },
   bob: { mark: 2, hertz: 660 },
   carol: { mark: 3, hertz: 880 },
   dave: { mark: 4, hertz: 1100 },
+  // Has no account.
+  grace: { mark: 5, hertz: 1320 },
   // Whoever has no screen and shows what was recorded (record-clip.mjs).
   clip: { mark: 173, hertz: 1150 },
 };

@@ -36,10 +36,11 @@ export const ORGANISATIONS = [
  *
  * `split`: the letters of organisations whose focus and SFU are one Hanse each, which know of each other only an address and
  * an API key; their ports have a `focus`, too. `stores`: URLs of databases by an organisation's letter; without one it has
- * SQLite. `signed`: whether the homeservers pass requests for tokens on. `log`: the filter of every Hanse's log. `strangers`: further names that have certificates of the same authority.
+ * SQLite. `signed`: whether the homeservers pass requests for tokens on. `log`: the filter of every Hanse's log. `sfu`: more of `[sfu]` by an organisation's letter. `providers`: of OpenID, by
+ * which its people log in, too (provider.mjs). `strangers`: further names that have certificates of the same authority.
  */
 export async function startOrganisations(wish) {
-  const { hanse, python, folder, ports, people, tap = false, split = [], stores = {}, signed = false, log, strangers = [], say = () => {} } = wish;
+  const { hanse, python, folder, ports, people, tap = false, split = [], stores = {}, signed = false, log, sfu = {}, providers = {}, strangers = [], say = () => {} } = wish;
   await rm(folder, { recursive: true, force: true });
   const certificates = join(folder, "certificates");
   await mkdir(certificates, { recursive: true, mode: 0o700 });
@@ -64,8 +65,9 @@ export async function startOrganisations(wish) {
     const common = { hanse, python, folder, certificates, tap, signed, log, started };
     const begun = await Promise.allSettled(
       ORGANISATIONS.map(({ letter, ...each }) => {
-        const own = { letter, ports: ports[letter], split: split.includes(letter), store: stores[letter] };
-        return startOrganisation({ ...each, ...own, ...common });
+        const own = { letter, ports: ports[letter], split: split.includes(letter), store: stores[letter], sfu: sfu[letter], provider: providers[letter] };
+        const others = ORGANISATIONS.filter((other) => other.letter !== letter).map((other) => ports[other.letter]);
+        return startOrganisation({ ...each, ...own, others, ...common });
       }),
     );
     for (const { reason } of begun.filter((each) => each.status === "rejected")) throw reason;
@@ -83,16 +85,17 @@ export async function startOrganisations(wish) {
       site,
       certificates,
       /**
-       * Makes an encrypted room of these people, by their names, which all of them have joined; the first one makes it.
+       * Makes a room of these people, by their names, which all of them have joined; the first one makes it. It is encrypted unless it is not
+       * to be (`encrypted`).
        * `followed`: whether both organisations' bridge users are in it and their focuses know what holds there. `invited`: those
        * who are invited and have not joined. `powers`: levels by name; `levels`: more of `m.room.power_levels`.
        */
-      async room(name, members, { version, followed = false, invited = [], powers = {}, levels = {} } = {}) {
+      async room(name, members, { version, encrypted, followed = false, invited = [], powers = {}, levels = {} } = {}) {
         const [host, ...guests] = accounts(members);
         const bridges = followed ? Object.values(organisations).map(({ homeserver }) => homeserver.bridgeUser) : [];
         const users = Object.fromEntries(Object.entries(powers).map(([user, level]) => [accounts([user])[0].id, level]));
         const invite = [...guests, ...accounts(invited)].map(({ id }) => id);
-        const room = await host.makeRoom({ name, version, invite, levels: { ...levels, users } });
+        const room = await host.makeRoom({ name, version, encrypted, invite, levels: { ...levels, users } });
         await Promise.all(guests.map((guest) => guest.join(room)));
         // A bridge user follows the others of its organisation: strangers alone do not get it into their rooms.
         for (const bridge of bridges) await host.act(room, "invite", bridge);
@@ -109,7 +112,7 @@ export async function startOrganisations(wish) {
   }
 }
 
-async function startOrganisation({ letter, title, name, hanse, python, folder, certificates, ports, tap, split, store, signed, log, started }) {
+async function startOrganisation({ letter, title, name, hanse, python, folder, certificates, ports, others, tap, split, store, sfu, provider, signed, log, started }) {
   // Logs name paths, and must not name homeservers.
   const own = join(folder, `organisation-${letter}`);
   const tapFile = join(own, "tap.jsonl");
@@ -128,7 +131,7 @@ async function startOrganisation({ letter, title, name, hanse, python, folder, c
   });
   const sfuTables = {
     // Only the focus makes rooms.
-    sfu: { udp_port: ports.media, tcp_port: 0, auto_create: false },
+    sfu: { udp_port: ports.media, tcp_port: ports.tcp ?? 0, auto_create: false, ...sfu },
     ...(log && { log: { filter: log } }),
   };
   const focusTables = {
@@ -138,6 +141,10 @@ async function startOrganisation({ letter, title, name, hanse, python, folder, c
       presence_check_interval_s: PRESENCE_CHECK_INTERVAL_S,
     },
     store: { url: store ?? `sqlite:${join(own, "hanse.db")}` },
+    web: {
+      homeservers: [`${serverName}=http://127.0.0.1:${ports.client}`],
+      organisations: others.flatMap((other) => [other.hanse, other.focus].filter(Boolean).map((each) => `http://127.0.0.1:${each}`)),
+    },
     homeservers: {
       registrations: [registration.file],
       // Both organisations are on this machine.
@@ -160,7 +167,7 @@ async function startOrganisation({ letter, title, name, hanse, python, folder, c
     const tables = {
       ...sfuTables,
       // It has an SFU of its own, as every Hanse has, with a key that no grant is signed with, on a port that nobody is told.
-      sfu: { ...sfuTables.sfu, udp_port: 0 },
+      sfu: { ...sfuTables.sfu, udp_port: 0, tcp_port: 0 },
       ...focusTables,
       focus: { ...focusTables.focus, sfu_api_url: `http://127.0.0.1:${ports.hanse}`, key_file: keyFile },
     };
@@ -183,6 +190,7 @@ async function startOrganisation({ letter, title, name, hanse, python, folder, c
       clientPort: ports.client,
       federationPort: ports.federation,
       lines: registration.homeserverLines,
+      provider,
       started,
     }),
     split ? two() : whole(),

@@ -11,16 +11,22 @@ import { bans } from "./bans.mjs";
 import { calls } from "./calls.mjs";
 import { nothingClearInTheLogs } from "./clear.mjs";
 import { forged } from "./forged.mjs";
+import { guests } from "./guests.mjs";
 import { startOrganisations } from "./organisations.mjs";
 import { startPostgres } from "./postgres.mjs";
 import { leaves, takenOver } from "./leaves.mjs";
+import { moot } from "./moot.mjs";
 import { participant } from "./participant.mjs";
 import { openBrowser } from "./people.mjs";
 import { ANY_PORTS, choosePorts } from "./ports.mjs";
+import { startProvider } from "./provider.mjs";
 import { resume } from "./resume.mjs";
 import { rules } from "./rules.mjs";
+import { singleSignOn } from "./single-sign-on.mjs";
 import { slow } from "./slow.mjs";
 import { focusAndSfuApart, oneProcess } from "./split.mjs";
+import { visit } from "./visit.mjs";
+import { web } from "./web.mjs";
 
 const PEOPLE = [
   { user: "alice", name: "Alice", organisation: "a" },
@@ -34,20 +40,21 @@ const LOG = "trace";
 
 /**
  * What the tests share: `hanses` are all that were started (`{ program }`), `held` is what each person had to keep to
- * themselves, `jwts` are grants that no browser asked for.
+ * themselves, `jwts` are grants that no browser asked for, `links` is what lets guests and others in. `provider` is A's log-in beside passwords.
  *
  * @type {{
  *   organisations: import("./organisations.mjs").Organisations, browser: import("./people.mjs").Browser,
- *   database: { url: string, stop: () => Promise<void> },
+ *   database: { url: string, stop: () => Promise<void> }, provider: import("./provider.mjs").OpenIdProvider,
  *   python: string, hanse: string, participant: string, folder: string, log: string, died: Error | undefined,
  *   hanses: { program: import("./program.mjs").Program, key: { name: string, secret: string } }[],
- *   held: import("./people.mjs").Person["held"][], jwts: string[],
+ *   held: import("./people.mjs").Person["held"][], jwts: string[], links: string[],
  * }}
  */
 const here = {
   organisations: undefined,
   browser: undefined,
   database: undefined,
+  provider: undefined,
   python: process.env["HANSE_HOMESERVER_PYTHON"],
   hanse: process.env["HANSE_BIN"],
   participant: process.env["HANSE_PARTICIPANT_BIN"],
@@ -57,6 +64,7 @@ const here = {
   hanses: [],
   held: [],
   jwts: [],
+  links: [],
 };
 
 before(async () => {
@@ -65,16 +73,19 @@ before(async () => {
   }
   here.database = await startPostgres();
   here.folder = await mkdtemp(join(tmpdir(), "hanse-organisations-"));
+  const ports = await choosePorts(ANY_PORTS);
+  here.provider = await startProvider({ port: ports.a.provider, clientPort: ports.a.client });
   here.organisations = await startOrganisations({
     hanse: here.hanse,
     python: here.python,
     folder: here.folder,
-    ports: await choosePorts(ANY_PORTS),
+    ports,
     people: PEOPLE,
     // A has one Hanse for everything. B's focus and SFU are a Hanse each, which know of each other an address and an API key: so
     // every call proves both ways of running it. And A has SQLite, B PostgreSQL.
     split: ["b"],
     stores: { b: here.database.url },
+    providers: { a: here.provider.forSynapse },
     strangers: [STRANGER],
     log: LOG,
   });
@@ -85,6 +96,7 @@ before(async () => {
 after(async () => {
   await here.browser?.close();
   await here.organisations?.stop();
+  await here.provider?.stop();
   await here.database?.stop();
   if (here.folder) await rm(here.folder, { recursive: true, force: true });
   // Tests that needed it have failed, but only this says why.
@@ -94,10 +106,15 @@ after(async () => {
 badInput(here);
 slow(here);
 calls(here);
+web(here);
+singleSignOn(here);
 participant(here);
 resume(here);
 focusAndSfuApart(here);
 admission(here);
+guests(here);
+visit(here);
+moot(here);
 // B's focus and SFU are still two processes: what changes in mid-call gets from one to the other over HTTP.
 bans(here);
 rules(here);

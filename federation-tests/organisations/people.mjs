@@ -1,6 +1,6 @@
 // People in headless Chromium, each with a browser context of their own: they use Element Call as a person does.
 import { build } from "esbuild";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { constants, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,7 +44,11 @@ const OLM = "m.olm.v1.curve25519-aes-sha2";
 /** @typedef {Awaited<ReturnType<typeof openBrowser>>} Browser */
 /** @typedef {Awaited<ReturnType<Browser["open"]>>} Person */
 
-export async function openBrowser() {
+/**
+ * Opens a browser. `isMeasured`: each thread of what draws gives way to those who hold the call, as there is no graphics card that would
+ * draw; otherwise the first alone does so, since whoever uses the pages waits for what is drawn.
+ */
+export async function openBrowser({ isMeasured = false } = {}) {
   const bundle = await build({ entryPoints: [PROBE], bundle: true, write: false, format: "iife", target: "es2022", logLevel: "error" });
   const scratch = await mkdtemp(join(tmpdir(), "hanse-people-"));
   const browser = await chromium.launch({
@@ -59,36 +63,50 @@ export async function openBrowser() {
   const { processInfo } = await devtools.send("SystemInfo.getProcessInfo");
   const group = processInfo.find(({ type }) => type === "browser")?.id;
   if (!group) throw new Error("Chromium does not name its process");
-  // Nobody looks at the screen: what draws it gives way to those who hold the call.
-  for (const { id, type } of processInfo) if (type === "GPU") setPriority(id, constants.priority.PRIORITY_LOW);
+  const drawing = processInfo.find(({ type }) => type === "GPU");
+  const threads = drawing && isMeasured ? await readdir(`/proc/${drawing.id}/task`) : [];
+  for (const thread of threads) setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL);
+  if (drawing) setPriority(drawing.id, constants.priority.PRIORITY_LOW);
+
+  /** A browser context of somebody's own, with an empty page. `prepare` is given it before. */
+  async function visit(signs, prepare = async (_context) => {}, wish = {}) {
+    const context = await browser.newContext({
+      locale: "en-GB",
+      viewport: { width: 960, height: 720 },
+      // Without a graphics card each pixel that is shown costs what the call needs, and nobody looks.
+      deviceScaleFactor: 0.5,
+      reducedMotion: "reduce",
+      permissions: ["camera", "microphone"],
+      ...wish,
+    });
+    await context.addInitScript(`window.hanseSigns = ${JSON.stringify({ ...CAMERA, withholdFrom: [], ...signs })};`);
+    await prepare(context);
+    await context.addInitScript(bundle.outputFiles[0].text);
+    context.setDefaultTimeout(PATIENCE_MS);
+    const page = await context.newPage();
+    const console = [];
+    // Clients say a lot; what went wrong is what one wants to see.
+    page.on("console", (message) => {
+      if (SERIOUS.includes(message.type())) console.push(`${message.type()}: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
+    return { context, page, console };
+  }
 
   return {
+    visit,
+    /** Of all its processes. */
+    group,
     /**
      * Opens a person's page and waits for Element Call's lobby. `signs`: what their camera and microphone show, `{ mark, hertz }`,
      * and from whom no keys reach them, `{ withholdFrom }`. `keepsLeaves`: every focus says to them that it takes no delayed leaves
      * over. `detours`: to which address they are sent in place of an SFU's, by that.
      */
     async open(link, { keepsLeaves = false, detours = {}, ...signs }) {
-      const context = await browser.newContext({
-        locale: "en-GB",
-        viewport: { width: 960, height: 720 },
-        // Without a graphics card each pixel that is shown costs what the call needs, and nobody looks.
-        deviceScaleFactor: 0.5,
-        reducedMotion: "reduce",
-        permissions: ["camera", "microphone"],
+      const { context, page, console } = await visit(signs, async (made) => {
+        if (keepsLeaves) await made.route("**/delegate_delayed_leave", (route) => route.fulfill(NOT_FOUND));
+        if (Object.keys(detours).length > 0) await sendRound(made, detours);
       });
-      await context.addInitScript(`window.hanseSigns = ${JSON.stringify({ ...CAMERA, withholdFrom: [], ...signs })};`);
-      if (keepsLeaves) await context.route("**/delegate_delayed_leave", (route) => route.fulfill(NOT_FOUND));
-      if (Object.keys(detours).length > 0) await sendRound(context, detours);
-      await context.addInitScript(bundle.outputFiles[0].text);
-      context.setDefaultTimeout(PATIENCE_MS);
-      const page = await context.newPage();
-      const console = [];
-      // Element Call says a lot; what went wrong is what one wants to see.
-      page.on("console", (message) => {
-        if (SERIOUS.includes(message.type())) console.push(`${message.type()}: ${message.text()}`);
-      });
-      page.on("pageerror", (error) => console.push(`uncaught: ${error.message}`));
       const arrived = watchSync(page);
       const devices = watchDevices(page);
       const delays = watchDelays(page);
@@ -252,7 +270,7 @@ function watchLeaves(page) {
 }
 
 /** What any focus was asked and told, and gave. */
-function watchFocus(page) {
+export function watchFocus(page) {
   const jwts = [];
   const memberships = [];
   const delays = [];

@@ -7,11 +7,11 @@ import { pause } from "./program.mjs";
 const WAIT_MS = 8000;
 const LOOK_MS = 100;
 
-/** Any. `focus` and `second` are for organisations that have a focus apart from their SFU, or even two. */
+/** Any. `tcp` is for media by TCP. `provider` is where people prove who they are. `focus` and `second` are for organisations that have a focus apart from their SFU, or even two. */
 export const ANY_PORTS = { page: 0, a: anyPorts(), b: anyPorts() };
 
 function anyPorts() {
-  return { hanse: 0, focus: 0, second: 0, media: 0, client: 0, federation: 0 };
+  return { hanse: 0, focus: 0, second: 0, media: 0, tcp: 0, client: 0, federation: 0, provider: 0 };
 }
 
 /**

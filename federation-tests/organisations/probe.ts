@@ -59,9 +59,19 @@ declare global {
 
 const signs = window.hanseSigns;
 const connections: RTCPeerConnection[] = [];
-const remote = new Map<string, { track: MediaStreamTrack; firstFrameAt: number; analyser: AnalyserNode | null }>();
+
+/** A track that arrives. To listen costs a page time, so nobody does before a test wants to know. */
+interface Remote {
+  track: MediaStreamTrack;
+  firstFrameAt: number;
+  firstSoundAt: number;
+  analyser?: AnalyserNode;
+}
+
+const remote = new Map<string, Remote>();
 const keys: ToDevice[] = [];
 const withheld: MessageEvent[] = [];
+const imported: string[] = [];
 let joinClickedAt = 0;
 
 // Element Call says a lot, and each word that a listening program is told costs the page's only thread time: together more than
@@ -73,7 +83,7 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
     super(...settings);
     connections.push(this);
     this.addEventListener("track", ({ track }) => {
-      remote.set(track.id, { track, firstFrameAt: 0, analyser: track.kind === "audio" ? analyse(track) : null });
+      remote.set(track.id, { track, firstFrameAt: 0, firstSoundAt: 0 });
     });
   }
 };
@@ -84,6 +94,16 @@ navigator.mediaDevices.getUserMedia = (wish) => {
   if (wish?.audio) tracks.push(toneTrack(signs.hertz));
   return Promise.resolve(new MediaStream(tracks));
 };
+
+// A page without a widget around it gets keys where nobody sees them; what it does with them goes by the browser.
+const importKey = crypto.subtle?.importKey.bind(crypto.subtle) as typeof crypto.subtle.importKey | undefined;
+if (importKey) {
+  crypto.subtle.importKey = ((format: KeyFormat, material: BufferSource, algorithm: AlgorithmIdentifier, ...more: [boolean, KeyUsage[]]) => {
+    const name = typeof algorithm === "string" ? algorithm : algorithm.name;
+    if (format === "raw" && name === "HKDF") imported.push(base64(material));
+    return (importKey as (...values: unknown[]) => Promise<CryptoKey>)(format, material, algorithm, ...more);
+  }) as typeof crypto.subtle.importKey;
+}
 
 document.addEventListener(
   "loadeddata",
@@ -119,6 +139,7 @@ const probe = {
   decodeVp8,
   decodeOpus,
   keys: (): ToDevice[] => keys,
+  keyMaterial: (): string[] => imported,
   joinClickedAt: (): number => joinClickedAt,
   /** Whose keys were withheld. */
   withheldFrom: (): string[] => [...new Set(withheld.map(({ data }) => (data as { data: ToDevice }).data.sender))],
@@ -151,13 +172,34 @@ const probe = {
   /** When the first picture of each arriving track was shown. Costs nothing, so one may ask often. */
   firstFrames: (): number[] => [...remote.values()].map((each) => each.firstFrameAt).filter((at) => at > 0),
 
+  /** When each arriving track was heard first, from now on: as `Date.now()`, to 10 ms. */
+  listenForFirst(): void {
+    setInterval(() => {
+      for (const each of remote.values()) {
+        if (each.firstSoundAt === 0 && toneOf(each) !== null) each.firstSoundAt = Date.now();
+      }
+    }, 10);
+  },
+  firstSounds: (): number[] => [...remote.values()].map((each) => each.firstSoundAt).filter((at) => at > 0),
+
   /** Kinds of media that have been sent. */
   async sends(): Promise<string[]> {
     const sent = (await entries("outbound-rtp")).filter((entry) => entry.packetsSent > 0);
     return [...new Set(sent.map((entry) => entry.kind as string))].toSorted();
   },
 
-  /** Every track that arrives on a connection that is not closed. */
+  /** What is counted of every track that arrives on a connection that is not closed. Nobody looks or listens for that. */
+  async counts(): Promise<Pick<Arriving, "id" | "kind" | "framesDecoded" | "samples" | "concealed">[]> {
+    return (await entries("inbound-rtp")).map((entry) => ({
+      id: entry.trackIdentifier,
+      kind: entry.kind,
+      framesDecoded: entry.framesDecoded ?? 0,
+      samples: entry.totalSamplesReceived ?? 0,
+      concealed: entry.concealedSamples ?? 0,
+    }));
+  },
+
+  /** The same, and what is seen and heard. */
   async view(): Promise<Arriving[]> {
     const videos = [...document.querySelectorAll("video")];
     return (await entries("inbound-rtp")).map((entry) => {
@@ -171,7 +213,7 @@ const probe = {
         firstFrameAt: arriving?.firstFrameAt ?? 0,
         picture: video ? read(video) : null,
         width: entry.frameWidth ?? 0,
-        tone: arriving?.analyser ? strongestTone(arriving.analyser) : null,
+        tone: arriving ? toneOf(arriving) : null,
         samples: entry.totalSamplesReceived ?? 0,
         concealed: entry.concealedSamples ?? 0,
         silent: entry.silentConcealedSamples ?? 0,
@@ -188,6 +230,11 @@ async function entries(type: string) {
   return reports.flatMap((report) => [...report.values()]).filter((entry) => entry.type === type);
 }
 
+function base64(material: BufferSource): string {
+  const bytes = ArrayBuffer.isView(material) ? new Uint8Array(material.buffer, material.byteOffset, material.byteLength) : new Uint8Array(material);
+  return btoa(String.fromCharCode(...bytes)).replace(/=+$/, "");
+}
+
 function trackIn(video: HTMLVideoElement): string | undefined {
   return video.srcObject instanceof MediaStream ? video.srcObject.getVideoTracks()[0]?.id : undefined;
 }
@@ -198,7 +245,11 @@ function analyse(track: MediaStreamTrack): AnalyserNode {
   return analyser;
 }
 
-function strongestTone(analyser: AnalyserNode): number | null {
+/** The strongest tone of an arriving track; `null`: it is silent, or has no sound. */
+function toneOf(arriving: Remote): number | null {
+  if (arriving.track.kind !== "audio") return null;
+  arriving.analyser ??= analyse(arriving.track);
+  const { analyser } = arriving;
   const spectrum = new Float32Array(analyser.frequencyBinCount);
   analyser.getFloatFrequencyData(spectrum);
   const loudest = spectrum.reduce((best, level, bin) => (level > (spectrum[best] ?? 0) ? bin : best), 0);

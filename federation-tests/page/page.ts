@@ -268,6 +268,30 @@ async function timedGaps(): Promise<number[]> {
   return Promise.all(all.map(({ gap }) => gap));
 }
 
+/** Begins to look for gaps in somebody's picture, over every track that shows it: a client that joins anew has a new one. */
+function timePicture(identity: string): void {
+  const timing = { isOver: false, gap: Promise.resolve(0) };
+  timing.gap = pictureGapUntil(identity, () => timing.isOver);
+  timings.push(timing);
+}
+
+async function pictureGapUntil(identity: string, isOver: () => boolean): Promise<number> {
+  let [longest, at, last] = [0, performance.now(), ""];
+  while (!isOver()) {
+    const who = others(here()).find((each) => each.identity === identity);
+    const publication = who && publicationsOf(who).find((each) => each.source === Track.Source.Camera);
+    for (const entry of (await publication?.track?.receiver?.getStats())?.values() ?? []) {
+      if (entry.type !== "inbound-rtp" || !entry.framesDecoded) continue;
+      const shown = `${publication?.trackSid} ${entry.framesDecoded}`;
+      if (shown !== last) at = performance.now();
+      last = shown;
+    }
+    longest = Math.max(longest, performance.now() - at);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  return longest;
+}
+
 /** The addresses of this machine that a new connection would use. */
 async function ownAddresses(): Promise<string[]> {
   const connection = new RTCPeerConnection();
@@ -413,6 +437,7 @@ const hanse = {
   resize,
   simulate,
   longestGap,
+  timePicture,
   ownAddresses,
   timeGaps,
   timedGaps,

@@ -38,6 +38,20 @@ export interface Received {
   transport: string;
   /** The own address to which it came, where the browser tells. */
   address: string;
+  /** The whole way, where the browser tells. */
+  path: Path;
+}
+
+/** The way of media between a client and the server. */
+export interface Path {
+  /** The type of the own candidate: `host`, `srflx`, `prflx` or `relay`. */
+  from: string;
+  /** How the relay is reached, if there is one: `udp`, `tcp` or `tls`. */
+  relay: string;
+  /** `udp` or `tcp`. */
+  transport: string;
+  /** The server's address and port. */
+  to: string;
 }
 
 /** Watches one subscribed track until `stop`. */
@@ -62,7 +76,7 @@ function watchVideo(track: RemoteTrack): Watch {
   return {
     element: video,
     async look() {
-      const { stats, codec, transport, address } = await statistics(track);
+      const { stats, codec, transport, address, path } = await statistics(track);
       return {
         width: video.videoWidth,
         height: video.videoHeight,
@@ -77,6 +91,7 @@ function watchVideo(track: RemoteTrack): Watch {
         codec,
         transport,
         address,
+        path,
       };
     },
     stop() {
@@ -101,7 +116,7 @@ function watchAudio(track: RemoteTrack): Watch {
   return {
     element,
     async look() {
-      const { stats, codec, transport, address } = await statistics(track);
+      const { stats, codec, transport, address, path } = await statistics(track);
       return {
         tone: loudest(all),
         sides: [left, right].map(loudest),
@@ -113,6 +128,7 @@ function watchAudio(track: RemoteTrack): Watch {
         codec,
         transport,
         address,
+        path,
       };
     },
     stop() {
@@ -136,7 +152,10 @@ interface Statistics {
   codec: string;
   transport: string;
   address: string;
+  path: Path;
 }
+
+const NO_PATH: Path = { from: "", relay: "", transport: "", to: "" };
 
 /** The pair of candidates over which a stream comes. Firefox has no statistics of transports, and marks the pair itself. */
 function selectedPair(report: RTCStatsReport | undefined, { transportId }: { transportId?: string }) {
@@ -150,9 +169,12 @@ async function statistics(track: RemoteTrack): Promise<Statistics> {
   for (const entry of report?.values() ?? []) {
     if (entry.type !== "inbound-rtp") continue;
     const pair = selectedPair(report, entry);
-    const transport = report?.get(pair?.remoteCandidateId)?.protocol ?? "";
-    const address = report?.get(pair?.localCandidateId)?.address ?? "";
-    return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "", transport, address };
+    const [near, far] = [report?.get(pair?.localCandidateId), report?.get(pair?.remoteCandidateId)];
+    const transport = far?.protocol ?? "";
+    const address = near?.address ?? "";
+    const to = far ? `${far.address}:${far.port}` : "";
+    const path = { from: near?.candidateType ?? "", relay: near?.relayProtocol ?? "", transport, to };
+    return { stats: entry, codec: report?.get(entry.codecId)?.mimeType ?? "", transport, address, path };
   }
-  return { stats: {}, codec: "", transport: "", address: "" };
+  return { stats: {}, codec: "", transport: "", address: "", path: NO_PATH };
 }

@@ -22,7 +22,9 @@ TOLERANCE = 70
 PLACES = 5
 
 RATE = 48_000
-BLOCK = RATE // 100
+# Sound is given and taken in pieces of 50 ms: each piece costs Python time that the call needs.
+BLOCK_MS = 50
+BLOCK = RATE * BLOCK_MS // 1000
 AMPLITUDE = 0.25
 # A tone is measured over this many samples: 6 Hz a bin.
 WINDOW = 8192
@@ -93,10 +95,14 @@ class Received:
     def __init__(self, track: rtc.Track):
         self.track = track
         self.view: dict = {"framesDecoded": 0} if track.kind == rtc.TrackKind.KIND_VIDEO else {"tone": None}
+        # The last samples of a sound, the oldest first.
+        self.heard = np.zeros(0, np.int16)
         self.task = asyncio.create_task(self.video(track) if "framesDecoded" in self.view else self.audio(track))
 
-    async def count(self) -> None:
-        """Brings up to date over what the track comes, and how much of a sound was played and made up."""
+    async def measure(self) -> None:
+        """Brings up to date over what the track comes, and of a sound its tone and how much was played and made up."""
+        if len(self.heard) == WINDOW:
+            self.view["tone"] = tone(self.heard / 32768)
         stats = await self.track.get_stats()
         self.view["transport"] = transport(stats)
         for entry in stats if "tone" in self.view else []:
@@ -111,15 +117,15 @@ class Received:
             self.view.update(width=event.frame.width, height=event.frame.height, picture=read(event.frame))
 
     async def audio(self, track: rtc.Track) -> None:
-        heard = np.zeros(0, np.float64)
-        async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1):
-            block = np.frombuffer(event.frame.data, np.int16) / 32768
-            heard = np.concatenate([heard, block])[-WINDOW:]
-            if len(heard) < WINDOW:
-                continue
-            spectrum = np.abs(np.fft.rfft(heard * np.hanning(WINDOW)))
-            loud = np.sqrt((heard**2).mean()) > SILENCE
-            self.view["tone"] = round(int(spectrum.argmax()) * RATE / WINDOW) if loud else None
+        async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=BLOCK_MS):
+            self.heard = np.concatenate([self.heard, np.frombuffer(event.frame.data, np.int16)])[-WINDOW:]
+
+
+def tone(heard: np.ndarray) -> int | None:
+    """The loudest frequency; None for silence."""
+    if np.sqrt((heard**2).mean()) <= SILENCE:
+        return None
+    return round(int(np.abs(np.fft.rfft(heard * np.hanning(WINDOW))).argmax()) * RATE / WINDOW)
 
 
 async def publish_picture(room: rtc.Room, mark: int, width: int, height: int, fps: int) -> None:
@@ -219,7 +225,7 @@ async def main(options: argparse.Namespace) -> None:
         for task in media:
             if task.done():
                 task.result()
-        await asyncio.gather(*(each.count() for each in list(received.values())))
+        await asyncio.gather(*(each.measure() for each in list(received.values())))
         print(json.dumps(view(room, received, happened)), flush=True)
         await asyncio.sleep(LOOK_S)
     await room.disconnect()

@@ -1,23 +1,24 @@
-// One person comes and goes fifty times; those who stay lose nothing of each other and gain nothing twice.
+// One person comes and goes many times; those who stay lose nothing of each other and gain nothing twice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hears, meets, sees, trackOf } from "../harness/judge.mjs";
 import { until } from "../harness/until.mjs";
 import { people, world } from "../harness/world.mjs";
 
+/** How often somebody comes. The server does the same for both, and sealing costs this machine much: it is proven with fewer. */
 const ROUNDS = 50;
+const SEALED_ROUNDS = 10;
 /** In these rounds the visitor's media is judged by content, too. */
 const LOOK_EVERY = 10;
 const CAMERA = { width: 320, height: 180, fps: 10 };
 
 const here = world();
 
-for (const [encryption, key] of [["without encryption", undefined], ["with frame encryption", "churn key"]]) {
-  test(`${ROUNDS} joins and leaves by one person disturb no subscription of the others, ${encryption}`, (t) =>
-    comeAndGo(t, `churn-${key ? "sealed" : "open"}`, key));
-}
+test(`${ROUNDS} joins and leaves by one person disturb no subscription of the others`, (t) => comeAndGo(t, "churn-open", ROUNDS));
+test(`${SEALED_ROUNDS} joins and leaves by one person disturb no subscription of the others, with frame encryption`, (t) =>
+  comeAndGo(t, "churn-sealed", SEALED_ROUNDS, "churn key"));
 
-async function comeAndGo(t, room, key) {
+async function comeAndGo(t, room, rounds, key) {
   const { ada, ben, visitor } = await people(t, here.browser, ["ada", "ben", "visitor"]);
   const enter = async (person, identity, mark, hertz) => {
     await person.join({ url: here.hanse.url, token: here.hanse.seat(identity, room), ...(key && { key }) });
@@ -34,7 +35,7 @@ async function comeAndGo(t, room, key) {
     await hears(person, other, hertz);
   }
 
-  for (let round = 1; round <= ROUNDS; round++) {
+  for (let round = 1; round <= rounds; round++) {
     await enter(visitor, "visitor", round, 880);
     for (const { person, name } of stayers) {
       await until(`in round ${round} ${name} subscribes to both tracks of the visitor`, async () => {
@@ -66,8 +67,8 @@ async function comeAndGo(t, room, key) {
     const trouble = happened.filter((each) => /reconnecting|failed|error|disconnected/.test(each.event));
     assert.deepEqual(trouble, [], `${name}'s call went on undisturbed`);
     const count = (event) => happened.filter((each) => each.identity === "visitor" && each.event === event).length;
-    assert.deepEqual([count("came"), count("went")], [ROUNDS, ROUNDS]);
-    assert.deepEqual([count("subscribed"), count("unsubscribed")], [2 * ROUNDS, 2 * ROUNDS]);
+    assert.deepEqual([count("came"), count("went")], [rounds, rounds]);
+    assert.deepEqual([count("subscribed"), count("unsubscribed")], [2 * rounds, 2 * rounds]);
     assert.equal(await trackOf(person, "visitor", "camera"), undefined);
   }
 }

@@ -8,7 +8,8 @@ import { story } from "../harness/story.mjs";
 import { until } from "../harness/until.mjs";
 import { people, world } from "../harness/world.mjs";
 
-const CAMERA = { width: 320, height: 180, fps: 10 };
+/** Five encoders and twenty decoders share this machine. */
+const CAMERA = { width: 320, height: 180, fps: 6 };
 
 /** Everybody's own picture and tone, and which form they speak. */
 const PEOPLE = {

@@ -32,15 +32,12 @@ const received = (listener, identity) => () => trackOf(listener, identity, "micr
 
 inOwnNetwork(import.meta.filename, () => {
   const here = world({ firefox: true, address: ADDRESS });
-  for (const [encryption, key] of [["without encryption", undefined], ["with frame encryption", "fox key"]]) {
-    const room = (name) => `${name}-${key ? "sealed" : "open"}`;
-    test(`people with Firefox, Chromium and Python see and hear each other, and nobody themselves, ${encryption}`, (t) =>
-      mixed(t, here, room("mixed"), key));
-    test(`people with Firefox and two peer connections and people with one see and hear each other, ${encryption}`, (t) =>
-      mixed(t, here, room("forms"), key, TWO));
-    test(`whoever comes into a room with Firefox is seen and heard by everybody, and sees and hears them, ${encryption}`, (t) =>
-      comeAndGo(t, here, room("churn"), key));
-  }
+  test("people with Firefox, Chromium and Python see and hear each other, and nobody themselves, without encryption", (t) =>
+    mixed(t, here, "mixed"));
+  test("people with Firefox and two peer connections and people with one see and hear each other, with frame encryption", (t) =>
+    mixed(t, here, "forms", "fox key", TWO));
+  test("whoever comes into a room with Firefox is seen and heard by everybody, and sees and hears them, with frame encryption", (t) =>
+    comeAndGo(t, here, "churn", "fox key"));
   test("who watches a simulcast from Firefox gets the layer that fits, also after Firefox was told to rest the others", (t) =>
     layers(t, here, "layers"));
   test("Firefox in both forms, Chromium and Python reach each other by data", (t) => data(t, here, "data"));

@@ -65,8 +65,11 @@ async function call(t, room, key) {
       const { mark, hertz } = SIGNS[viewer];
       await receivesNothingOfTheirOwn(person, viewer, { marks: [mark], hertz });
     }
+    for (const identity of pages) if (present[identity]) met[identity] = (await present[identity].happened()).length;
   };
   const pages = [...Object.keys(OLDER), "ada"];
+  /** How much had happened to each of them when they had met everybody. */
+  const met = {};
   const ofPages = (check) => everyPair((one, other) => pages.includes(other) && check(present[one], other));
 
   await step("one of each older version comes, then the present one and Python, and everybody meets", async () => {
@@ -82,14 +85,23 @@ async function call(t, room, key) {
   // Not with encryption: older versions do not always decrypt what comes where another track was (docs/clients.md).
   if (!key) await cameras(step, present, { pages, ofPages, publishCamera });
   // How people mute, leave and come back has nothing to do with what is inside the frames: once is enough.
-  if (key) await change(step, present, { pages, ofPages, everybodyMeets, enter });
-  await step("nobody's connection was disturbed", async () => {
-    for (const identity of pages) {
-      const trouble = (await present[identity].happened()).filter((each) => /reconnecting|failed|error|disconnected/.test(each.event));
-      assert.deepEqual(trouble, [], identity);
-    }
-  });
+  if (key) await change(step, present, { pages, met, ofPages, everybodyMeets, enter });
+  await step("nobody's connection was disturbed", () => undisturbed(present, pages, met));
 }
+
+/** Nothing has gone wrong with anybody's connection since they came; `met` says how much had happened when they had met everybody. */
+async function undisturbed(present, pages, met) {
+  for (const identity of pages) {
+    const trouble = (await present[identity].happened()).filter(
+      (each, index) => /reconnecting|failed|error|disconnected/.test(each.event) && !(index < met[identity] && isEarly(identity, each)),
+    );
+    assert.deepEqual(trouble, [], identity);
+  }
+}
+
+/** Version 1 derives its key only when it is connected, and reports the frames that come before that (docs/clients.md). */
+const isEarly = (identity, { event, detail }) =>
+  identity === "ona" && event === "encryption error" && detail.startsWith("MissingKey: missing key at index 0 for participant ");
 
 /** Everybody ends a camera and begins another one. */
 async function cameras(step, present, { pages, ofPages, publishCamera }) {
@@ -102,7 +114,7 @@ async function cameras(step, present, { pages, ofPages, publishCamera }) {
 }
 
 /** Everybody mutes, and those with older versions leave and come back. */
-async function change(step, present, { pages, ofPages, everybodyMeets, enter }) {
+async function change(step, present, { pages, met, ofPages, everybodyMeets, enter }) {
   await step("microphones that are muted fall silent for everybody else, and are heard again", async () => {
     await Promise.all(pages.map((identity) => present[identity].mute("microphone")));
     await ofPages(async (listener, other) => {
@@ -112,6 +124,8 @@ async function change(step, present, { pages, ofPages, everybodyMeets, enter }) 
     await Promise.all(pages.map((identity) => present[identity].mute("microphone", false)));
     await ofPages((listener, other) => hears(listener, other, SIGNS[other].hertz));
   });
+  // A page forgets what happened when it comes anew.
+  await step("nobody's connection was disturbed by that", () => undisturbed(present, pages, met));
   await step("those with older versions leave, which the others are told, and come back", async () => {
     const gone = Object.keys(OLDER).map((identity) => [identity, present[identity]]);
     for (const [identity, person] of gone) {

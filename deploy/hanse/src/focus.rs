@@ -1,15 +1,16 @@
 //! Joins the focus to what it asks: the SFU in this process or elsewhere, homeservers by way of the bridge, the store.
 
+use crate::guests::Accounts;
 use crate::homeservers::Homeservers;
 use crate::measure::Measured;
-use crate::operate::{Operator, OperatorSocket};
+use crate::operate::{OperateConfig, Operator, OperatorSocket};
 use crate::settings::Settings;
 use crate::sfu_here::{SfuHere, seat_event};
 use anyhow::{Context, Result};
 use axum::Router;
-use hanse_bridge::{Bridge, HomeserversConfig};
+use hanse_bridge::{Bridge, HomeserversConfig, ServerName};
 use hanse_focus::delayed_leave::{LeavePorts, Leaves, SeatEvent};
-use hanse_focus::signed::SignedHomeserver;
+use hanse_focus::guests::system_randomness;
 use hanse_focus::store::Store;
 use hanse_focus::{
     ApiKey, Focus, FocusSettings, Ports, Presence, Sfu, SfuPlace, SitePolicy, TwirpSfu, Watch, system_clock,
@@ -24,6 +25,10 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Where the focus is served besides the root: the path that Element's deployments announce, so that a reverse proxy need
 /// not take anything off.
 pub const FOCUS_PATH: &str = "/livekit/jwt";
+
+/// For a registration of before there were guests.
+pub const NAMES_NOT_RESERVED: &str = "[guests] allows guests, and a registration reserves no names for them, so there can be none: \
+     take the registration file away, run `hanse setup`, and restart the homeserver and Hanse";
 
 /// How often what is over is deleted from the store.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(300);
@@ -88,13 +93,26 @@ impl RunningFocus {
         if elsewhere.is_some() {
             focus = focus.with_kept_seats(store.clone()).await.context("[store]")?;
         }
+        let accounts = Arc::new(Accounts::new(Arc::clone(&bridge)));
+        focus = focus.with_guests(
+            settings.guests.clone(),
+            store.clone(),
+            Arc::clone(&accounts) as _,
+            system_randomness(),
+        );
+        warn_of_guests(settings);
+        let is_here = elsewhere.is_none();
+        if is_here {
+            focus = focus.with_draining(handle.draining());
+        }
         let focus = Arc::new(focus);
         tracing::info!("{}", bridge.grade());
 
-        let is_here = elsewhere.is_none();
         let mut tasks = JoinSet::new();
         tasks.spawn(Watch::new(Arc::clone(&focus)).run());
         tasks.spawn(sweep(store.clone()));
+        tasks.spawn(accounts.run());
+        tasks.spawn(hanse_focus::guests::keep(Arc::clone(&focus)));
         match elsewhere {
             Some(sfu) => tasks.spawn(hanse_focus::follow(Arc::clone(&focus), sfu)),
             None => tasks.spawn(listen(Arc::clone(&focus), handle.clone())),
@@ -111,6 +129,7 @@ impl RunningFocus {
             focus: Arc::clone(&focus),
             store: store.clone(),
             sfu: is_here.then_some(handle),
+            data_folder: OperateConfig::data_folder(&settings.store),
         };
         tasks.spawn(operator.serve(socket));
         let told = Arc::clone(&bridge);
@@ -125,14 +144,19 @@ impl RunningFocus {
         Ok(Some((running, routes)))
     }
 
-    /// Puts the rules of new settings into force, also for those who are in a call. Which homeservers are blocked does not
-    /// come from there.
+    /// Puts the rules of new settings into force, also for those who are in a call, and the tokens of registrations. Which
+    /// homeservers are blocked does not come from there.
     pub fn reload(&self, settings: &Settings) {
+        self.bridge.change_tokens(&settings.homeservers.registrations);
+        self.focus.change_guests(settings.guests.clone());
         if let Some(focus_settings) = &settings.focus.settings {
             self.focus.change_policy(|policy| {
                 policy.full_access = focus_settings.full_access.clone();
                 policy.rules = settings.policy.clone();
             });
+            if let SfuPlace::Here = focus_settings.sfu {
+                self.focus.change_key(signing_key(settings));
+            }
         }
     }
 
@@ -156,6 +180,17 @@ impl RunningFocus {
     }
 }
 
+/// What an administrator who wants guests should know at the start.
+fn warn_of_guests(settings: &Settings) {
+    if !settings.guests.allowed {
+        return;
+    }
+    let mut registrations = settings.homeservers.registrations.iter();
+    if registrations.any(|registration| !registration.guests) {
+        tracing::warn!("{NAMES_NOT_RESERVED}");
+    }
+}
+
 /// What the focus needs of an SFU.
 struct SfuParts {
     key: ApiKey,
@@ -165,16 +200,21 @@ struct SfuParts {
     elsewhere: Option<Arc<TwirpSfu>>,
 }
 
+/// With which tokens for the SFU in this process are signed.
+pub fn signing_key(settings: &Settings) -> ApiKey {
+    let (name, secret) = settings.sfu.keys.expose().signing();
+    ApiKey {
+        name: name.to_owned(),
+        secret: Secret::new(secret.to_owned()),
+    }
+}
+
 fn sfu(focus: &FocusSettings, settings: &Settings, handle: SfuHandle) -> Result<SfuParts> {
     Ok(match &focus.sfu {
         SfuPlace::Here => {
-            let (name, secret) = settings.sfu.keys.expose().signing();
             let here = Arc::new(SfuHere::new(handle, system_clock()));
             SfuParts {
-                key: ApiKey {
-                    name: name.to_owned(),
-                    secret: Secret::new(secret.to_owned()),
-                },
+                key: signing_key(settings),
                 sfu: Arc::clone(&here) as _,
                 presence: here,
                 elsewhere: None,
@@ -204,16 +244,13 @@ async fn policy(settings: &Settings, focus: &FocusSettings, store: &Store) -> Re
 }
 
 /// The homeservers that pass requests for tokens on to us.
-fn signed(homeservers: &HomeserversConfig) -> Vec<SignedHomeserver> {
+fn signed(homeservers: &HomeserversConfig) -> Vec<ServerName> {
     let signed = homeservers
         .registrations
         .iter()
         .filter(|registration| registration.proxy_url.is_some());
     signed
-        .map(|registration| SignedHomeserver {
-            server: registration.server_name().clone(),
-            hs_token: registration.hs_token.clone(),
-        })
+        .map(|registration| registration.server_name().clone())
         .collect()
 }
 

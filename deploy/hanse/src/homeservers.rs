@@ -99,6 +99,10 @@ fn not_known(why: &NotKnown) -> RoomsError {
 }
 
 impl OwnHomeservers for Homeservers {
+    fn server_of(&self, hs_token: &[u8]) -> Option<ServerName> {
+        self.bridge.server_of(hs_token).cloned()
+    }
+
     fn is_server_joined<'a>(
         &'a self,
         room: &'a RoomId,

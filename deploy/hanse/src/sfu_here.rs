@@ -74,6 +74,9 @@ fn absent_or(refusal: SfuRefusal) -> Result<(), SfuError> {
 }
 
 fn refused(refusal: &SfuRefusal) -> SfuError {
+    if *refusal == SfuRefusal::Draining {
+        return SfuError::Draining;
+    }
     SfuError::Refused(refusal.to_string())
 }
 

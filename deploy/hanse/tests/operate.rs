@@ -180,6 +180,35 @@ fn rules_that_are_read_again_leave_blocked_homeservers_blocked() {
 }
 
 #[test]
+fn a_server_that_drains_begins_no_call_and_says_when_to_ask_again() {
+    let org = Organisation::start("drain", METRICS);
+    let ours = org.homeservers.ours.clone();
+    assert_eq!(
+        org.ask(&["drain"]).out,
+        "No new calls begin, and nobody is in one.\n"
+    );
+    // Nobody is there to be waited for.
+    assert_eq!(org.ask(&["drain", "--wait"]).code, 0);
+    assert!(org.scrape().lines().any(|line| line == "hanse_sfu_draining 1"));
+    let (head, body) = org.ask_token("alice", &ours);
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    assert!(
+        head.to_ascii_lowercase().contains("\r\nretry-after: 30"),
+        "{head}"
+    );
+    assert!(
+        body.contains("begins no new calls") && body.contains("\"retry_after_ms\":30000"),
+        "{body}"
+    );
+    assert_eq!(
+        org.ask(&["undrain", "--json"]).json(),
+        json!({"is_draining": false, "calls": 0, "people": 0})
+    );
+    assert!(org.scrape().lines().any(|line| line == "hanse_sfu_draining 0"));
+    assert_eq!(org.token("alice", &ours), 200);
+}
+
+#[test]
 fn without_a_server_every_question_ends_with_a_sentence_and_a_code_of_its_own() {
     let folder = Folder::new("nobody");
     let socket = folder.path("hanse.sock");
@@ -190,6 +219,9 @@ fn without_a_server_every_question_ends_with_a_sentence_and_a_code_of_its_own() 
         &["block", "org-b.example"],
         &["unblock", "org-b.example"],
         &["blocked"],
+        &["drain"],
+        &["drain", "--wait"],
+        &["undrain"],
     ] {
         let said: Said = hanse(&[question, &["--socket", &socket]].concat())
             .output()

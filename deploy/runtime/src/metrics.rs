@@ -10,8 +10,9 @@ use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How often [`Metrics::tidy`] is to be called. Between two calls each observation of a time takes 8 bytes.
@@ -118,6 +119,8 @@ impl Metric {
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
+    /// Name, sentence and kind of each.
+    described: Arc<[(&'static str, &'static str, &'static str)]>,
 }
 
 /// Why nothing is counted.
@@ -132,9 +135,19 @@ pub enum MetricsError {
 }
 
 impl Metrics {
-    /// Everything that was counted, in Prometheus' text format.
+    /// Everything that was counted, in Prometheus' text format; what was not counted yet is named at the end, so that a
+    /// dashboard's names can be looked up.
     pub fn text(&self) -> String {
-        self.handle.render()
+        let mut text = self.handle.render();
+        let named: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .map(str::to_owned)
+            .collect();
+        for (name, about, kind) in self.described.iter().filter(|(name, ..)| !named.contains(*name)) {
+            text.push_str(&format!("# HELP {name} {about}\n# TYPE {name} {kind}\n"));
+        }
+        text
     }
 
     /// What was counted under names that begin like this.
@@ -197,6 +210,15 @@ pub fn recorder<'a>(
         builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
     }
     let recorder = builder.build_recorder();
+    let names = described.iter().map(|metric| {
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram | Kind::Distribution(_) => "histogram",
+        };
+        (metric.name, metric.about, kind)
+    });
+    let names = names.collect();
     for metric in described {
         let name = KeyName::from_const_str(metric.name);
         let about = SharedString::const_str(metric.about);
@@ -208,7 +230,11 @@ pub fn recorder<'a>(
         }
     }
     let handle = recorder.handle();
-    Ok((recorder, Metrics { handle }))
+    let metrics = Metrics {
+        handle,
+        described: names,
+    };
+    Ok((recorder, metrics))
 }
 
 /// `[metrics]`

@@ -49,6 +49,97 @@ const OPENSSL: SystemProgram = SystemProgram {
     packages: &["openssl"],
     purpose: "to give the homeserver of a test a certificate",
 };
+const FAKETIME: SystemProgram = SystemProgram {
+    name: "faketime",
+    packages: &["faketime"],
+    purpose: "to set clocks wrong",
+};
+/// Traefik is in no Debian.
+const REVERSE_PROXIES: [SystemProgram; 3] = [
+    SystemProgram {
+        name: "nginx",
+        packages: &["nginx"],
+        purpose: "to read what is written for it",
+    },
+    SystemProgram {
+        name: "caddy",
+        packages: &["caddy"],
+        purpose: "to read what is written for it",
+    },
+    SystemProgram {
+        name: "haproxy",
+        packages: &["haproxy"],
+        purpose: "to read what is written for it",
+    },
+];
+/// What a Debian package is made with, on a Debian machine. dpkg-deb itself is always there.
+const PACKAGING: [SystemProgram; 3] = [
+    SystemProgram {
+        name: "dpkg-shlibdeps",
+        packages: &["dpkg-dev"],
+        purpose: "to say which libraries a package needs",
+    },
+    SystemProgram {
+        name: "strip",
+        packages: &["binutils"],
+        purpose: "to take debug information out of executables",
+    },
+    SystemProgram {
+        name: "help2man",
+        packages: &["help2man"],
+        purpose: "to make manual pages",
+    },
+];
+/// What gives the tests of the Debian package a clean Debian that runs, and judges the package.
+const CLEAN_DEBIAN: [SystemProgram; 4] = [
+    SystemProgram {
+        name: "mmdebstrap",
+        packages: &["mmdebstrap"],
+        purpose: "to make a clean Debian to install in",
+    },
+    SystemProgram {
+        name: "systemd-nspawn",
+        packages: &["systemd-container"],
+        purpose: "to start a clean Debian as a machine is started",
+    },
+    SystemProgram {
+        name: "lintian",
+        packages: &["lintian"],
+        purpose: "to judge the Debian package",
+    },
+    SystemProgram {
+        name: "docker-compose",
+        packages: &["docker-compose"],
+        purpose: "to judge the compose file",
+    },
+];
+const WALLS_AND_RELAYS: [SystemProgram; 5] = [
+    SystemProgram {
+        name: "iptables",
+        packages: &["iptables"],
+        purpose: "to build walls and NATs in networks of tests",
+    },
+    SystemProgram {
+        name: "sysctl",
+        packages: &["procps"],
+        purpose: "to make a router in networks of tests",
+    },
+    SystemProgram {
+        name: "turnserver",
+        packages: &["coturn"],
+        purpose: "to have a TURN server that others wrote",
+    },
+    SystemProgram {
+        name: "turnutils_uclient",
+        packages: &["coturn"],
+        purpose: "to ask a TURN server for what it must refuse",
+    },
+    SystemProgram {
+        name: "certutil",
+        packages: &["libnss3-tools"],
+        purpose: "to have Chromium trust a certificate of a test",
+    },
+];
 const VALGRIND: SystemProgram = SystemProgram {
     name: "valgrind",
     packages: &["valgrind"],
@@ -89,10 +180,46 @@ pub fn network_namespaces() -> Result<()> {
     Ok(())
 }
 
+/// What makes a Debian package.
+pub fn packaging() -> Result<()> {
+    PACKAGING
+        .iter()
+        .try_for_each(|program| system_program(program).map(|_| ()))
+}
+
+/// What installs a Debian package in a Debian of its own, and judges it.
+pub fn clean_debian() -> Result<()> {
+    packaging()?;
+    CLEAN_DEBIAN
+        .iter()
+        .try_for_each(|program| system_program(program).map(|_| ()))
+}
+
 /// What makes certificates for tests.
 pub fn certificates() -> Result<()> {
     system_program(&OPENSSL)?;
     Ok(())
+}
+
+/// The reverse proxies for which `hanse setup` writes files.
+pub fn reverse_proxies() -> Result<()> {
+    for proxy in &REVERSE_PROXIES {
+        system_program(proxy)?;
+    }
+    Ok(())
+}
+
+/// What tests build walls, NATs and relays of, and by which a browser trusts a relay.
+pub fn walls_and_relays() -> Result<()> {
+    for program in &WALLS_AND_RELAYS {
+        system_program(program)?;
+    }
+    Ok(())
+}
+
+/// What sets the clock of one program wrong.
+pub fn wrong_clocks() -> Result<()> {
+    system_program(&FAKETIME).map(drop)
 }
 
 /// The program that a variable of the environment names, if it is set.

@@ -1,6 +1,6 @@
 //! `cargo xtask`: the workshop of the project.
 //!
-//! What comes in: a command line (`lint`, `test`, `bench`, `demo`). What goes out: progress on standard error, results
+//! What comes in: a command line (`lint`, `test`, `bench`, `demo`, `release`). What goes out: progress on standard error, results
 //! on standard output, exit code 0 or 1. What it never does: ask a question, install anything that is there already,
 //! write outside the checkout, the cache ([`place::Place`]) and, for Debian packages, the system's package manager.
 //! Where to look next: [`lint`] for the rules, [`lint::imports`] for who may use whom, [`install`] for what is installed.
@@ -12,15 +12,18 @@ mod lint;
 mod parts;
 mod place;
 mod process;
+mod release;
 mod test;
+mod web_client;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
-    about = "The workshop of the project: lint, test, bench, demo"
+    about = "The workshop of the project: lint, test, bench, demo, release"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -43,7 +46,7 @@ enum Command {
     },
     /// Build a benchmark in release mode and run it
     Bench {
-        /// The benchmark (`packet-path`, `links`, `joins`, `idle`, `churn`, `clients` or `focus`), then what it takes (`--json`)
+        /// The benchmark (`packet-path`, `links`, `joins`, `idle`, `churn`, `clients`, `web`, `focus` or `package`), then what it takes (`--json`)
         #[arg(
             required = true,
             trailing_var_arg = true,
@@ -63,7 +66,12 @@ enum Command {
         /// Without homeservers: the SFU alone, and a small page that calls through it
         #[arg(long)]
         sfu_only: bool,
+        /// Take the pictures of the book with headless Chromium instead, into this folder
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["check", "sfu_only"])]
+        pictures: Option<PathBuf>,
     },
+    /// Build the Debian package, the same to the last byte for the same commit
+    Release(release::Wish),
 }
 
 fn main() -> ExitCode {
@@ -77,9 +85,20 @@ fn main() -> ExitCode {
             sfu_only: true,
             ..
         } => demo::sfu_only::run(&place, check),
-        Command::Demo { check, json, .. } => {
-            demo::organisations::run(&place, demo::organisations::Wish { check, json })
-        }
+        Command::Release(wish) => release::run(&place, &wish),
+        Command::Demo {
+            check,
+            json,
+            pictures,
+            ..
+        } => demo::organisations::run(
+            &place,
+            demo::organisations::Wish {
+                check,
+                json,
+                pictures,
+            },
+        ),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,6 +90,16 @@ pub fn cargo(place: &Place, subcommand: &str) -> Command {
 
 /// Builds one executable of the workspace and says where it lies. `options` are further options of `cargo build`.
 pub fn build(place: &Place, package: &str, options: &[&str]) -> Result<PathBuf> {
+    build_with(place, package, options, &[])
+}
+
+/// As [`build`], with these variables in cargo's environment.
+pub fn build_with(
+    place: &Place,
+    package: &str,
+    options: &[&str],
+    environment: &[(&str, String)],
+) -> Result<PathBuf> {
     let what = format!("building {package}");
     say(&what);
     let _reminder = Reminder::start(&what);
@@ -101,7 +111,8 @@ pub fn build(place: &Place, package: &str, options: &[&str]) -> Result<PathBuf> 
             "--message-format",
             "json-render-diagnostics",
         ])
-        .args(options);
+        .args(options)
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

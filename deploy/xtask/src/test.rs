@@ -1,4 +1,4 @@
-//! `cargo xtask test`: installs what is missing, then runs the tests in four parts. All parts run, also after one has
+//! `cargo xtask test`: installs what is missing, then runs the tests in five parts. All parts run, also after one has
 //! failed.
 
 use crate::demo::organisations;
@@ -6,6 +6,7 @@ use crate::install;
 use crate::parts;
 use crate::place::Place;
 use crate::process::{self, cargo, hanse_with_debug_tap};
+use crate::web_client;
 use anyhow::Result;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
@@ -22,10 +23,18 @@ pub enum Part {
     Contract,
     /// Element Call between two organisations with homeservers of their own
     Organisations,
+    /// How Hanse is installed, examined and operated: package, setup, doctor, networks, drain. Needs root.
+    Installation,
 }
 
 /// What runs when no part is named, quick ones first.
-const ALL: [Part; 4] = [Part::Rust, Part::Web, Part::Contract, Part::Organisations];
+const ALL: [Part; 5] = [
+    Part::Rust,
+    Part::Web,
+    Part::Contract,
+    Part::Organisations,
+    Part::Installation,
+];
 
 impl Part {
     fn name(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Part {
             Part::Web => "web",
             Part::Contract => "contract",
             Part::Organisations => "organisations",
+            Part::Installation => "installation",
         }
     }
 
@@ -43,6 +53,7 @@ impl Part {
             Part::Web => web(place),
             Part::Contract => contract(place),
             Part::Organisations => between_organisations(place),
+            Part::Installation => installation(place),
         }
     }
 }
@@ -62,9 +73,12 @@ fn rust(place: &Place) -> Result<()> {
 }
 
 fn web(place: &Place) -> Result<()> {
-    let folder = place.root.join("client-web");
-    install::node_packages(place, &folder)?;
-    npm(&folder, "test", &[])
+    for name in ["client-web", web_client::FOLDER] {
+        let folder = place.root.join(name);
+        install::node_packages(place, &folder)?;
+        npm(&folder, "test", &[])?;
+    }
+    Ok(())
 }
 
 /// `federation-tests` is told by environment variables what to test and with what.
@@ -76,6 +90,8 @@ fn contract(place: &Place) -> Result<()> {
     install::network_namespaces()?;
     install::certificates()?;
     let python = install::python(place, &folder.join("requirements.txt"))?;
+    // So that all parts share one executable.
+    web_client::build(place)?;
     let hanse = hanse_with_debug_tap(place)?;
     let environment = [
         ("HANSE_BIN", &hanse),
@@ -87,12 +103,30 @@ fn contract(place: &Place) -> Result<()> {
 }
 
 fn between_organisations(place: &Place) -> Result<()> {
+    with_homeservers(place, "test:organisations", &[])
+}
+
+fn installation(place: &Place) -> Result<()> {
+    install::network_namespaces()?;
+    install::certificates()?;
+    install::reverse_proxies()?;
+    install::wrong_clocks()?;
+    install::clean_debian()?;
+    install::walls_and_relays()?;
+    let schemas = place.root.join("federation-tests/installation/requirements.txt");
+    let schemas = install::python(place, &schemas)?;
+    with_homeservers(place, "test:installation", &[("HANSE_SCHEMA_PYTHON", &schemas)])
+}
+
+/// Runs a script of `federation-tests` that starts homeservers, browsers and participants. `more` is for its environment.
+fn with_homeservers(place: &Place, script: &str, more: &[(&str, &PathBuf)]) -> Result<()> {
     let folder = place.root.join("federation-tests");
     install::node_packages(place, &folder)?;
     let chromium = install::chromium()?;
     install::postgresql()?;
     let python = organisations::homeserver_python(place)?;
     organisations::build_page(place)?;
+    web_client::build(place)?;
     let hanse = hanse_with_debug_tap(place)?;
     let participant = process::build(place, "hanse-participant", &[])?;
     let environment = [
@@ -101,7 +135,7 @@ fn between_organisations(place: &Place) -> Result<()> {
         ("HANSE_HOMESERVER_PYTHON", &python),
         ("CHROMIUM", &chromium),
     ];
-    npm(&folder, "test:organisations", &environment)
+    npm(&folder, script, &[environment.as_slice(), more].concat())
 }
 
 fn npm(folder: &Path, script: &str, environment: &[(&str, &PathBuf)]) -> Result<()> {

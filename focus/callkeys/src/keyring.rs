@@ -23,8 +23,19 @@ struct Held {
 pub struct Keyring(BTreeMap<Device, BTreeMap<KeyIndex, Held>>);
 
 impl Keyring {
-    /// Takes a key. `false`: it was sent before the one that is kept under the same index, or there are [`DEVICES_MAX`] already.
-    pub fn insert(&mut self, from: &Device, index: KeyIndex, key: &MediaKey, sent_at_ms: u64) -> bool {
+    /// Takes a key. `false`: it was sent before the one that is kept under the same index, or there are [`DEVICES_MAX`] already, all of
+    /// which are `present`. The keys of others give way then, and not before: whoever comes back may be heard of after their new key.
+    pub fn insert(
+        &mut self,
+        from: &Device,
+        index: KeyIndex,
+        key: &MediaKey,
+        sent_at_ms: u64,
+        present: impl Fn(&Device) -> bool,
+    ) -> bool {
+        if !self.0.contains_key(from) && self.0.len() >= DEVICES_MAX {
+            self.0.retain(|device, _| present(device));
+        }
         if !self.0.contains_key(from) && self.0.len() >= DEVICES_MAX {
             return false;
         }
@@ -67,11 +78,6 @@ impl Keyring {
     pub fn knows(&self, device: &Device) -> bool {
         self.0.contains_key(device)
     }
-
-    /// Forgets the keys of a device.
-    pub fn forget(&mut self, device: &Device) {
-        self.0.remove(device);
-    }
 }
 
 #[cfg(test)]
@@ -99,8 +105,8 @@ mod tests {
     #[test]
     fn a_frame_opens_with_its_senders_key_only() {
         let mut ring = Keyring::default();
-        ring.insert(&device("alice"), KeyIndex(0), &key(1), 0);
-        ring.insert(&device("bob"), KeyIndex(0), &key(2), 0);
+        ring.insert(&device("alice"), KeyIndex(0), &key(1), 0, |_| true);
+        ring.insert(&device("bob"), KeyIndex(0), &key(2), 0, |_| true);
         let frame = sealed(1, 0);
         assert_eq!(
             ring.open(&device("alice"), FrameKind::Sound, &frame).unwrap(),
@@ -119,13 +125,13 @@ mod tests {
     #[test]
     fn of_two_keys_of_one_index_the_one_sent_later_holds() {
         let mut ring = Keyring::default();
-        assert!(ring.insert(&device("alice"), KeyIndex(0), &key(2), 20));
-        assert!(!ring.insert(&device("alice"), KeyIndex(0), &key(1), 10));
+        assert!(ring.insert(&device("alice"), KeyIndex(0), &key(2), 20, |_| true));
+        assert!(!ring.insert(&device("alice"), KeyIndex(0), &key(1), 10, |_| true));
         assert!(
             ring.open(&device("alice"), FrameKind::Sound, &sealed(2, 0))
                 .is_ok()
         );
-        assert!(ring.insert(&device("alice"), KeyIndex(0), &key(3), 30));
+        assert!(ring.insert(&device("alice"), KeyIndex(0), &key(3), 30, |_| true));
         assert!(
             ring.open(&device("alice"), FrameKind::Sound, &sealed(3, 0))
                 .is_ok()
@@ -136,12 +142,12 @@ mod tests {
     fn a_key_that_never_fits_is_not_tried_for_ever_and_a_new_one_is() {
         let mut ring = Keyring::default();
         let alice = device("alice");
-        ring.insert(&alice, KeyIndex(0), &key(1), 0);
+        ring.insert(&alice, KeyIndex(0), &key(1), 0, |_| true);
         for _ in 0..FAILURES_MAX {
             assert!(ring.open(&alice, FrameKind::Sound, &sealed(2, 0)).is_err());
         }
         assert!(ring.open(&alice, FrameKind::Sound, &sealed(1, 0)).is_err());
-        ring.insert(&alice, KeyIndex(0), &key(2), 1);
+        ring.insert(&alice, KeyIndex(0), &key(2), 1, |_| true);
         assert!(ring.open(&alice, FrameKind::Sound, &sealed(2, 0)).is_ok());
     }
 
@@ -149,23 +155,28 @@ mod tests {
     fn keys_of_endless_devices_are_not_kept() {
         let mut ring = Keyring::default();
         for number in 0..DEVICES_MAX {
-            assert!(ring.insert(&device(&format!("u{number}")), KeyIndex(0), &key(1), 0));
+            assert!(ring.insert(&device(&format!("u{number}")), KeyIndex(0), &key(1), 0, |_| true));
         }
-        assert!(!ring.insert(&device("late"), KeyIndex(0), &key(1), 0));
-        assert!(ring.insert(&device("u0"), KeyIndex(1), &key(1), 0));
-        ring.forget(&device("u0"));
-        assert!(ring.insert(&device("late"), KeyIndex(0), &key(1), 0));
+        assert!(!ring.insert(&device("late"), KeyIndex(0), &key(1), 0, |_| true));
+        assert!(ring.insert(&device("u0"), KeyIndex(1), &key(1), 0, |_| true));
     }
 
     #[test]
-    fn keys_of_who_was_forgotten_are_gone() {
+    fn keys_of_who_has_left_are_kept_until_the_room_for_them_is_needed() {
         let mut ring = Keyring::default();
-        ring.insert(&device("alice"), KeyIndex(0), &key(1), 0);
-        assert!(ring.knows(&device("alice")));
-        ring.forget(&device("alice"));
-        assert!(!ring.knows(&device("alice")));
+        for number in 0..DEVICES_MAX {
+            ring.insert(&device(&format!("u{number}")), KeyIndex(0), &key(1), 0, |_| true);
+        }
+        assert!(ring.open(&device("u0"), FrameKind::Sound, &sealed(1, 0)).is_ok());
+        let stays = |device_: &Device| *device_ == device("u1");
+        assert!(ring.insert(&device("late"), KeyIndex(0), &key(1), 0, stays));
+        assert!(
+            ring.open(&device("late"), FrameKind::Sound, &sealed(1, 0))
+                .is_ok()
+        );
+        assert!(ring.knows(&device("u1")) && !ring.knows(&device("u0")));
         assert_eq!(
-            ring.open(&device("alice"), FrameKind::Sound, &sealed(1, 0)),
+            ring.open(&device("u0"), FrameKind::Sound, &sealed(1, 0)),
             Err(NotOpened::NoKey(KeyIndex(0)))
         );
     }

@@ -7,8 +7,9 @@ use crate::clock::{Clock, Now};
 use crate::config::FocusSettings;
 use crate::delayed_leave::{Leaves, Seat};
 use crate::grant::{ApiKey, Grant};
+use crate::guests::Guests;
 use crate::limiter::{self, Limiter};
-use crate::policy::SitePolicy;
+use crate::policy::{Crowd, SitePolicy};
 use crate::ports::{Homeserver, NewRoom, ProofError, Rooms, Sfu, SfuError};
 use crate::proofs::{ProofKey, Proofs};
 use crate::refusal::{NotAuthorised, Refusal};
@@ -22,7 +23,7 @@ use hanse_matrixrtc::{Granted, RoomId, ServerName, UserId};
 use hanse_runtime::{ClientAddress, Redacted, Secret};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 /// How long a homeserver may take to prove a user. An adapter has a limit of its own, which is shorter.
@@ -59,7 +60,7 @@ pub struct Ports {
 pub struct Focus {
     sfu_url: String,
     token_lifetime_s: u64,
-    key: ApiKey,
+    key: RwLock<ApiKey>,
     ports: Ports,
     policy: RwLock<Arc<SitePolicy>>,
     pub(crate) proofs: Mutex<Proofs>,
@@ -72,6 +73,10 @@ pub struct Focus {
     /// Where seats outlive this process; an SFU in the same process does not outlive it either.
     pub(crate) kept_seats: Option<Store>,
     pub(crate) webhooks: Mutex<Webhooks>,
+    /// Where this organisation may have guests.
+    pub(crate) guests: Option<Guests>,
+    /// Whether the SFU begins no new calls, if it says so.
+    pub(crate) draining: Option<watch::Receiver<bool>>,
 }
 
 /// What [`crate::Watch`] has to look at.
@@ -93,7 +98,7 @@ impl Focus {
         Focus {
             sfu_url: settings.sfu_url.clone(),
             token_lifetime_s: settings.token_lifetime_s,
-            key,
+            key: RwLock::new(key),
             ports,
             policy: RwLock::new(Arc::new(policy)),
             proofs: Mutex::default(),
@@ -105,7 +110,16 @@ impl Focus {
             leaves: None,
             kept_seats: None,
             webhooks: Mutex::default(),
+            guests: None,
+            draining: None,
         }
+    }
+
+    /// With an SFU in the same process: `/healthz` says whether it begins new calls.
+    #[must_use]
+    pub fn with_draining(mut self, draining: watch::Receiver<bool>) -> Self {
+        self.draining = Some(draining);
+        self
     }
 
     /// Has the asker proven and looked for in the room, decides, and has the room made before a grant goes out: the SFU may
@@ -120,6 +134,8 @@ impl Focus {
             room: ask.room.clone(),
             identity: identity(ask, &user)?,
         };
+        // Whom nobody admits here is not looked for in a room, for which a homeserver is asked and a late join waited for.
+        self.policy().rights(None, &user).map_err(Refusal::Denied)?;
         // Where nobody takes leaves over, 404 at `/delegate_delayed_leave` says so, and clients that send one all the same
         // go on keeping it alive themselves: a token without further words takes nothing from them, whereas a refusal ends
         // the call for Element Call in its `matrix_2_0` mode. Only users of other homeservers are refused, as by Element's
@@ -154,10 +170,10 @@ impl Focus {
     ) -> Result<Granted, Refusal> {
         let now = self.now();
         notes.grade = Some(standing.name());
-        let crowd = lock(&self.seats).crowd(&seat.room, user);
+        let crowd = self.crowd(seat, matrix_room, user);
         let policy = self.policy();
         let rights = policy
-            .admit(standing.facts(), user, crowd)
+            .admit(standing.facts(), user, crowd, now.unix_ms())
             .map_err(Refusal::Denied)?;
         notes.role = Some(rights.role);
         let grant = Grant {
@@ -166,7 +182,7 @@ impl Focus {
             rights,
         };
         let jwt = self
-            .key
+            .key()
             .sign(&grant, now.unix_s, self.token_lifetime_s)
             .ok_or(Refusal::NoToken)?;
         self.make_room(&grant).await?;
@@ -176,6 +192,7 @@ impl Focus {
             rights,
             // A token has no word for it.
             has_old_token: rights.bitrate_kbps.is_some(),
+            was_there: false,
             is_present: false,
             session: None,
             token_until_ms: now
@@ -204,6 +221,14 @@ impl Focus {
             url: self.sfu_url.clone(),
             jwt,
         })
+    }
+
+    /// How full the call of a seat is for somebody who wants in.
+    fn crowd(&self, seat: &Seat, room: &RoomId, user: &UserId) -> Crowd {
+        let seats = lock(&self.seats);
+        let mut crowd = seats.crowd(&seat.room, user);
+        crowd.has_asker |= seats.was_there(room, &seat.room, user);
+        crowd
     }
 
     /// Whether somebody was admitted by what is known now. What changes later, [`crate::Watch`] hears, and finds the seat.
@@ -257,8 +282,13 @@ impl Focus {
         self.token_lifetime_s
     }
 
-    pub(crate) fn key(&self) -> &ApiKey {
-        &self.key
+    pub(crate) fn key(&self) -> ApiKey {
+        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another key signs grants from now on; the SFU must know it already.
+    pub fn change_key(&self, key: ApiKey) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -338,6 +368,9 @@ impl Focus {
             .await
             .unwrap_or_else(|_| Err(SfuError::Unreachable("it did not answer in time".to_owned())))
             .map_err(|error| {
+                if error == SfuError::Draining {
+                    return Refusal::Draining;
+                }
                 tracing::warn!(room = %Redacted(grant.room.as_str()), "no room was made: {error}");
                 Refusal::NoRoom
             })

@@ -301,6 +301,7 @@ mod tests {
                     bitrate_kbps: None,
                 },
                 has_old_token: false,
+                was_there: false,
                 is_present: false,
                 session: None,
                 token_until_ms: 1,

@@ -12,6 +12,13 @@ pub struct Now {
     pub unix_s: u64,
 }
 
+impl Now {
+    /// Milliseconds since 1970, as Matrix counts.
+    pub const fn unix_ms(self) -> u64 {
+        self.unix_s.saturating_mul(1000)
+    }
+}
+
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 

@@ -121,6 +121,27 @@ impl ApiKey {
         })
     }
 
+    /// The token with which a server is examined: its holder has a room of their own made, hears and says nothing there, and is shown
+    /// to nobody. It says nothing of when it begins, so that clocks that differ a little do no harm. `None`: see [`ApiKey::sign`].
+    pub fn sign_examination(&self, room: &str, identity: &str, expires_at_unix_s: u64) -> Option<String> {
+        self.token(&Claims {
+            iss: &self.name,
+            sub: identity,
+            nbf: 0,
+            exp: expires_at_unix_s,
+            video: Video::Participant {
+                room,
+                room_join: true,
+                room_create: true,
+                can_publish: false,
+                can_publish_sources: None,
+                can_subscribe: false,
+                can_update_own_metadata: false,
+                hidden: true,
+            },
+        })
+    }
+
     fn token(&self, claims: &Claims<'_>) -> Option<String> {
         let payload = atob_safe(&serde_json::to_string(claims).ok()?);
         let mut token = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#);
@@ -269,6 +290,22 @@ mod tests {
             token.split('.').nth(2).unwrap(),
             "UZTWJVA5glYLy4C8KYzgUpdmQrJH-5_s1idsXLPX2Kc"
         );
+    }
+
+    #[test]
+    fn who_examines_a_server_gets_a_room_alone_and_nothing_of_it() {
+        let token = key()
+            .sign_examination("hanse-doctor-1", "hanse-doctor", NOW)
+            .unwrap();
+        let said = claims(&token, SECRET).unwrap();
+        assert_eq!(said["exp"], NOW);
+        let video = &said["video"];
+        assert_eq!(video["room"], "hanse-doctor-1");
+        assert_eq!(
+            ["roomCreate", "hidden", "canPublish", "canSubscribe"].map(|right| &video[right]),
+            [true, true, false, false].map(Value::from).each_ref()
+        );
+        assert!(video.get("roomAdmin").is_none());
     }
 
     #[test]

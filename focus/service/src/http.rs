@@ -7,6 +7,8 @@
 
 use crate::admission::Focus;
 use crate::ask::Ask;
+use crate::examine::ExamineAsk;
+use crate::guests::GuestRefusal;
 use crate::moderation::ModerationAsk;
 use crate::refusal::Refusal;
 use crate::request_log::{self, Notes, Refused};
@@ -32,6 +34,9 @@ pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// When to ask again a server that drains. It may be away then for some seconds more, which clients find out by themselves.
+const DRAINING_RETRY: Duration = Duration::from_secs(30);
+
 /// How long a browser may remember that it may ask.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 
@@ -51,7 +56,9 @@ fn paths(focus: &Focus) -> Router<Arc<Focus>> {
         .route("/get_token", post(get_token))
         .route("/sfu_webhook", post(sfu_webhook))
         .route("/moderate", post(moderate))
-        .route("/healthz", get(health));
+        .route("/examine", post(examine))
+        .route("/healthz", get(health))
+        .merge(crate::guests::http::routes());
     match focus.leaves {
         Some(_) => paths.route("/delegate_delayed_leave", post(delegate_delayed_leave)),
         None => paths,
@@ -126,6 +133,19 @@ async fn moderate(State(focus): State<Arc<Focus>>, request: Request) -> Response
     notes.beside(response)
 }
 
+async fn examine(State(focus): State<Arc<Focus>>, request: Request) -> Response {
+    let mut notes = Notes::default();
+    let granted = async {
+        let ask = ExamineAsk::read(&body(request).await?)?;
+        focus.examine(&ask, &mut notes).await
+    };
+    let response = match granted.await {
+        Ok(granted) => granted_response(&granted),
+        Err(refusal) => refusal.into_response(),
+    };
+    notes.beside(response)
+}
+
 async fn sfu_webhook(State(focus): State<Arc<Focus>>, request: Request) -> Response {
     let heard = async {
         let signature = request.headers().get(AUTHORIZATION).cloned();
@@ -164,9 +184,13 @@ pub(crate) async fn body(request: Request) -> Result<Bytes, Refusal> {
     }
 }
 
-/// For balancers and supervisors: this process answers.
-async fn health() -> StatusCode {
-    StatusCode::OK
+/// For balancers and supervisors: this process answers, and whether it begins new calls. One that drains is healthy, since
+/// those who are in a call need it.
+async fn health(State(focus): State<Arc<Focus>>) -> &'static str {
+    match &focus.draining {
+        Some(draining) if *draining.borrow() => "draining",
+        _ => "ok",
+    }
 }
 
 async fn not_found() -> Response {
@@ -186,7 +210,8 @@ pub(crate) fn granted_response(granted: &Granted) -> Response {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let wait = match self {
-            Refusal::TooOften(wait) => Some(wait),
+            Refusal::TooOften(wait) | Refusal::Guests(GuestRefusal::TooOften(wait)) => Some(wait),
+            Refusal::Draining => Some(DRAINING_RETRY),
             _ => None,
         };
         let refused = Refused {
@@ -207,22 +232,23 @@ struct MatrixError<'a> {
 }
 
 fn error_response(status: StatusCode, refused: Refused, error: &str, wait: Option<Duration>) -> Response {
+    // Rounded up: who waits that long is not refused again.
+    let wait_ms = wait.map(|wait| wait.as_nanos().div_ceil(1_000_000));
     let body = MatrixError {
         errcode: refused.errcode,
         error,
-        retry_after_ms: wait.map(|wait| wait.as_millis()),
+        retry_after_ms: wait_ms,
     };
     let mut response = json_response(status, &body);
     response.extensions_mut().insert(refused);
-    if let Some(wait) = wait {
-        // Whole seconds, rounded up: who waits that long is not refused again.
-        let seconds = HeaderValue::from(wait.as_millis().div_ceil(1000) as u64);
+    if let Some(ms) = wait_ms {
+        let seconds = HeaderValue::from(ms.div_ceil(1000) as u64);
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
     response
 }
 
-fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
+pub(crate) fn json_response(status: StatusCode, value: &impl Serialize) -> Response {
     // These types are texts and numbers, which JSON can always say.
     let text = serde_json::to_string(value).unwrap_or_default();
     let json = HeaderValue::from_static("application/json");

@@ -36,6 +36,8 @@ impl Focus {
                     bitrate_kbps: None,
                 },
                 has_old_token: true,
+                // A restart locks nobody out who was there.
+                was_there: true,
                 is_present: false,
                 session: None,
                 token_until_ms: until_ms,

@@ -16,7 +16,7 @@
 //!
 //! Where to look next: [`http`] for the routes, `admission.rs` for a request's way, [`policy`](SitePolicy) for the decision,
 //! [`Watch`] for what follows when a room changes, [`signed`] for requests by way of homeservers, [`delayed_leave`],
-//! [`moderation`], [`store`].
+//! [`moderation`], [`guests`], [`store`].
 
 mod admission;
 mod ask;
@@ -24,8 +24,10 @@ pub mod calls;
 mod clock;
 mod config;
 pub mod delayed_leave;
+mod examine;
 mod follow;
 mod grant;
+pub mod guests;
 pub mod http;
 mod kept;
 mod limiter;
@@ -52,7 +54,7 @@ pub use clock::{Clock, Now, system_clock};
 pub use config::{FocusConfig, FocusSettings, SfuPlace};
 pub use follow::{follow, look_again};
 pub use grant::ApiKey;
-pub use hanse_matrixrtc::{Granted, RoomFacts, RoomId, ServerName, UserId};
+pub use hanse_matrixrtc::{Access, Granted, RoomFacts, RoomId, ServerName, UserId};
 pub use http::{router, routes};
 pub use livekit_protocol::ParticipantInfo;
 pub use policy::{Denied, FullAccess, Rights, Role, SitePolicy};
@@ -61,6 +63,7 @@ pub use ports::{
     Answer, DelayedEventError, DelayedEvents, Homeserver, LeaveChange, LeaveStore, NewRoom, Presence,
     ProofError, Rooms, RoomsError, Seen, Sfu, SfuError, Source, StoreError,
 };
+pub use proofs::PROOF_LIFETIME;
 pub use refusal::Refusal;
 pub use twirp::{TwirpSfu, permission, seen, tracks_to_mute};
 pub use watch::Watch;

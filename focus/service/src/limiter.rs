@@ -80,6 +80,15 @@ impl Limiter {
         *paid_at = next;
         Ok(())
     }
+
+    /// Takes back what was counted for one request.
+    pub(crate) fn give_back(&mut self, who: &impl Hash) {
+        let who = self.key.hash_one(who);
+        if let Some(paid_at) = self.paid_at.get_mut(&who) {
+            // Before that moment nothing is owed anyway.
+            *paid_at = paid_at.checked_sub(self.rate.interval).unwrap_or(*paid_at);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +117,19 @@ mod tests {
             limiter.count(&user(1), later).is_err(),
             "one came back, not thirty"
         );
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_asked_once_more_and_not_twice() {
+        let now = hanse_runtime::clock::now();
+        let mut limiter = Limiter::new(PERSON);
+        for _ in 0..PERSON.at_once {
+            limiter.count(&user(1), now).unwrap();
+        }
+        limiter.give_back(&user(1));
+        limiter.give_back(&user(2));
+        assert_eq!(limiter.count(&user(1), now), Ok(()));
+        assert!(limiter.count(&user(1), now).is_err());
     }
 
     #[test]

@@ -58,8 +58,24 @@ pub(crate) const LEAVES_ENDED: Metric = Metric {
     labels: &["outcome"],
 };
 
+/// Guests.
+pub(crate) const GUESTS: Metric = Metric {
+    name: "hanse_focus_guests",
+    kind: Kind::Gauge,
+    about: "Guests. state: coming (has opened the link), waiting (in the lobby), inside, or ending (to be erased by the homeserver).",
+    labels: &["state"],
+};
+
+/// Why guests are none any more.
+pub(crate) const GUESTS_ENDED: Metric = Metric {
+    name: "hanse_focus_guests_ended_total",
+    kind: Kind::Counter,
+    about: "Visits of guests that the focus has ended. reason: as in the log.",
+    labels: &["reason"],
+};
+
 /// All that is counted here.
-pub static METRICS: [Metric; 7] = [
+pub static METRICS: [Metric; 9] = [
     REQUESTS,
     REQUEST_DURATION,
     CALLS,
@@ -67,6 +83,8 @@ pub static METRICS: [Metric; 7] = [
     SEATS_ENDED,
     LEAVES,
     LEAVES_ENDED,
+    GUESTS,
+    GUESTS_ENDED,
 ];
 
 impl crate::Focus {

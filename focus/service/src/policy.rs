@@ -5,7 +5,9 @@
 //! on our SFU.
 
 use crate::policy_config::PolicyConfig;
-use hanse_matrixrtc::{Access, Membership, RoomFacts, ServerName, ServerNameError, UserId};
+use hanse_matrixrtc::{
+    Access, LEVEL_MAX, Membership, RoomFacts, ServerName, ServerNameError, UserId, is_guest,
+};
 use std::collections::HashSet;
 
 /// The homeservers whose users may publish on this SFU. Users of all others may watch and listen: in a call between
@@ -86,6 +88,8 @@ pub struct SitePolicy {
 /// What somebody is in a call. The later, the more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Takes part without an account, for this meeting only. Whatever power they are given: they stay that.
+    Guest,
     /// Takes part.
     Participant,
     /// Shows something to all.
@@ -100,6 +104,7 @@ impl Role {
     /// Its name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Role::Guest => "guest",
             Role::Participant => "participant",
             Role::Presenter => "presenter",
             Role::Moderator => "moderator",
@@ -125,10 +130,14 @@ pub struct Rights {
 
 impl Rights {
     /// Of somebody of whom nothing is known but their homeserver.
-    const fn of(access: Access) -> Self {
+    fn of(access: Access, user: &UserId) -> Self {
         let publishes = matches!(access, Access::Publish);
         Rights {
-            role: Role::Participant,
+            role: if is_guest(user) {
+                Role::Guest
+            } else {
+                Role::Participant
+            },
             camera: publishes,
             microphone: publishes,
             screen: publishes,
@@ -184,6 +193,12 @@ pub enum Denied {
     /// The room lets nobody of that homeserver in.
     #[error("The rules of this room (org.hanse.call_policy) admit nobody of your homeserver to its calls")]
     HomeserverInRoom,
+    /// The room lets nobody in who has no account.
+    #[error("The rules of this room (org.hanse.call_policy) admit no guests to its calls")]
+    GuestsInRoom,
+    /// A guest whose time is over.
+    #[error("The time for which you were a guest of this meeting is over")]
+    GuestOver,
     /// Nobody is in the call, and not everybody may start one.
     #[error(
         "The rules of this room (org.hanse.call_policy) do not let you start a call; you can join one that has begun"
@@ -198,6 +213,9 @@ pub enum Denied {
     /// Not powerful enough to act on this one.
     #[error("They have more power in this room than you")]
     MorePowerful,
+    /// The call that goes on is locked.
+    #[error("A moderator has locked this call: nobody new gets in until it is unlocked or over")]
+    Locked,
     /// A moderator has taken them out.
     #[error("A moderator has taken you out of the call")]
     Removed,
@@ -222,10 +240,13 @@ impl Denied {
             Denied::Banned => "banned",
             Denied::Homeserver => "homeserver_denied",
             Denied::HomeserverInRoom => "homeserver_denied_by_room",
+            Denied::GuestsInRoom => "guests_denied_by_room",
+            Denied::GuestOver => "guest_over",
             Denied::MayNotStart => "may_not_start",
             Denied::Full => "full",
             Denied::NoModerator => "no_moderator",
             Denied::MorePowerful => "more_powerful",
+            Denied::Locked => "locked",
             Denied::Removed => "removed_by_moderator",
             Denied::Ended => "ended_by_moderator",
             Denied::RemovedByOperator => "removed_by_operator",
@@ -241,6 +262,8 @@ pub struct Crowd {
     pub all: usize,
     /// Of these, people of the asker's homeserver.
     pub same_homeserver: usize,
+    /// Whether the asker has been in it already, and has not left.
+    pub has_asker: bool,
 }
 
 impl SitePolicy {
@@ -269,7 +292,7 @@ impl SitePolicy {
             return Err(Denied::Homeserver);
         }
         let Some(facts) = facts else {
-            return Ok(Rights::of(site));
+            return Ok(Rights::of(site, user));
         };
         match facts.membership(user) {
             Membership::Join => {}
@@ -282,37 +305,57 @@ impl SitePolicy {
             Access::Publish if site < Access::Publish && !self.made(facts) => site,
             access => access,
         };
+        if is_guest(user) && !facts.policy.guests {
+            return Err(Denied::GuestsInRoom);
+        }
         let power = facts.power.of(user);
         let reaches = |needed: i64| power.reaches(needed);
-        let may = |needed: i64| access == Access::Publish && reaches(needed);
-        let role = if reaches(facts.policy.administer(&facts.power)) {
+        let presents_from = facts.policy.present(&facts.power);
+        let is_named = facts.policy.presenters.contains(user);
+        // Whoever is named counts as somebody with the power that makes a presenter, for what they publish and for nothing else. What
+        // is out of reach stays so.
+        let presents = |needed: i64| is_named && needed <= presents_from && needed < LEVEL_MAX;
+        let may = |needed: i64| access == Access::Publish && (reaches(needed) || presents(needed));
+        let without = facts.policy.without;
+        let role = if is_guest(user) {
+            Role::Guest
+        } else if reaches(facts.policy.administer(&facts.power)) {
             Role::Administrator
         } else if reaches(facts.policy.moderate(&facts.power)) {
             Role::Moderator
-        } else if reaches(facts.policy.present(&facts.power)) {
+        } else if is_named || reaches(presents_from) {
             Role::Presenter
         } else {
             Role::Participant
         };
         Ok(Rights {
             role,
-            camera: may(facts.policy.camera),
-            microphone: may(facts.policy.microphone),
-            screen: may(facts.policy.screen),
+            camera: !without.camera && may(facts.policy.camera),
+            microphone: !without.microphone && may(facts.policy.microphone),
+            screen: !without.screen && may(facts.policy.screen),
             bitrate_kbps: rule.bitrate_kbps,
         })
     }
 
-    /// What somebody gets who wants in.
+    /// What somebody gets who wants in at this time (ms since 1970).
     ///
     /// # Errors
     ///
     /// Why they may not.
-    pub fn admit(&self, facts: Option<&RoomFacts>, user: &UserId, crowd: Crowd) -> Result<Rights, Denied> {
+    pub fn admit(
+        &self,
+        facts: Option<&RoomFacts>,
+        user: &UserId,
+        crowd: Crowd,
+        now_ms: u64,
+    ) -> Result<Rights, Denied> {
         let rights = self.rights(facts, user)?;
         let Some(facts) = facts else {
             return Ok(rights);
         };
+        if self.locks_out(facts, user, crowd, now_ms) {
+            return Err(Denied::Locked);
+        }
         let has_place = |seats: Option<u32>, taken: usize| seats.is_none_or(|seats| taken < seats as usize);
         if crowd.all == 0 && !facts.power.of(user).reaches(facts.policy.start) {
             return Err(Denied::MayNotStart);
@@ -326,6 +369,27 @@ impl SitePolicy {
             return Err(Denied::FullForHomeserver);
         }
         Ok(rights)
+    }
+
+    /// Whether a lock keeps somebody out, at this time (ms since 1970): all but those who are in the call, those whom it names, and
+    /// moderators. A lock is for the call that goes on: once everybody has left, nobody is kept from beginning another one.
+    pub(crate) fn locks_out(&self, facts: &RoomFacts, user: &UserId, crowd: Crowd, now_ms: u64) -> bool {
+        let Some(inside) = &facts.policy.locked else {
+            return false;
+        };
+        let moderates = |who: &UserId| {
+            self.rights(Some(facts), who)
+                .is_ok_and(|rights| rights.role >= Role::Moderator)
+        };
+        let may_pass = |who: &UserId| inside.contains(who) || moderates(who);
+        if crowd.has_asker || may_pass(user) {
+            return false;
+        }
+        // Others may be in it at another organisation's server only. Anybody may say so of themselves, so of these only those count
+        // whom the lock lets in, if it names any: else two who are kept out would keep out each other.
+        let mut members = facts.call_members(now_ms);
+        crowd.all > 0
+            || members.any(|member| member.user != *user && (inside.is_empty() || may_pass(&member.user)))
     }
 
     /// Whether one of our own users made the room.
@@ -446,6 +510,75 @@ mod tests {
     const EVE: &str = "@eve:evil.example";
     const FRANK: &str = "@frank:org-a.example";
     const NOBODY: &str = "@nobody:org-a.example";
+    const CREATOR: &str = "@creator:org-a.example";
+    const MOD: &str = "@mod:org-a.example";
+    const NOW_MS: u64 = 2_000;
+
+    /// Says that somebody is in the call, wherever.
+    fn in_call(facts: &mut RoomFacts, name: &str) {
+        let content = json!({"application": "m.call", "call_id": "", "device_id": "D"});
+        let key = format!("_{name}_D_m.call");
+        let mut event = event("org.matrix.msc3401.call.member", &key, name, content);
+        event.origin_server_ts = 1_000;
+        assert_eq!(facts.apply(&event), Ok(true));
+    }
+
+    #[test]
+    fn a_locked_call_takes_in_moderators_whom_it_names_and_whoever_is_in_it_and_nobody_else() {
+        let enter = |facts: &RoomFacts, name: &str, has_asker: bool| {
+            let crowd = Crowd {
+                all: 1,
+                has_asker,
+                ..Crowd::default()
+            };
+            site().admit(Some(facts), &user(name), crowd, NOW_MS).err()
+        };
+        for locked in [json!(true), json!("nonsense")] {
+            let room = ours(json!({"locked": locked}));
+            for name in [ALICE, BOB, CAROL] {
+                assert_eq!(enter(&room, name, false), Some(Denied::Locked), "{name}");
+                assert_eq!(enter(&room, name, true), None, "{name} is there");
+            }
+            assert_eq!(enter(&room, MOD, false), None);
+            assert_eq!(
+                enter(&room, FRANK, true),
+                Some(Denied::Banned),
+                "a lock opens nothing"
+            );
+        }
+        let named = ours(json!({"locked": [BOB, NOBODY]}));
+        assert_eq!(enter(&named, BOB, false), None);
+        assert_eq!(enter(&named, ALICE, false), Some(Denied::Locked));
+        assert_eq!(enter(&named, NOBODY, false), Some(Denied::NotJoined));
+        assert_eq!(enter(&ours(json!({"locked": false})), ALICE, false), None);
+    }
+
+    #[test]
+    fn a_lock_is_over_with_the_call_and_holds_while_it_goes_on_elsewhere() {
+        let enter = |facts: &RoomFacts, name: &str, now_ms: u64| {
+            site()
+                .admit(Some(facts), &user(name), Crowd::default(), now_ms)
+                .err()
+        };
+        let mut room = ours(json!({"locked": [BOB]}));
+        assert_eq!(enter(&room, ALICE, NOW_MS), None, "nobody is there");
+        // Whoever is kept out keeps out nobody.
+        in_call(&mut room, CAROL);
+        assert_eq!(enter(&room, ALICE, NOW_MS), None);
+        in_call(&mut room, BOB);
+        assert_eq!(enter(&room, ALICE, NOW_MS), Some(Denied::Locked));
+        assert_eq!(enter(&room, CAROL, NOW_MS), Some(Denied::Locked));
+        assert_eq!(
+            enter(&room, ALICE, u64::MAX),
+            None,
+            "his membership is out of date"
+        );
+        // Without names everybody counts.
+        let mut all = ours(json!({"locked": true}));
+        in_call(&mut all, ALICE);
+        assert_eq!(enter(&all, ALICE, NOW_MS), None, "nobody but herself");
+        assert_eq!(enter(&all, CAROL, NOW_MS), Some(Denied::Locked));
+    }
 
     #[test]
     fn members_of_our_homeservers_publish_strangers_watch_and_others_stay_out() {
@@ -506,15 +639,113 @@ mod tests {
     }
 
     #[test]
+    fn a_named_presenter_publishes_what_presenters_may_and_moderates_nothing() {
+        let rights =
+            |policy: serde_json::Value, name: &str| site().rights(Some(&ours(policy)), &user(name)).unwrap();
+        let shares = |policy: serde_json::Value, name: &str| {
+            let rights = rights(policy, name);
+            (rights.role, rights.screen)
+        };
+        let rule = |screen: serde_json::Value| json!({"screen": screen, "presenters": [ALICE, MOD, BOB]});
+        assert_eq!(shares(json!({"screen": 50}), ALICE), (Role::Participant, false));
+        assert_eq!(shares(rule(json!(50)), ALICE), (Role::Presenter, true));
+        assert_eq!(
+            shares(rule(json!(51)), ALICE),
+            (Role::Presenter, false),
+            "more than it takes to present"
+        );
+        assert_eq!(shares(rule(json!("none")), ALICE), (Role::Presenter, false));
+        let closed = json!({"screen": "none", "present": "none", "presenters": [ALICE]});
+        assert_eq!(
+            shares(closed, ALICE),
+            (Role::Presenter, false),
+            "what cannot be understood stays closed"
+        );
+        assert_eq!(
+            shares(rule(json!(50)), MOD),
+            (Role::Moderator, true),
+            "nobody is less than their power"
+        );
+        assert_eq!(
+            shares(rule(json!(50)), CAROL),
+            (Role::Participant, false),
+            "others are not"
+        );
+        assert_eq!(
+            shares(rule(json!(50)), BOB),
+            (Role::Presenter, false),
+            "a stranger publishes at home"
+        );
+        assert_eq!(may(&ours(rule(json!(50))), EVE), Err(Denied::Homeserver));
+        assert_eq!(
+            may(&ours(json!({"presenters": [NOBODY]})), NOBODY),
+            Err(Denied::NotJoined)
+        );
+    }
+
+    #[test]
+    fn what_a_meeting_goes_without_nobody_publishes_whatever_their_power() {
+        let sound = ours(json!({"without": ["camera", "screen"], "presenters": [ALICE]}));
+        for name in [ALICE, MOD, CREATOR] {
+            assert_eq!(may(&sound, name), Ok([false, true, false]), "{name}");
+        }
+        for policy in [
+            json!({"without": ["camera", "microphone", "screen"]}),
+            json!({"without": "everything"}),
+        ] {
+            let text = ours(policy);
+            for name in [ALICE, MOD, CREATOR] {
+                assert_eq!(may(&text, name), NONE, "{name}");
+            }
+            assert_eq!(
+                site().rights(Some(&text), &user(MOD)).map(|rights| rights.role),
+                Ok(Role::Moderator)
+            );
+        }
+    }
+
+    #[test]
+    fn a_guest_stays_a_guest_whatever_power_they_are_given_and_goes_where_the_room_wants_none() {
+        const GUEST: &str = "@hanse-guest-abc:org-a.example";
+        let with = |policy: serde_json::Value| {
+            let creator = "@creator:org-a.example";
+            let mut room = ours(policy);
+            let join = json!({"membership": "join"});
+            room.apply(&event("m.room.member", GUEST, GUEST, join)).unwrap();
+            let powers = json!({"users": {creator: 100, GUEST: 100}});
+            room.apply(&event("m.room.power_levels", "", creator, powers))
+                .unwrap();
+            room
+        };
+        let rights = site().rights(Some(&with(json!({}))), &user(GUEST)).unwrap();
+        assert_eq!((rights.role, rights.publishes()), (Role::Guest, true));
+        assert!(Role::Guest < Role::Participant);
+        assert_eq!(
+            site().rights(None, &user(GUEST)).map(|rights| rights.role),
+            Ok(Role::Guest)
+        );
+        let presenting = with(json!({"screen": 50, "presenters": [GUEST]}));
+        let rights = site().rights(Some(&presenting), &user(GUEST)).unwrap();
+        assert_eq!(
+            (rights.role, rights.screen),
+            (Role::Guest, true),
+            "and may present"
+        );
+        let closed = with(json!({"guests": false}));
+        assert_eq!(may(&closed, GUEST), Err(Denied::GuestsInRoom));
+        assert_eq!(may(&closed, ALICE), ALL);
+    }
+
+    #[test]
     fn who_may_not_start_a_call_joins_one_that_has_begun() {
         let room = ours(json!({"start": 50}));
         let enter = |name: &str, all: usize| {
             let crowd = Crowd {
                 all,
-                same_homeserver: 0,
+                ..Crowd::default()
             };
             site()
-                .admit(Some(&room), &user(name), crowd)
+                .admit(Some(&room), &user(name), crowd, NOW_MS)
                 .map(|rights| rights.role)
         };
         assert_eq!(enter(ALICE, 0), Err(Denied::MayNotStart));
@@ -526,8 +757,12 @@ mod tests {
     fn seats_are_counted_for_the_room_and_for_each_homeserver() {
         let room = ours(json!({"seats": 3, "homeservers": {"org-b.example": {"seats": 1}}}));
         let enter = |name: &str, all: usize, same_homeserver: usize| {
-            let crowd = Crowd { all, same_homeserver };
-            site().admit(Some(&room), &user(name), crowd).err()
+            let crowd = Crowd {
+                all,
+                same_homeserver,
+                has_asker: false,
+            };
+            site().admit(Some(&room), &user(name), crowd, NOW_MS).err()
         };
         assert_eq!(enter(ALICE, 2, 2), None);
         assert_eq!(enter(ALICE, 3, 2), Some(Denied::Full));

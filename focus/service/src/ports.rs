@@ -142,6 +142,9 @@ pub enum SfuError {
     /// It does not want to.
     #[error("the SFU refuses: {0}")]
     Refused(String),
+    /// It makes no more rooms, because it is about to stop.
+    #[error("the SFU is draining: it begins no new calls")]
+    Draining,
 }
 
 /// Delayed events at homeservers (MSC4140), as far as a leave needs them: whoever has the id may restart, send or cancel.

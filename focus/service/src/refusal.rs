@@ -3,6 +3,7 @@
 //! developer tools. They repeat nothing of what was sent.
 
 use crate::delayed_leave::LeaveRefusal;
+use crate::guests::GuestRefusal;
 use crate::policy::Denied;
 use hanse_matrixrtc::BodyError;
 use http::StatusCode;
@@ -116,12 +117,21 @@ pub enum Refusal {
     /// The SFU did not do what a moderator wants.
     #[error("The SFU did not answer, so it may not have been done. The log of the focus says why.")]
     SfuAway,
+    /// About guests and their links.
+    #[error("{0}.")]
+    Guests(#[from] GuestRefusal),
     /// [`crate::seats::SEATS_MAX`] seats are given.
     #[error("This focus has given away all its seats.")]
     TooManySeats,
     /// A token could not be signed.
     #[error("Internal Server Error: the token could not be signed.")]
     NoToken,
+    /// The SFU makes no more rooms, because it is about to stop.
+    #[error(
+        "This server is about to be stopped or upgraded and begins no new calls; those that go on are not touched. Try again \
+         in a minute."
+    )]
+    Draining,
     /// The SFU made no room.
     #[error("Unable to create room on SFU. The log of the focus says why.")]
     NoRoom,
@@ -162,6 +172,7 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
+            Refusal::Guests(refusal) => refusal.status(),
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::BrokenOff
             | Refusal::NotJson(_)
@@ -186,6 +197,7 @@ impl Refusal {
             | Refusal::DelayNotTold
             | Refusal::SfuAway
             | Refusal::TooManySeats
+            | Refusal::Draining
             | Refusal::NoLeave(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::OtherFocusAway => StatusCode::BAD_GATEWAY,
             Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -196,6 +208,7 @@ impl Refusal {
     /// Our name for it, in log lines and metrics.
     pub fn name(&self) -> &'static str {
         match self {
+            Refusal::Guests(refusal) => refusal.name(),
             Refusal::TooLarge => "too_large",
             Refusal::BrokenOff => "broken_off",
             Refusal::NotJson(_) => "not_json",
@@ -228,6 +241,7 @@ impl Refusal {
             Refusal::SfuAway => "sfu_away",
             Refusal::TooManySeats => "too_many_seats",
             Refusal::NoToken => "no_token",
+            Refusal::Draining => "draining",
             Refusal::NoRoom => "no_room",
         }
     }
@@ -235,6 +249,7 @@ impl Refusal {
     /// Matrix' name for it (client-server API, "Common error codes").
     pub fn errcode(&self) -> &'static str {
         match self {
+            Refusal::Guests(refusal) => refusal.errcode(),
             Refusal::TooLarge => "M_TOO_LARGE",
             Refusal::BrokenOff | Refusal::NotJson(_) | Refusal::BadWebhook => "M_NOT_JSON",
             Refusal::Shape(_) | Refusal::BadField(_) | Refusal::ForeignDelay => "M_BAD_JSON",
@@ -257,6 +272,7 @@ impl Refusal {
             | Refusal::TooManySeats
             | Refusal::NoLeave(_)
             | Refusal::NoToken
+            | Refusal::Draining
             | Refusal::NoRoom => "M_UNKNOWN",
         }
     }

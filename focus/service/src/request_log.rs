@@ -4,6 +4,7 @@
 //! Browsers' questions whether they may ask (`OPTIONS`) and `/healthz` make no line.
 
 use crate::admission::Focus;
+use crate::guests::http::PATHS;
 use crate::metrics::{REQUEST_DURATION, REQUESTS};
 use crate::policy::Role;
 use axum::extract::{Request, State};
@@ -68,12 +69,13 @@ pub(crate) async fn note(State(focus): State<Arc<Focus>>, request: Request, next
 
 /// `None`: not of interest.
 fn route(path: &str) -> Option<&'static str> {
-    const OWN: [&str; 5] = [
+    const OWN: [&str; 6] = [
         "/sfu/get",
         "/get_token",
         "/delegate_delayed_leave",
         "/sfu_webhook",
         "/moderate",
+        "/examine",
     ];
     /// What homeservers pass on: how the path begins and ends, and our name for it.
     const SIGNED: [(&str, &str, &str); 3] = [
@@ -92,7 +94,8 @@ fn route(path: &str) -> Option<&'static str> {
     if path == "/healthz" {
         return None;
     }
-    let own = OWN.into_iter().find(|route| *route == path);
+    let mut own = OWN.into_iter().chain(PATHS);
+    let own = own.find(|route| *route == path);
     let signed = || {
         let mut signed = SIGNED.into_iter();
         signed.find(|(start, end, _)| path.starts_with(start) && path.ends_with(end))

@@ -19,7 +19,7 @@ impl Focus {
         match event {
             SeatEvent::Connecting { seat } => self.tell_of_person(&seats, seat),
             SeatEvent::Joined { seat, sid } => {
-                if let Some(admitted) = seats.note_arrival(seat, sid, self.now().unix_s.saturating_mul(1000))
+                if let Some(admitted) = seats.note_arrival(seat, sid, self.now().unix_ms())
                     && admitted.has_old_token
                 {
                     self.tell(News::Seat(seat.clone()));
@@ -29,6 +29,10 @@ impl Focus {
             SeatEvent::Left { seat, sid, departure } => {
                 if seats.note_departure(seat, sid) && *departure != Departure::ComingBack {
                     SEATS_ENDED.add(1, ["left".into()]);
+                }
+                // A client that begins anew says the same as one that hangs up. Where it matters, nobody is taken for gone by that.
+                if *departure == Departure::ByClient && !self.is_locked(&seats, seat) {
+                    seats.note_farewell(seat);
                 }
                 self.tell_of_person(&seats, seat);
             }
@@ -75,10 +79,24 @@ impl Focus {
         }
     }
 
+    /// Whether the room of a seat is locked.
+    fn is_locked(&self, seats: &Seats, seat: &Seat) -> bool {
+        let room = seats.admitted(seat).map(|admitted| &admitted.room);
+        room.zip(self.rooms())
+            .and_then(|(room, rooms)| rooms.facts(room))
+            .is_some_and(|facts| facts.policy.locked.is_some())
+    }
+
     /// Judges everybody in calls of a room anew: the seats of which the SFU is to be told.
     pub(crate) fn judge(&self, room: &RoomId, facts: Option<&RoomFacts>) -> Vec<Seat> {
         let policy = self.policy();
-        let changes = lock(&self.seats).judge(room, |user| policy.rights(facts, user));
+        let now_ms = self.now().unix_ms();
+        let mut seats = lock(&self.seats);
+        let mut changes = seats.judge(room, |user| policy.rights(facts, user));
+        if let Some(facts) = facts.filter(|facts| facts.policy.locked.is_some()) {
+            changes.extend(seats.lock(room, |user, crowd| policy.locks_out(facts, user, crowd, now_ms)));
+        }
+        drop(seats);
         changes.into_iter().map(noted).collect()
     }
 
@@ -127,7 +145,7 @@ impl Focus {
     pub(crate) fn sweep(&self) -> Vec<Seat> {
         let now = self.now();
         lock(&self.proofs).sweep(now.instant);
-        lock(&self.seats).sweep(now.unix_s.saturating_mul(1000))
+        lock(&self.seats).sweep(now.unix_ms())
     }
 
     /// The devices with which somebody is connected to a call.

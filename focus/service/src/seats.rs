@@ -21,6 +21,8 @@ pub(crate) struct Admitted {
     pub rights: Rights,
     /// Whether a token is about that says otherwise: they had other rights when it was made.
     pub has_old_token: bool,
+    /// Whether they have been connected, and have not left: somebody without whom a call that is locked now would be another.
+    pub was_there: bool,
     /// Whether they are connected to the SFU.
     pub is_present: bool,
     /// With which session, as far as it is known.
@@ -86,6 +88,7 @@ impl Seats {
     pub fn admit(&mut self, seat: Seat, mut admitted: Admitted) -> Result<bool, TooMany> {
         if let Some(known) = self.seats.get(&seat) {
             admitted.is_present |= known.is_present;
+            admitted.was_there |= known.was_there;
             admitted.session.clone_from(&known.session);
             admitted.has_old_token = known.has_old_token || !known.rights.same_on_sfu(admitted.rights);
             admitted.token_until_ms = admitted.token_until_ms.max(known.token_until_ms);
@@ -103,6 +106,7 @@ impl Seats {
     pub fn note_arrival(&mut self, seat: &Seat, sid: &str, now_ms: u64) -> Option<&Admitted> {
         let admitted = self.seats.get_mut(seat)?;
         admitted.session = Some(sid.to_owned()).filter(|sid| !sid.is_empty());
+        admitted.was_there = true;
         if !std::mem::replace(&mut admitted.is_present, true) {
             let running = self.running.entry(seat.room.clone()).or_insert_with(|| Running {
                 began_ms: now_ms,
@@ -130,6 +134,19 @@ impl Seats {
             self.count_out(&seat.room, &user);
         }
         was_present
+    }
+
+    /// Notes that somebody who is not connected has left for good.
+    pub fn note_farewell(&mut self, seat: &Seat) {
+        if let Some(admitted) = self.seats.get_mut(seat).filter(|admitted| !admitted.is_present) {
+            admitted.was_there = false;
+        }
+    }
+
+    /// Whether somebody has been connected to a call, with any device, and has not left.
+    pub fn was_there(&self, room: &RoomId, sfu_room: &str, user: &UserId) -> bool {
+        self.of_room(room)
+            .any(|(seat, admitted)| admitted.was_there && admitted.user == *user && seat.room == sfu_room)
     }
 
     /// Since when anybody is connected to a call, in Unix ms.
@@ -216,6 +233,7 @@ impl Seats {
         Crowd {
             all: running.people.len().saturating_sub(themselves),
             same_homeserver: of_server.count().saturating_sub(themselves),
+            has_asker: themselves > 0,
         }
     }
 
@@ -268,6 +286,22 @@ impl Seats {
         }
         changes
     }
+
+    /// Takes their seats from those whom a lock keeps out: whoever was admitted and has not come yet, or has left, has a token that
+    /// would open the SFU.
+    pub fn lock(&mut self, room: &RoomId, locks_out: impl Fn(&UserId, Crowd) -> bool) -> Vec<Change> {
+        let away = self.of_room(room).filter(|(seat, admitted)| {
+            let user = &admitted.user;
+            !self.was_there(room, &seat.room, user) && locks_out(user, self.crowd(&seat.room, user))
+        });
+        let away: Vec<Seat> = away.map(|(seat, _)| seat.clone()).collect();
+        let mut changes = Vec::new();
+        for seat in away {
+            self.remove(&seat);
+            changes.push(Change::End(seat, Denied::Locked));
+        }
+        changes
+    }
 }
 
 #[cfg(test)]
@@ -308,6 +342,7 @@ mod tests {
             user: user(name),
             rights: SPEAKER,
             has_old_token: false,
+            was_there: false,
             is_present: false,
             session: None,
             token_until_ms: 1_000,
@@ -370,7 +405,8 @@ mod tests {
             crowd(&seats, BOB),
             Crowd {
                 all: 2,
-                same_homeserver: 1
+                same_homeserver: 1,
+                has_asker: true,
             }
         );
         seats.note_departure(&seat(CAROL), "PA_1");
@@ -378,7 +414,8 @@ mod tests {
             crowd(&seats, BOB),
             Crowd {
                 all: 1,
-                same_homeserver: 0
+                same_homeserver: 0,
+                has_asker: true,
             }
         );
         assert_eq!(seats.crowd("another call", &user(BOB)), Crowd::default());
@@ -391,6 +428,35 @@ mod tests {
         assert_eq!(crowd(&seats, BOB).all, 1, "Alice is not Bob");
         assert_eq!(seats.note_room_empty("call"), 1);
         assert_eq!(crowd(&seats, BOB), Crowd::default());
+    }
+
+    #[test]
+    fn a_lock_takes_the_seats_of_those_who_are_not_there_and_of_nobody_who_lost_the_connection() {
+        let mut seats = seats(&[ALICE, BOB]);
+        let waiting = "@dave:org-a.example";
+        seats.admit(seat(waiting), admitted(waiting)).unwrap();
+        let phone = Seat {
+            room: "call".to_owned(),
+            identity: "alice's phone".to_owned(),
+        };
+        seats.admit(phone, admitted(ALICE)).unwrap();
+        seats.admit(seat(CAROL), admitted(CAROL)).unwrap();
+        seats.note_arrival(&seat(CAROL), "PA_1", 1);
+        seats.note_departure(&seat(CAROL), "PA_1");
+        seats.note_departure(&seat(BOB), "PA_1");
+        // Bob has lost his connection, Carol has hung up.
+        seats.note_farewell(&seat(CAROL));
+        let here = room("kitchen");
+        assert!(seats.was_there(&here, "call", &user(BOB)) && !seats.was_there(&here, "call", &user(CAROL)));
+        assert!(!seats.was_there(&here, "another call", &user(BOB)));
+        let mut out = seats.lock(&here, |_, _| true);
+        out.sort_by_key(|change| format!("{change:?}"));
+        let ended = |name: &str| Change::End(seat(name), Denied::Locked);
+        assert_eq!(out, [ended(CAROL), ended(waiting)]);
+        assert_eq!(seats.lock(&here, |_, _| true), [], "said once");
+        // Who is there has not left, whatever is told of an earlier session.
+        seats.note_farewell(&seat(ALICE));
+        assert!(seats.was_there(&here, "call", &user(ALICE)));
     }
 
     #[test]

@@ -127,6 +127,7 @@ impl TwirpSfu {
                  must not differ by a minute"
                     .to_owned(),
             )),
+            Ok("unavailable") => Failed::Error(SfuError::Draining),
             Ok(code) if is_code(code) => {
                 Failed::Error(SfuError::Refused(format!("status {status}, {code}")))
             }

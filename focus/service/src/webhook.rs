@@ -103,7 +103,7 @@ impl Focus {
     ///
     /// When it is not signed by the SFU, or makes no sense.
     pub async fn hear_webhook(&self, signature: Option<&str>, body: &[u8]) -> Result<(), Refusal> {
-        let signed = signature.is_some_and(|token| is_signed(self.key(), token, body, self.now().unix_s));
+        let signed = signature.is_some_and(|token| is_signed(&self.key(), token, body, self.now().unix_s));
         if !signed {
             tracing::warn!("a webhook is not signed by the SFU");
             return Err(Refusal::ForgedWebhook);

@@ -244,6 +244,7 @@ fn the_book_explains_every_field_and_every_reason() {
     // As the sources write them.
     let refusals = include_str!("../src/refusal.rs");
     let denied = include_str!("../src/policy.rs");
+    let of_guests = include_str!("../src/guests/refusal.rs");
     let named = refusals
         .split("pub fn name(&self)")
         .nth(1)
@@ -253,6 +254,13 @@ fn the_book_explains_every_field_and_every_reason() {
         .unwrap();
     let named = [
         named,
+        of_guests
+            .split("pub fn name(&self)")
+            .nth(1)
+            .unwrap()
+            .split("\n    }\n")
+            .next()
+            .unwrap(),
         denied
             .split("pub const fn name(self)")
             .nth(1)

@@ -9,7 +9,8 @@
 mod common;
 
 use common::{
-    Bench, Mood, Order, PretendRooms, ROOM, SFU_ROOM, get_token_from_abroad, next_order, policy, sfu_get,
+    Bench, Mood, Order, PretendRooms, ROOM, SFU_ROOM, get_token_from_abroad, next_order, openid, policy,
+    sfu_get,
 };
 use hanse_focus::delayed_leave::{Departure, Seat, SeatEvent};
 use hanse_focus::store::Store;
@@ -150,6 +151,27 @@ async fn where_only_membership_is_known_it_is_asked_for_until_the_patience_is_ov
     *rooms.joined.lock().unwrap() = None;
     let away = bench.post_json("/sfu/get", &sfu_get()).await;
     away.assert_refused(503, "M_UNKNOWN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_of_a_denied_homeserver_hear_it_at_once_and_are_looked_for_in_no_room() {
+    let rooms = Arc::new(PretendRooms::default());
+    rooms.set_joined(ROOM, ALICE, true);
+    let bench = Bench::told(&rooms);
+    bench.focus.change_policy(|rules| {
+        rules.rules = policy("denied_homeservers = [\"org-b.example\"]");
+    });
+    let began = Instant::now();
+    let refused = bench.post_json("/get_token", &get_token_from_abroad()).await;
+    refused.assert_refused(403, "M_FORBIDDEN");
+    let said = refused.body["error"].as_str().unwrap();
+    assert!(said.contains("nobody of your homeserver"), "{said}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(*rooms.asked.lock().unwrap(), 0);
+    assert!(
+        bench.post_json("/sfu/get", &sfu_get()).await.can_publish(),
+        "others come in"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -394,6 +416,93 @@ async fn seats_of_the_policy_are_given_once_each() {
             .status,
         200
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_call_goes_on_for_those_in_it_and_takes_nobody_new() {
+    let mut call = Call::begin(json!({})).await;
+    let carol = "@carol:org-a.example";
+    let dave = "@dave:org-a.example";
+    let asks =
+        |token: &str| json!({"room": ROOM, "openid_token": openid("org-a.example", token), "device_id": "D"});
+    for (user, token) in [(carol, "carols-token"), (dave, "daves-token")] {
+        call.bench.knows(user, token);
+        call.rooms.member(ROOM, user, "join");
+    }
+    // Carol has hung up, and still has a token.
+    let of_carol = call
+        .bench
+        .post_json("/sfu/get", &asks("carols-token"))
+        .await
+        .identity();
+    call.bench.focus.heard(&joined(&of_carol));
+    call.bench.focus.heard(&SeatEvent::Left {
+        seat: seat_of(&of_carol),
+        sid: "PA_1".to_owned(),
+        departure: Departure::ByClient,
+    });
+    assert_eq!(call.next_order().await, None);
+    let set = |locked: Value| {
+        call.rooms
+            .state(ROOM, "org.hanse.call_policy", "", json!({"locked": locked}));
+    };
+    set(json!(true));
+    let refused = call.bench.post_json("/sfu/get", &asks("daves-token")).await;
+    refused.assert_refused(403, "M_FORBIDDEN");
+    assert!(
+        refused.body["error"]
+            .as_str()
+            .unwrap()
+            .contains("locked this call"),
+        "{}",
+        refused.body
+    );
+    let seen = &mut call.seen;
+    let next = next_order(&call.bench, seen).await;
+    assert_eq!(
+        next,
+        Some(Order::End(seat_of(&of_carol))),
+        "her token opens nothing"
+    );
+    // Bob's connection is lost, and begins anew; so does Alice's, in order.
+    call.bench.focus.heard(&left(&call.bob));
+    call.bench.focus.heard(&SeatEvent::Left {
+        seat: seat_of(&call.alice),
+        sid: "PA_1".to_owned(),
+        departure: Departure::ByClient,
+    });
+    assert_eq!(next_order(&call.bench, seen).await, None);
+    for body in [sfu_get(), get_token_from_abroad()] {
+        let path = if body.get("room").is_some() {
+            "/sfu/get"
+        } else {
+            "/get_token"
+        };
+        assert_eq!(call.bench.post_json(path, &body).await.status, 200);
+    }
+    call.bench.focus.heard(&joined(&call.bob));
+    assert_eq!(next_order(&call.bench, seen).await, None);
+    set(json!([dave]));
+    assert_eq!(
+        call.bench
+            .post_json("/sfu/get", &asks("daves-token"))
+            .await
+            .status,
+        200
+    );
+    call.bench
+        .post_json("/sfu/get", &asks("carols-token"))
+        .await
+        .assert_refused(403, "M_FORBIDDEN");
+    set(json!(false));
+    assert_eq!(
+        call.bench
+            .post_json("/sfu/get", &asks("carols-token"))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(next_order(&call.bench, seen).await, None);
 }
 
 const MODERATOR: &str = "@mod:org-a.example";

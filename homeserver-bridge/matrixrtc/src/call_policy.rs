@@ -3,7 +3,8 @@
 //!
 //! ```json
 //! {"start": 0, "camera": 0, "microphone": 0, "screen": 50, "moderate": 50, "administer": 100, "present": 50,
-//!  "seats": 200, "strangers": "subscribe",
+//!  "seats": 200, "strangers": "subscribe", "guests": true, "locked": false,
+//!  "presenters": ["@alice:org-a.example"], "without": ["camera", "screen"],
 //!  "homeservers": {"org-b.example": {"access": "publish", "seats": 20, "bitrate_kbps": 1500}}}
 //! ```
 //!
@@ -11,9 +12,9 @@
 //! Both are noted ([`PolicyWarning`]), so that somebody can be told.
 
 use crate::power::{LEVEL_MAX, PowerLevels, level};
-use crate::{RoomId, ServerName};
+use crate::{RoomId, ServerName, UserId};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Type of the event; its state key is empty.
@@ -21,6 +22,12 @@ pub const CALL_POLICY: &str = "org.hanse.call_policy";
 
 /// Homeservers with rules of their own. With more of them, homeservers of others without a rule are denied.
 pub const RULES_MAX: usize = 4096;
+
+/// People whom a lock lets in. Further ones it does not; an event of 64 KiB has hardly room for more.
+pub const LOCKED_MAX: usize = 2048;
+
+/// People who are made presenters. Further ones are not.
+pub const PRESENTERS_MAX: usize = 256;
 
 /// Notes about one event. Further ones are left out.
 pub const WARNINGS_MAX: usize = 16;
@@ -58,6 +65,41 @@ struct WrittenRule {
     bitrate_kbps: Option<u32>,
 }
 
+/// Kinds of media that a meeting goes without: a picture, or everything but what is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// No cameras.
+    pub camera: bool,
+    /// No microphones.
+    pub microphone: bool,
+    /// No screens, nor their sound.
+    pub screen: bool,
+}
+
+impl Without {
+    /// Reads a list of `camera`, `microphone` and `screen`. With what cannot be understood in it, it is without all.
+    fn read(&mut self, value: &Value) -> bool {
+        let kinds = value.as_array().map(Vec::as_slice);
+        let mut understood = kinds.is_some();
+        for kind in kinds.unwrap_or_default() {
+            match kind.as_str() {
+                Some("camera") => self.camera = true,
+                Some("microphone") => self.microphone = true,
+                Some("screen") => self.screen = true,
+                _ => understood = false,
+            }
+        }
+        if !understood {
+            *self = Without {
+                camera: true,
+                microphone: true,
+                screen: true,
+            };
+        }
+        understood
+    }
+}
+
 /// The rules of one room. Powers are levels as in [`PowerLevels`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct CallPolicy {
@@ -79,6 +121,15 @@ pub struct CallPolicy {
     pub seats: Option<u32>,
     /// What people of homeservers without a rule may do. Default: subscribe.
     pub strangers: Access,
+    /// Whether people without an account may be in the call (see [`crate::is_guest`]), where their organisation lets them.
+    /// Default: yes.
+    pub guests: bool,
+    /// Whether the call that goes on is locked: nobody new gets in but moderators and these. Default: `None`, it is not.
+    pub locked: Option<BTreeSet<UserId>>,
+    /// Presenters who have not the power that it takes. Default: none.
+    pub presenters: BTreeSet<UserId>,
+    /// What nobody publishes, whatever power they have. Default: nothing.
+    pub without: Without,
     /// Rules for single homeservers.
     homeservers: BTreeMap<ServerName, WrittenRule>,
     /// There were more than [`RULES_MAX`].
@@ -99,6 +150,10 @@ impl Default for CallPolicy {
             present: None,
             seats: None,
             strangers: Access::Subscribe,
+            guests: true,
+            locked: None,
+            presenters: BTreeSet::new(),
+            without: Without::default(),
             homeservers: BTreeMap::new(),
             cut_off: false,
             warnings: Vec::new(),
@@ -168,6 +223,10 @@ impl CallPolicy {
                 "present" => power(value, policy.present.insert(0)),
                 "seats" => number(value, &mut policy.seats),
                 "strangers" => access(value, &mut policy.strangers),
+                "guests" => truth(value, &mut policy.guests),
+                "locked" => lock(value, &mut policy.locked),
+                "presenters" => users(value, PRESENTERS_MAX, &mut policy.presenters),
+                "without" => policy.without.read(value),
                 "homeservers" => policy.read_rules(value, &mut notes),
                 _ => {
                     notes.add(key, false, PolicyProblem::UnknownKey);
@@ -302,6 +361,34 @@ fn access(value: &Value, into: &mut Access) -> bool {
     read.is_some()
 }
 
+/// One that cannot be understood is no.
+fn truth(value: &Value, into: &mut bool) -> bool {
+    let read = value.as_bool();
+    *into = read.unwrap_or(false);
+    read.is_some()
+}
+
+/// `true`, `false`, or whom it lets in. One that cannot be understood lets nobody in, and so does what is no user id.
+fn lock(value: &Value, into: &mut Option<BTreeSet<UserId>>) -> bool {
+    match value {
+        Value::Bool(is_locked) => {
+            *into = is_locked.then(BTreeSet::new);
+            true
+        }
+        _ => users(value, LOCKED_MAX, into.insert(BTreeSet::new())),
+    }
+}
+
+/// A list of user ids, of which the first `most` count.
+fn users(value: &Value, most: usize, into: &mut BTreeSet<UserId>) -> bool {
+    let Value::Array(users) = value else {
+        return false;
+    };
+    let ids = users.iter().take(most);
+    *into = ids.filter_map(|user| user.as_str()?.parse().ok()).collect();
+    into.len() == users.len()
+}
+
 #[derive(Default)]
 struct Notes(Vec<PolicyWarning>);
 
@@ -356,6 +443,95 @@ mod tests {
             policy.rule_for(&server("org-b.example"), false).access,
             Access::Subscribe
         );
+    }
+
+    #[test]
+    fn a_room_may_keep_guests_out_and_what_cannot_be_understood_does() {
+        assert!(read(json!({})).guests && read(json!({"guests": true})).guests);
+        let closed = read(json!({"guests": false}));
+        assert!(!closed.guests && closed.warnings.is_empty());
+        let strange = read(json!({"guests": "yes"}));
+        assert!(!strange.guests && strange.warnings.len() == 1);
+    }
+
+    #[test]
+    fn a_lock_names_whom_it_lets_in_and_what_cannot_be_understood_lets_nobody_in() {
+        let locked = |value: Value| {
+            let policy = read(json!({"locked": value}));
+            let inside = policy
+                .locked
+                .map(|users| users.iter().map(ToString::to_string).collect::<Vec<_>>());
+            (inside, policy.warnings.len())
+        };
+        assert_eq!(locked(json!(false)), (None, 0));
+        assert_eq!(locked(json!(true)), (Some(vec![]), 0));
+        let alice = "@alice:org-a.example".to_owned();
+        assert_eq!(locked(json!([alice])), (Some(vec![alice.clone()]), 0));
+        assert_eq!(
+            locked(json!([alice, "everybody", 7, "*"])),
+            (Some(vec![alice.clone()]), 1)
+        );
+        for strange in [
+            json!("false"),
+            json!(null),
+            json!(0),
+            json!({"@alice:org-a.example": true}),
+        ] {
+            assert_eq!(locked(strange.clone()), (Some(vec![]), 1), "{strange}");
+        }
+        let many: Vec<String> = (0..=LOCKED_MAX)
+            .map(|number| format!("@u{number}:org-a.example"))
+            .collect();
+        let (inside, warnings) = locked(json!(many));
+        assert_eq!((inside.unwrap().len(), warnings), (LOCKED_MAX, 1));
+    }
+
+    #[test]
+    fn presenters_are_those_it_names_and_what_cannot_be_understood_makes_none() {
+        let presenters = |value: Value| {
+            let policy = read(json!({"presenters": value}));
+            let named: Vec<_> = policy.presenters.iter().map(ToString::to_string).collect();
+            (named, policy.warnings.len())
+        };
+        let alice = "@alice:org-a.example".to_owned();
+        assert_eq!(presenters(json!([alice])), (vec![alice.clone()], 0));
+        assert_eq!(presenters(json!([alice, "*", 1])), (vec![alice.clone()], 1));
+        for strange in [
+            json!(true),
+            json!(alice),
+            json!(null),
+            json!({"@alice:org-a.example": 50}),
+        ] {
+            assert_eq!(presenters(strange), (vec![], 1));
+        }
+        let many: Vec<String> = (0..=PRESENTERS_MAX)
+            .map(|number| format!("@u{number}:org-a.example"))
+            .collect();
+        assert_eq!(presenters(json!(many)).0.len(), PRESENTERS_MAX);
+    }
+
+    #[test]
+    fn a_meeting_goes_without_what_it_names_and_without_all_if_that_cannot_be_understood() {
+        let without = |value: Value| {
+            let Without {
+                camera,
+                microphone,
+                screen,
+            } = read(json!({"without": value})).without;
+            [camera, microphone, screen]
+        };
+        assert_eq!(without(json!([])), [false; 3]);
+        assert_eq!(without(json!(["camera", "screen"])), [true, false, true]);
+        assert_eq!(without(json!(["microphone"])), [false, true, false]);
+        for strange in [
+            json!(["camera", "pictures"]),
+            json!([1]),
+            json!("camera"),
+            json!(null),
+            json!(false),
+        ] {
+            assert_eq!(without(strange), [true; 3]);
+        }
     }
 
     #[test]

@@ -123,14 +123,21 @@ fn homeserver<'a>(homeservers: &'a Homeservers, headers: &HeaderMap) -> Result<&
         .as_bytes()
         .strip_prefix(b"Bearer ")
         .ok_or(Refused::NoToken)?;
-    // All are compared, each in constant time.
+    homeserver_of(homeservers, token).ok_or(Refused::WrongToken)
+}
+
+/// Whose token this is. All are compared, each in constant time.
+pub(crate) fn homeserver_of<'a>(
+    homeservers: &'a [Arc<Homeserver>],
+    token: &[u8],
+) -> Option<&'a Arc<Homeserver>> {
     let mut found = None;
-    for homeserver in homeservers.iter() {
+    for homeserver in homeservers {
         if homeserver.is_token(token) {
             found = Some(homeserver);
         }
     }
-    found.ok_or(Refused::WrongToken)
+    found
 }
 
 async fn transaction(

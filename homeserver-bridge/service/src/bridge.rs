@@ -4,8 +4,10 @@ use crate::appservice;
 use crate::client::{ApiError, Client, DelayedAction, DelayedEvent, Forwarded, refusal};
 use crate::config::HomeserversConfig;
 use crate::dial::{DialError, Dialler, DiallerError, tls_config};
+use crate::guests::GuestMove;
 use crate::homeserver::{Homeserver, Standing};
 use crate::openid::{self, ProofError};
+use crate::registration::Registration;
 use crate::rooms::{Keeper, Pace, sentence};
 use futures_util::future::join_all;
 use hanse_matrixrtc::{RoomFacts, RoomId, ServerName, UserId};
@@ -26,6 +28,7 @@ pub struct Bridge {
     /// Of homeservers that are not ours, where the configuration says where their client-server API is.
     others: HashMap<ServerName, Client>,
     changes: broadcast::Sender<RoomId>,
+    guest_moves: broadcast::Sender<GuestMove>,
     keepers: Mutex<Vec<Keeper>>,
     pace: Pace,
 }
@@ -39,6 +42,17 @@ pub enum BridgeError {
     /// The library that speaks HTTP.
     #[error("HTTP cannot be set up: {0}")]
     Http(#[from] reqwest::Error),
+}
+
+/// Why it is not known which tokens a homeserver knows. Names no token.
+#[derive(Debug, thiserror::Error)]
+pub enum PresentTokenError {
+    /// Nothing can be asked.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// It does not say.
+    #[error("{0}")]
+    Api(#[from] ApiError),
 }
 
 /// Why nothing is known about somebody in a room. Names no user, room or server.
@@ -87,24 +101,27 @@ impl Bridge {
     pub fn over(dialler: Dialler, config: &HomeserversConfig, pace: Pace) -> Result<Self, BridgeError> {
         let tls = tls_config(config)?;
         let (changes, _) = broadcast::channel(CHANGES_MAX);
+        let (guest_moves, _) = broadcast::channel(CHANGES_MAX);
         let mut homeservers = Vec::new();
         let mut keepers = Vec::new();
         for registration in &config.registrations {
-            let token = Some(registration.as_token.clone());
-            let client = Client::new(&registration.client_api_url, token, tls.clone())?;
-            let (homeserver, keeper) = Homeserver::new(registration.clone(), client, changes.clone());
+            let tokens = registration.as_tokens().cloned().collect();
+            let client = Client::new(&registration.client_api_url, tokens, tls.clone())?;
+            let (homeserver, keeper) =
+                Homeserver::new(registration.clone(), client, changes.clone(), guest_moves.clone());
             homeservers.push(homeserver);
             keepers.push(keeper);
         }
         let mut others = HashMap::new();
         for (server, url) in &config.client_api_urls {
-            others.insert(server.clone(), Client::new(url, None, tls.clone())?);
+            others.insert(server.clone(), Client::new(url, Vec::new(), tls.clone())?);
         }
         Ok(Bridge {
             dialler,
             homeservers: homeservers.into(),
             others,
             changes,
+            guest_moves,
             keepers: Mutex::new(keepers),
             pace,
         })
@@ -142,6 +159,42 @@ impl Bridge {
     /// The names of the homeservers with a registration.
     pub fn our_servers(&self) -> impl Iterator<Item = &ServerName> {
         self.homeservers.iter().map(|homeserver| homeserver.server_name())
+    }
+
+    /// Which homeserver of ours proves itself by this token.
+    pub fn server_of(&self, hs_token: &[u8]) -> Option<&ServerName> {
+        appservice::homeserver_of(&self.homeservers, hs_token).map(|homeserver| homeserver.server_name())
+    }
+
+    /// Puts the tokens of these registrations in place of those before. Whatever else they say, and which ones there are,
+    /// holds from the next start on.
+    pub fn change_tokens(&self, registrations: &[Registration]) {
+        for registration in registrations {
+            for homeserver in self.homeservers.iter() {
+                if homeserver.server_name() == registration.server_name() {
+                    homeserver.change_tokens(registration);
+                }
+            }
+        }
+    }
+
+    /// Whether a homeserver knows us by the present token of its registration, whichever others there are.
+    ///
+    /// # Errors
+    ///
+    /// When TLS or HTTP cannot be set up, or the homeserver does not answer.
+    pub async fn knows_present_token(
+        config: &HomeserversConfig,
+        registration: &Registration,
+    ) -> Result<bool, PresentTokenError> {
+        let present = vec![registration.as_token.clone()];
+        let tls = tls_config(config).map_err(BridgeError::from)?;
+        let client = Client::new(&registration.client_api_url, present, tls).map_err(BridgeError::from)?;
+        match client.whoami().await {
+            Ok(user) => Ok(user == registration.bridge_user),
+            Err(error) if error.is_unknown_token() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether somebody is in a room: by what is known of it (grade 2), or else as one of our homeservers answers (MSC4502,
@@ -234,7 +287,18 @@ impl Bridge {
         Ok(homeserver.client.look_up_delayed(user, delay_id).await?)
     }
 
-    fn ours(&self, server: &ServerName) -> Result<&Homeserver, NotKnown> {
+    /// Tells how guests of our homeservers stand to rooms, whichever these are, from now on.
+    pub fn guest_moves(&self) -> broadcast::Receiver<GuestMove> {
+        self.guest_moves.subscribe()
+    }
+
+    /// The homeserver of ours whose bridge user is in a room.
+    pub(crate) fn in_room(&self, room: &RoomId) -> Option<&Homeserver> {
+        let mut ours = self.homeservers.iter();
+        ours.find(|ours| ours.facts.of(room).is_some()).map(AsRef::as_ref)
+    }
+
+    pub(crate) fn ours(&self, server: &ServerName) -> Result<&Homeserver, NotKnown> {
         let mut ours = self.homeservers.iter();
         ours.find(|ours| ours.server_name() == server)
             .map(AsRef::as_ref)

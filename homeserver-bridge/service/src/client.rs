@@ -103,6 +103,20 @@ impl ApiError {
         matches!(self, ApiError::Status { status, .. } if *status == expected)
     }
 
+    /// Whether it may be otherwise in a moment: nobody has answered, or nobody who could.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            ApiError::Paused | ApiError::TimedOut | ApiError::Unreachable | ApiError::TooOften(_) => true,
+            ApiError::Status { status, .. } => *status >= 500,
+            ApiError::TooLong | ApiError::Form => false,
+        }
+    }
+
+    /// Whether the homeserver does not know who asks (client-server API, "Client authentication").
+    pub(crate) fn is_unknown_token(&self) -> bool {
+        matches!(self, ApiError::Status { status: 401, errcode } if errcode == "M_UNKNOWN_TOKEN")
+    }
+
     /// Whether the homeserver has no such question, or does not let us ask it.
     pub(crate) fn is_not_offered(&self) -> bool {
         matches!(
@@ -131,7 +145,8 @@ const SMALL: Limit = Limit {
 pub(crate) struct Client {
     http: reqwest::Client,
     base_url: String,
-    as_token: Option<Secret<String>>,
+    /// By which we may prove ourselves; first the one that the homeserver took last. Empty: by none.
+    as_tokens: Mutex<Vec<Secret<String>>>,
     breaker: Mutex<Breaker>,
     questions: Semaphore,
     forwards: Semaphore,
@@ -204,7 +219,7 @@ impl Client {
     /// A client for the API at `base_url` (without a slash at its end).
     pub(crate) fn new(
         base_url: &str,
-        as_token: Option<Secret<String>>,
+        as_tokens: Vec<Secret<String>>,
         tls: ClientConfig,
     ) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
@@ -219,7 +234,7 @@ impl Client {
         Ok(Client {
             http,
             base_url: base_url.to_owned(),
-            as_token,
+            as_tokens: Mutex::new(as_tokens),
             breaker: Mutex::new(Breaker::new()),
             questions: Semaphore::new(QUESTIONS_MAX),
             forwards: Semaphore::new(FORWARDS_MAX),
@@ -365,6 +380,26 @@ impl Client {
         Ok(sent.event_id)
     }
 
+    /// Asks a question of this client for another part of this crate: as itself or, with `as_user`, as a user of the namespace.
+    pub(crate) async fn ask_as(
+        &self,
+        as_user: Option<&UserId>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        time: Duration,
+    ) -> Result<Bytes, ApiError> {
+        let path = match as_user {
+            Some(user) => format!("{path}?user_id={}", part(user.as_str())),
+            None => path.to_owned(),
+        };
+        let limit = Limit {
+            time,
+            bytes: ANSWER_BYTES_MAX,
+        };
+        self.ask(method, &path, body, limit).await
+    }
+
     /// Restarts, sends or cancels a delayed event (MSC4140).
     pub(crate) async fn act_on_delayed(&self, action: DelayedAction, delay_id: &str) -> Result<(), ApiError> {
         self.ask(Method::POST, &action.path(delay_id), Some(&json!({})), SMALL)
@@ -468,6 +503,12 @@ impl Client {
         outcome
     }
 
+    /// Puts these tokens in place of those before, the likeliest first.
+    pub(crate) fn change_tokens(&self, as_tokens: Vec<Secret<String>>) {
+        *self.as_tokens.lock().unwrap_or_else(PoisonError::into_inner) = as_tokens;
+    }
+
+    /// Asks with each token until the homeserver knows one, and remembers which that was.
     async fn exchange(
         &self,
         method: Method,
@@ -475,8 +516,46 @@ impl Client {
         body: Option<&Value>,
         bytes_max: usize,
     ) -> Result<Bytes, ApiError> {
+        let as_tokens = self
+            .as_tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (first, others) = match as_tokens.split_first() {
+            Some((first, others)) => (Some(first), others),
+            None => (None, [].as_slice()),
+        };
+        let mut outcome = self
+            .exchange_as(first, method.clone(), path, body, bytes_max)
+            .await;
+        for token in others {
+            if !outcome.as_ref().is_err_and(ApiError::is_unknown_token) {
+                break;
+            }
+            outcome = self
+                .exchange_as(Some(token), method.clone(), path, body, bytes_max)
+                .await;
+            if !outcome.as_ref().is_err_and(ApiError::is_unknown_token) {
+                let mut held = self.as_tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                // Unless others hold by now.
+                if let Some(place) = held.iter().position(|held| held == token) {
+                    held.swap(0, place);
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn exchange_as(
+        &self,
+        token: Option<&Secret<String>>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        bytes_max: usize,
+    ) -> Result<Bytes, ApiError> {
         let mut request = self.http.request(method, format!("{}{path}", self.base_url));
-        if let Some(token) = &self.as_token {
+        if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
         if let Some(body) = body {

@@ -3,6 +3,7 @@
 use crate::dial::address::AllowedNetworks;
 use crate::registration::{REGISTRATION_BYTES_MAX, Registration, base_url};
 use hanse_matrixrtc::ServerName;
+use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -138,13 +139,24 @@ fn read_registrations(files: &[String]) -> Result<Vec<Registration>, String> {
             if other.server_name() == registration.server_name() {
                 return Err(format!("{file}: another registration is for the same homeserver"));
             }
-            if other.hs_token == registration.hs_token || other.as_token == registration.as_token {
+            if alike(other.hs_tokens(), registration.hs_tokens())
+                || alike(other.as_tokens(), registration.as_tokens())
+            {
                 return Err(format!("{file}: another registration has the same token"));
             }
         }
         registrations.push(registration);
     }
     Ok(registrations)
+}
+
+/// Whether one token is in both.
+fn alike<'a>(
+    some: impl Iterator<Item = &'a Secret<String>>,
+    others: impl Iterator<Item = &'a Secret<String>>,
+) -> bool {
+    let others: Vec<_> = others.collect();
+    some.into_iter().any(|token| others.contains(&token))
 }
 
 fn read_registration(file: &str) -> Result<Registration, String> {

@@ -1,6 +1,7 @@
 //! One homeserver of ours: what we ask it, what it tells us, and what we know of its rooms.
 
 use crate::client::{ApiError, Client};
+use crate::guests::GuestMove;
 use crate::registration::Registration;
 use crate::rooms::{Keeper, Told};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -37,7 +38,9 @@ pub enum Standing {
 
 /// See the module's page.
 pub(crate) struct Homeserver {
+    /// As it was at the start; which tokens hold now, say `hs_tokens` and the client.
     pub(crate) registration: Registration,
+    hs_tokens: RwLock<Vec<Secret<String>>>,
     pub(crate) client: Client,
     pub(crate) facts: Facts,
     standing: Mutex<Standing>,
@@ -45,6 +48,7 @@ pub(crate) struct Homeserver {
     /// come again; and a homeserver that was set up anew counts from 1 again.
     applied: Turn<Option<String>>,
     told: mpsc::Sender<Told>,
+    guest_moves: broadcast::Sender<GuestMove>,
 }
 
 /// What holds in the rooms that we are told of.
@@ -110,9 +114,11 @@ impl Homeserver {
         registration: Registration,
         client: Client,
         changes: broadcast::Sender<RoomId>,
+        guest_moves: broadcast::Sender<GuestMove>,
     ) -> (Arc<Self>, Keeper) {
         let (told, tells) = mpsc::channel(1);
         let homeserver = Arc::new(Homeserver {
+            hs_tokens: RwLock::new(registration.hs_tokens().cloned().collect()),
             registration,
             client,
             facts: Facts {
@@ -122,6 +128,7 @@ impl Homeserver {
             standing: Mutex::new(Standing::Unknown),
             applied: Turn::default(),
             told,
+            guest_moves,
         });
         let keeper = Keeper::new(Arc::clone(&homeserver), tells);
         (homeserver, keeper)
@@ -135,10 +142,22 @@ impl Homeserver {
         &self.registration.bridge_user
     }
 
-    /// Whether this is the token by which this homeserver proves itself.
+    /// Whether this is a token by which this homeserver proves itself.
     pub(crate) fn is_token(&self, token: &[u8]) -> bool {
-        let expected: &Secret<String> = &self.registration.hs_token;
-        verify_slices_are_equal(expected.expose().as_bytes(), token).is_ok()
+        let expected = self.hs_tokens.read().unwrap_or_else(PoisonError::into_inner);
+        // All are compared, each in constant time.
+        let same = expected
+            .iter()
+            .filter(|expected| verify_slices_are_equal(expected.expose().as_bytes(), token).is_ok());
+        same.count() > 0
+    }
+
+    /// Puts the tokens of a registration in place of those that held before.
+    pub(crate) fn change_tokens(&self, registration: &Registration) {
+        let mut hs_tokens = self.hs_tokens.write().unwrap_or_else(PoisonError::into_inner);
+        *hs_tokens = registration.hs_tokens().cloned().collect();
+        self.client
+            .change_tokens(registration.as_tokens().cloned().collect());
     }
 
     /// Has a transaction applied, once, after those before it. `false`: that could not be done.
@@ -158,6 +177,12 @@ impl Homeserver {
         tokio::time::timeout(TRANSACTION_TIMEOUT, applied)
             .await
             .unwrap_or(false)
+    }
+
+    /// Tells of a guest of this homeserver.
+    pub(crate) fn tell_of_guest(&self, moved: GuestMove) {
+        // Without anybody who listens nobody needs to know.
+        let _listeners = self.guest_moves.send(moved);
     }
 
     /// What the homeserver lets us know, as last seen.

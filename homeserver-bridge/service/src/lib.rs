@@ -20,7 +20,7 @@
 //! Our own homeservers are where the configuration says; they are asked with such a client (`client.rs`), over few connections.
 //!
 //! Where to look next: [`openid`] for the proof, [`dial`] for the way to a homeserver, [`registration`] for what makes a
-//! homeserver ours, `rooms.rs` for how facts are kept.
+//! homeserver ours, [`synapse`] for what its configuration needs, `rooms.rs` for how facts are kept.
 
 pub mod appservice;
 mod breaker;
@@ -28,16 +28,20 @@ mod bridge;
 mod client;
 pub mod config;
 pub mod dial;
+pub mod guests;
 mod homeserver;
 pub mod openid;
 pub mod registration;
 mod rooms;
+pub mod synapse;
 
-pub use bridge::{Bridge, BridgeError, CHANGES_MAX, DelayedLeaveError, NotKnown};
+pub use bridge::{Bridge, BridgeError, CHANGES_MAX, DelayedLeaveError, NotKnown, PresentTokenError};
 pub use client::{ApiError, DelayedEvent, Forwarded};
 pub use config::HomeserversConfig;
+pub use guests::{GuestError, GuestMove, GuestSession, GuestStanding, RoomDoor};
 pub use hanse_matrixrtc::{ServerName, ServerNameError};
 pub use homeserver::Standing;
 pub use openid::ProofError;
-pub use registration::{Registration, RegistrationError};
+pub use registration::{PreviousTokens, Registration, RegistrationError, rotate, settle};
 pub use rooms::{Pace, ROOMS_MAX};
+pub use synapse::{CallUrls, SynapseConfig};

@@ -4,10 +4,17 @@
 //! The key `org.hanse.homeserver` is ours and says where the homeserver is, so that one file says everything. Synapse 1.163.2
 //! loads a file with such a key and says nothing about it: it reads the keys that it knows by name.
 //!
+//! `org.hanse.previous` is ours, too: the tokens before the present ones. The homeserver reads the file only when it starts, so
+//! for a while it speaks with the old ones. [`rotate`] and [`settle`] change the text of a file that somebody may have edited,
+//! and nothing else in it.
+//!
+//! Beside Hanse's own names a registration may reserve those of guests ([`GUEST_PREFIX`]): without that the homeserver lets
+//! Hanse make no users for people without an account.
+//!
 //! `io.element.msc4502.scopes` is how Synapse 1.163.2 calls the right to ask who is in a room (MSC4502); without the scope the
 //! question is answered with 403.
 
-use hanse_matrixrtc::{ServerName, UserId};
+use hanse_matrixrtc::{GUEST_PREFIX, ServerName, UserId};
 use hanse_runtime::Secret;
 use serde::Deserialize;
 
@@ -37,12 +44,25 @@ pub struct Registration {
     pub as_token: Secret<String>,
     /// Proves to us that it is the homeserver.
     pub hs_token: Secret<String>,
+    /// What the homeserver may still know in their place; `None`: nothing.
+    pub previous: Option<PreviousTokens>,
     /// The user that is invited to rooms: `@hanse:…`. It has no device.
     pub bridge_user: UserId,
     /// Where we reach the homeserver's client-server API; no slash at its end.
     pub client_api_url: String,
     /// Where the homeserver passes requests for tokens on to (MSC4512, MSC4195); `None`: it does not.
     pub proxy_url: Option<String>,
+    /// Whether the names of guests are reserved, so that Hanse may make users for them.
+    pub guests: bool,
+}
+
+/// Tokens that are good until the homeserver has read the new ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreviousTokens {
+    /// As [`Registration::as_token`].
+    pub as_token: Secret<String>,
+    /// As [`Registration::hs_token`].
+    pub hs_token: Secret<String>,
 }
 
 /// Why a file is no registration for us. The sentences name keys, never a value.
@@ -54,8 +74,10 @@ pub enum RegistrationError {
     /// See [`REGISTRATION_BYTES_MAX`].
     #[error("it is longer than {REGISTRATION_BYTES_MAX} bytes")]
     TooLong,
-    /// A token that anybody could guess, or both alike.
-    #[error("as_token and hs_token are two different random texts of at least 16 letters")]
+    /// A token that anybody could guess, or two alike.
+    #[error(
+        "as_token and hs_token, and those in org.hanse.previous, are different random texts of at least 16 letters"
+    )]
     Token,
     /// The server name, or the name of the sender.
     #[error("sender_localpart and server_name in org.hanse.homeserver make no user id: {0}")]
@@ -71,13 +93,22 @@ pub enum RegistrationError {
     Proxy,
     /// A namespace that takes in others than the bridge user.
     #[error(
-        "namespaces may reserve names that begin with @ and sender_localpart, and nothing else: with more, the homeserver \
-         sends Hanse what is said in rooms that have not invited it"
+        "namespaces may reserve names that begin with @ and sender_localpart, and those of guests (@{GUEST_PREFIX}), and nothing \
+         else: with more, the homeserver sends Hanse what is said in rooms that have not invited it"
     )]
     Namespace,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// [`rotate`] of a file that has been rotated and not been settled.
+    #[error("its tokens are being changed already: end that first, with `hanse rotate --finish`")]
+    IsRotating,
+    /// The text is written in a way in which tokens cannot be put into their places.
+    #[error(
+        "it is not written as `hanse setup` writes it, so the tokens cannot be changed in it: take it away, run `hanse setup`, \
+         and restart the homeserver and Hanse"
+    )]
+    Unchangeable,
 }
 
 /// The file, as far as it matters to us.
@@ -92,6 +123,8 @@ struct File {
     namespaces: Namespaces,
     #[serde(rename = "org.hanse.homeserver")]
     homeserver: Homeserver,
+    #[serde(rename = "org.hanse.previous")]
+    previous: Option<Previous>,
     #[serde(rename = "io.element.msc4512.proxy_prefix")]
     proxy_prefix: Option<String>,
     #[serde(rename = "io.element.msc4512.proxy_url")]
@@ -117,6 +150,70 @@ struct Homeserver {
     client_api_url: String,
 }
 
+#[derive(Deserialize)]
+struct Previous {
+    as_token: String,
+    hs_token: String,
+}
+
+/// The text of a registration file with fresh tokens, and the present ones as those before. Everything else stays, letter by
+/// letter.
+///
+/// # Errors
+///
+/// As [`Registration::read`], and [`RegistrationError::IsRotating`], [`RegistrationError::Unchangeable`],
+/// [`RegistrationError::Random`].
+pub fn rotate(yaml: &str) -> Result<String, RegistrationError> {
+    let old = Registration::read(yaml)?;
+    if old.previous.is_some() {
+        return Err(RegistrationError::IsRotating);
+    }
+    let new = Registration {
+        as_token: Secret::new(token()?),
+        hs_token: Secret::new(token()?),
+        previous: Some(PreviousTokens {
+            as_token: old.as_token.clone(),
+            hs_token: old.hs_token.clone(),
+        }),
+        ..old.clone()
+    };
+    let mut text = yaml
+        .replace(old.as_token.expose(), new.as_token.expose())
+        .replace(old.hs_token.expose(), new.hs_token.expose());
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&new.previous_lines());
+    expect(text, &new)
+}
+
+/// The text of a registration file without the tokens before the present ones. Without any, it is the same text.
+///
+/// # Errors
+///
+/// As [`Registration::read`], and [`RegistrationError::Unchangeable`].
+pub fn settle(yaml: &str) -> Result<String, RegistrationError> {
+    let old = Registration::read(yaml)?;
+    let text = match old.previous_lines() {
+        lines if lines.is_empty() => yaml.to_owned(),
+        lines => yaml.replace(&lines, ""),
+    };
+    let new = Registration {
+        previous: None,
+        ..old
+    };
+    expect(text, &new)
+}
+
+/// The text, if it says that.
+fn expect(text: String, wanted: &Registration) -> Result<String, RegistrationError> {
+    if Registration::read(&text).as_ref() == Ok(wanted) {
+        Ok(text)
+    } else {
+        Err(RegistrationError::Unchangeable)
+    }
+}
+
 impl Registration {
     /// A new registration with fresh tokens.
     ///
@@ -139,10 +236,18 @@ impl Registration {
                 server_name: server_name.to_string(),
                 client_api_url: client_api_url.to_owned(),
             },
+            previous: None,
             proxy_prefix: None,
             proxy_url: None,
         };
-        check(file)
+        Ok(check(file)?.with_guests())
+    }
+
+    /// The same with the names of guests reserved.
+    #[must_use]
+    pub fn with_guests(mut self) -> Self {
+        self.guests = true;
+        self
     }
 
     /// The same with requests for tokens passed on to us: the signed form of MSC4195.
@@ -181,6 +286,15 @@ impl Registration {
         let server_name = self.server_name();
         let sender = localpart(&self.bridge_user);
         let regex = format!("^@{sender}(_.*)?:{}$", escaped(server_name.as_str()));
+        let guests = format!("^@{GUEST_PREFIX}.*:{}$", escaped(server_name.as_str()));
+        let guests = self.guests.then(|| {
+            format!(
+                "\x20   # People without an account, for one meeting each (docs/guests.md); none is made while [guests] allows none.\n\
+                 \x20   - exclusive: true\n\
+                 \x20     regex: {}\n",
+                quoted(&guests)
+            )
+        });
         let signed = self.proxy_url.as_ref().map(|url| {
             format!(
                 "# Has the homeserver pass requests for tokens on to Hanse (MSC4512, MSC4195).\n\
@@ -204,6 +318,7 @@ impl Registration {
              \x20 users:\n\
              \x20   - exclusive: true\n\
              \x20     regex: {regex}\n\
+             {guests}\
              \x20 aliases: []\n\
              \x20 rooms: []\n\
              # Lets Hanse ask who is in a room (MSC4502).\n\
@@ -213,55 +328,48 @@ impl Registration {
              # For Hanse: whose file this is, and where Hanse reaches its client-server API.\n\
              org.hanse.homeserver:\n\
              \x20 server_name: {name}\n\
-             \x20 client_api_url: {client_api_url}\n",
+             \x20 client_api_url: {client_api_url}\n\
+             {previous}",
             id = quoted(&self.id),
             url = quoted(&self.hanse_url),
             as_token = self.as_token.expose(),
             hs_token = self.hs_token.expose(),
             signed = signed.unwrap_or_default(),
+            guests = guests.unwrap_or_default(),
             regex = quoted(&regex),
             name = quoted(server_name.as_str()),
             client_api_url = quoted(&self.client_api_url),
+            previous = self.previous_lines(),
         )
+    }
+
+    /// What the file says of the tokens before.
+    fn previous_lines(&self) -> String {
+        self.previous.as_ref().map_or_else(String::new, |previous| {
+            format!(
+                "# Until the homeserver has been restarted: what it knew before. `hanse rotate --finish` takes it out.\n\
+                 org.hanse.previous:\n\
+                 \x20 as_token: {}\n\
+                 \x20 hs_token: {}\n",
+                previous.as_token.expose(),
+                previous.hs_token.expose()
+            )
+        })
+    }
+
+    /// The tokens by which the homeserver may prove itself to us, the present one first.
+    pub fn hs_tokens(&self) -> impl Iterator<Item = &Secret<String>> {
+        std::iter::once(&self.hs_token).chain(self.previous.iter().map(|previous| &previous.hs_token))
+    }
+
+    /// The tokens by which we may prove ourselves to the homeserver, the present one first.
+    pub fn as_tokens(&self) -> impl Iterator<Item = &Secret<String>> {
+        std::iter::once(&self.as_token).chain(self.previous.iter().map(|previous| &previous.as_token))
     }
 
     /// The homeserver's name.
     pub fn server_name(&self) -> &ServerName {
         self.bridge_user.server_name()
-    }
-
-    /// What goes into Synapse's `homeserver.yaml`: this registration at that path, and what calls need besides. Clients are
-    /// told of the focus at `livekit_service_url`, and in the signed form of the SFU at `sfu_url`.
-    pub fn homeserver_lines(&self, path: &str, livekit_service_url: &str, sfu_url: &str) -> String {
-        let (feature, transport) = match self.proxy_url {
-            Some(_) => (
-                "\x20 msc4512_enabled: true         # passes requests for tokens on to Hanse\n",
-                format!("\x20     url: {}\n", quoted(sfu_url)),
-            ),
-            None => ("", String::new()),
-        };
-        format!(
-            "app_service_config_files:\n\
-             \x20 - {path}\n\
-             max_event_delay_duration: 24h   # leaves that the homeserver sends when a device is gone (MSC4140)\n\
-             experimental_features:\n\
-             \x20 msc3266_enabled: true         # what a room is, before joining it\n\
-             \x20 msc4143_enabled: true         # tells clients where calls are\n\
-             \x20 msc4222_enabled: true         # state that clients can rely on\n\
-             \x20 msc4354_enabled: true         # sticky events: memberships of calls without power for state events\n\
-             \x20 msc4502_enabled: true         # lets Hanse ask who is in a room\n\
-             {feature}\
-             matrix_rtc:\n\
-             \x20 transports:\n\
-             \x20   - type: livekit\n\
-             \x20     livekit_service_url: {url}\n\
-             {transport}\
-             rc_message: {{per_second: 0.5, burst_count: 30}}            # keys of calls are messages\n\
-             rc_delayed_event_mgmt: {{per_second: 1, burst_count: 20}}   # clients keep their leaves waiting\n\
-             # One listener that other organisations reach needs the resource `federation` or `openid`.\n",
-            path = quoted(path),
-            url = quoted(livekit_service_url),
-        )
     }
 }
 
@@ -269,7 +377,15 @@ fn check(file: File) -> Result<Registration, RegistrationError> {
     let good = |token: &str| {
         token.len() >= 16 && token.len() <= 1024 && token.bytes().all(|byte| byte.is_ascii_graphic())
     };
-    if !good(&file.as_token) || !good(&file.hs_token) || file.as_token == file.hs_token {
+    let before = file.previous.iter();
+    let mut tokens: Vec<&str> = before
+        .flat_map(|previous| [previous.as_token.as_str(), previous.hs_token.as_str()])
+        .chain([file.as_token.as_str(), file.hs_token.as_str()])
+        .collect();
+    let all = tokens.len();
+    tokens.sort_unstable();
+    tokens.dedup();
+    if tokens.len() < all || !tokens.into_iter().all(good) {
         return Err(RegistrationError::Token);
     }
     let server_name: ServerName = file
@@ -281,12 +397,21 @@ fn check(file: File) -> Result<Registration, RegistrationError> {
         .parse()
         .map_err(|error| RegistrationError::Sender(format!("{error}")))?;
     let own = format!("@{}", file.sender_localpart);
+    let of_guests = |namespace: &Namespace| {
+        let regex = namespace.regex.trim_start_matches('^');
+        let rest = regex
+            .strip_prefix('@')
+            .and_then(|rest| rest.strip_prefix(GUEST_PREFIX));
+        // An alternative could take in anybody.
+        rest.is_some_and(|rest| !rest.contains('|'))
+    };
     let reserved = |namespace: &Namespace| {
         let regex = namespace.regex.trim_start_matches('^');
-        regex.strip_prefix(own.as_str()).is_some_and(|rest| {
-            // `@hanse.*` takes in everybody whose name begins so; `@hanse(_.*)?:` and `@hanse_.*` do not.
-            file.sender_localpart.len() >= 2 && rest.starts_with([':', '_', '(', '$'])
-        })
+        of_guests(namespace)
+            || regex.strip_prefix(own.as_str()).is_some_and(|rest| {
+                // `@hanse.*` takes in everybody whose name begins so; `@hanse(_.*)?:` and `@hanse_.*` do not.
+                file.sender_localpart.len() >= 2 && rest.starts_with([':', '_', '(', '$'])
+            })
     };
     let namespaces = &file.namespaces;
     if !namespaces.users.iter().all(reserved)
@@ -301,11 +426,16 @@ fn check(file: File) -> Result<Registration, RegistrationError> {
         _ => return Err(RegistrationError::Proxy),
     };
     Ok(Registration {
+        guests: namespaces.users.iter().any(of_guests),
         proxy_url,
         id: file.id,
         hanse_url: base_url(&file.url).ok_or(RegistrationError::Url("url"))?,
         as_token: Secret::new(file.as_token),
         hs_token: Secret::new(file.hs_token),
+        previous: file.previous.map(|previous| PreviousTokens {
+            as_token: Secret::new(previous.as_token),
+            hs_token: Secret::new(previous.hs_token),
+        }),
         bridge_user,
         client_api_url: base_url(&file.homeserver.client_api_url)
             .ok_or(RegistrationError::Url("client_api_url in org.hanse.homeserver"))?,
@@ -377,6 +507,26 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_guests_are_reserved_and_a_file_without_them_is_read_as_it_is() {
+        let text = fresh().to_yaml();
+        assert!(
+            text.contains(r#"regex: "^@hanse-guest-.*:org-a\\.example:8448$""#),
+            "{text}"
+        );
+        assert!(Registration::read(&text).unwrap().guests);
+        let before: Vec<&str> = text.lines().filter(|line| !line.contains("guest")).collect();
+        let before = before
+            .join("\n")
+            .replace("    - exclusive: true\n  aliases", "  aliases");
+        let read = Registration::read(&before).unwrap();
+        assert!(!read.guests && !read.to_yaml().contains("guest"), "{before}");
+        assert_eq!(
+            Registration::read(&read.clone().with_guests().to_yaml()),
+            Ok(read.with_guests())
+        );
+    }
+
+    #[test]
     fn tokens_are_256_bits_and_never_the_same() {
         let (one, other) = (fresh(), fresh());
         let tokens = [&one.as_token, &one.hs_token, &other.as_token, &other.hs_token].map(Secret::expose);
@@ -384,6 +534,54 @@ mod tests {
             assert_eq!(token.len(), 64);
             assert!(tokens.iter().skip(place + 1).all(|later| later != token));
         }
+    }
+
+    #[test]
+    fn rotating_changes_the_tokens_and_settling_forgets_the_old_ones_and_nothing_else() {
+        let old = fresh();
+        let mine = format!("{}# mine\nlater: [1, 2]\n", old.to_yaml());
+        let rotated = rotate(&mine).unwrap();
+        let new = Registration::read(&rotated).unwrap();
+        let before = new.previous.clone().unwrap();
+        assert_eq!(
+            (&before.as_token, &before.hs_token),
+            (&old.as_token, &old.hs_token)
+        );
+        assert!(
+            old.as_tokens()
+                .chain(old.hs_tokens())
+                .all(|token| *token != new.as_token && *token != new.hs_token)
+        );
+        assert_eq!(rotate(&rotated), Err(RegistrationError::IsRotating));
+        let settled = settle(&rotated).unwrap();
+        let with_old_tokens = settled
+            .replace(new.as_token.expose(), old.as_token.expose())
+            .replace(new.hs_token.expose(), old.hs_token.expose());
+        assert_eq!(with_old_tokens, mine);
+        assert_eq!(settle(&settled), Ok(settled.clone()));
+        assert_eq!(Registration::read(&new.to_yaml()), Ok(new));
+    }
+
+    #[test]
+    fn a_file_in_which_tokens_cannot_be_put_into_their_places_is_left_alone() {
+        let inline = r#"{id: calls, url: "http://hanse.internal:7880/", as_token: aaaaaaaaaaaaaaaa, hs_token: bbbbbbbbbbbbbbbb,
+            sender_localpart: hanse, org.hanse.homeserver: {server_name: a.example, client_api_url: "https://a.example"}}"#;
+        let as_name = {
+            let registration = fresh();
+            let text = registration.to_yaml();
+            text.replace(
+                "id: \"hanse\"",
+                &format!("id: {}", registration.as_token.expose()),
+            )
+        };
+        assert!(Registration::read(&as_name).is_ok());
+        for text in [inline, as_name.as_str()] {
+            assert_eq!(rotate(text), Err(RegistrationError::Unchangeable), "{text}");
+        }
+        let changed_since = rotate(&fresh().to_yaml())
+            .unwrap()
+            .replace("previous:\n", "previous: # mine\n");
+        assert_eq!(settle(&changed_since), Err(RegistrationError::Unchangeable));
     }
 
     #[test]
@@ -409,6 +607,8 @@ mod tests {
             "^@.*",
             "@alice:org-a.example",
             "@hanse|.*",
+            "@hanse-guest-|.*",
+            "@hanse-guest.*",
         ] {
             let text = fresh()
                 .to_yaml()
@@ -470,34 +670,6 @@ mod tests {
             assert!(sentence.contains(expected), "{sentence}");
             assert!(!sentence.contains(good.as_token.expose()) && !sentence.contains(good.hs_token.expose()));
         }
-    }
-
-    #[test]
-    fn the_lines_for_the_homeserver_are_yaml_and_name_the_file_and_the_focus() {
-        let lines = |registration: &Registration| -> serde_json::Value {
-            let lines = registration.homeserver_lines(
-                "/etc/hanse/r.yaml",
-                "https://hanse.org-a.example/livekit/jwt",
-                "wss://hanse.org-a.example",
-            );
-            serde_saphyr::from_str(&lines).unwrap()
-        };
-        let read = lines(&fresh());
-        assert_eq!(read["app_service_config_files"][0], "/etc/hanse/r.yaml");
-        let transport = &read["matrix_rtc"]["transports"][0];
-        assert_eq!(
-            transport["livekit_service_url"],
-            "https://hanse.org-a.example/livekit/jwt"
-        );
-        assert_eq!(read["experimental_features"]["msc4502_enabled"], true);
-        assert_eq!(read["rc_message"]["burst_count"], 30);
-        assert!(transport["url"].is_null() && read["experimental_features"]["msc4512_enabled"].is_null());
-        let signed = lines(&fresh().signed());
-        assert_eq!(
-            signed["matrix_rtc"]["transports"][0]["url"],
-            "wss://hanse.org-a.example"
-        );
-        assert_eq!(signed["experimental_features"]["msc4512_enabled"], true);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! memory. That the inviter may invite at all, homeservers have checked.
 
 use crate::client::ApiError;
+use crate::guests::GuestMove;
 use crate::homeserver::{Homeserver, Standing};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -21,7 +22,7 @@ use hanse_matrixrtc::call_member::{CALL_MEMBER_STATE, CALL_MEMBER_STICKY};
 use hanse_matrixrtc::call_policy::CALL_POLICY;
 use hanse_matrixrtc::power::POWER_LEVELS;
 use hanse_matrixrtc::room_facts::ROOM_MEMBER;
-use hanse_matrixrtc::{Event, Membership, NoFacts, RoomFacts, RoomId, ServerName, UserId};
+use hanse_matrixrtc::{Event, Membership, NoFacts, RoomFacts, RoomId, ServerName, UserId, is_guest};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ const GONE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Invitations that are being answered at a time: joining over federation may take long.
 const ANSWERED_AT_A_TIME: usize = 8;
 
-/// Invitations from elsewhere that wait for somebody of ours to be in the room. Further ones are declined at once.
+/// Invitations that wait: for somebody of ours to be in the room, or for the homeserver. Further ones are declined at once.
 const WAITING_MAX: usize = 256;
 
 /// How often such an invitation is looked at before it is declined: at the usual pace, for almost three hours.
@@ -218,6 +219,15 @@ impl Keeper {
                 }
                 read.sweep(hanse_runtime::clock::unix_ms());
                 facts.set(room, Some(read));
+                // Of those who were guests before a database was lost nothing more may ever be told.
+                for event in &state {
+                    if matches!(
+                        Membership::read(&event.content),
+                        Membership::Join | Membership::Invite | Membership::Knock
+                    ) {
+                        self.tell_of_guest(event, room);
+                    }
+                }
             }
             // Whoever is no longer in a room is told what held when they left.
             Ok(_) => facts.set(room, None),
@@ -238,6 +248,7 @@ impl Keeper {
             let Some(room) = event.room_id.clone() else {
                 continue;
             };
+            self.tell_of_guest(&event, &room);
             if event.kind == ROOM_MEMBER
                 && event.state_key.as_deref() == Some(self.homeserver.bridge_user().as_str())
             {
@@ -273,6 +284,23 @@ impl Keeper {
         self.confirm_gone(&mut to_confirm).await;
         for (room, confirm) in to_confirm {
             self.confirm(&room, confirm).await;
+        }
+    }
+
+    /// Has whoever looks after guests know that one of ours stands otherwise to a room, whichever it is.
+    fn tell_of_guest(&self, event: &Event, room: &RoomId) {
+        if event.kind != ROOM_MEMBER {
+            return;
+        }
+        let Some(Ok(user)) = event.state_key.as_deref().map(str::parse::<UserId>) else {
+            return;
+        };
+        if is_guest(&user) && user.server_name() == self.homeserver.server_name() {
+            self.homeserver.tell_of_guest(GuestMove {
+                user,
+                room: room.clone(),
+                membership: Membership::read(&event.content),
+            });
         }
     }
 
@@ -372,7 +400,7 @@ struct Confirm {
 }
 
 /// Follows invitations, or declines them. One from elsewhere may come before the people of ours who are invited with it have
-/// followed theirs, so it is looked at again, `pause` later at first.
+/// followed theirs, and any may come while the homeserver is still starting, so it is looked at again, `pause` later at first.
 async fn follow(
     homeserver: &Homeserver,
     mut invited: mpsc::Receiver<Invitation>,
@@ -406,7 +434,8 @@ async fn follow(
     }
 }
 
-/// Answers an invitation, or gives it back with the number of looks at it: nobody knows yet whether it is to be followed.
+/// Answers an invitation, or gives it back with the number of looks at it: nobody knows yet whether it is to be followed, or the
+/// homeserver is not there to follow it.
 async fn answer(
     homeserver: &Homeserver,
     invitation: Invitation,
@@ -425,6 +454,10 @@ async fn answer(
     }
     match join(homeserver, room, via).await {
         Ok(()) => info!("the bridge user has followed an invitation"),
+        Err(error) if error.may_pass() => {
+            info!(%error, "an invitation could not be followed yet");
+            return Some((invitation, looks));
+        }
         Err(error) => warn!(%error, "an invitation could not be followed"),
     }
     None
@@ -433,7 +466,7 @@ async fn answer(
 async fn decline(homeserver: &Homeserver, room: &RoomId) {
     match homeserver.client.leave(room).await {
         Ok(()) => info!(
-            "an invitation was declined: it comes from another organisation, and nobody of this one is in the room"
+            "an invitation was declined: nobody of this organisation is in the room, or it could not be followed for hours"
         ),
         Err(error) => warn!(%error, "an invitation could not be declined"),
     }

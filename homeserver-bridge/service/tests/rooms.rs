@@ -12,7 +12,7 @@ mod common;
 
 use common::World;
 use common::homeserver::{Matrix, Running};
-use hanse_bridge::{ApiError, Bridge, NotKnown, Pace, Standing};
+use hanse_bridge::{ApiError, Bridge, NotKnown, Pace, Registration, Standing, rotate, settle};
 use hanse_matrixrtc::{Access, Membership, Power, RoomId, UserId};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -196,6 +196,25 @@ async fn joining_is_tried_again_while_the_homeserver_does_not_yet_know_of_the_in
 }
 
 #[tokio::test]
+async fn an_invitation_to_a_homeserver_that_is_only_starting_is_followed_once_it_answers() {
+    let world = World::new();
+    let matrix = org_a().await;
+    // More often than it is asked in a row before it is left alone.
+    matrix.inside.lock().unwrap().joins_failed = 6;
+    let pace = Pace {
+        invitation: Duration::from_millis(50),
+        ..Pace::default()
+    };
+    let mut running = Running::at_pace(&world, &[&matrix], pace).await;
+    let mut invitation = matrix.set_member(ROOM, BRIDGE, "invite");
+    invitation["sender"] = json!(ALICE);
+    assert_eq!(matrix.push(&[invitation]).await, 200);
+    running.until("the room is known", knows).await;
+    assert_eq!(matrix.asked("POST _matrix/client/v3/join/"), 7);
+    assert_eq!(matrix.asked("/leave"), 0);
+}
+
+#[tokio::test]
 async fn an_event_that_lost_against_another_does_not_count() {
     let world = World::new();
     let matrix = org_a().await;
@@ -298,6 +317,59 @@ async fn forged_transactions_change_nothing_and_one_that_comes_again_is_applied_
     assert_eq!(membership(&running.bridge, MALLORY), Some(Membership::Ban));
     assert_eq!(matrix.put("8", &right, banned.to_string()).await, 200);
     assert_eq!(questions(), before + 2);
+}
+
+#[tokio::test]
+async fn while_tokens_change_both_are_good_and_afterwards_the_new_ones_only() {
+    let world = World::new();
+    let matrix = org_a().await;
+    let old = matrix.registration.clone();
+    let (old_as, old_hs) = (old.as_token.expose().clone(), old.hs_token.expose().clone());
+    let knows_only = |token: &str| matrix.inside.lock().unwrap().only_as_token = Some(token.to_owned());
+    let refused = || {
+        let inside = matrix.inside.lock().unwrap();
+        let of_members = inside
+            .asked
+            .iter()
+            .filter(|(asked, _)| asked.contains("!standup/is_joined?"));
+        of_members.filter(|(_, known)| !known).count()
+    };
+    knows_only(&old_as);
+    let running = Running::start(&world, &[&matrix]).await;
+    let bridge = &running.bridge;
+    let is_joined = async || bridge.is_joined(&room(), &user(ALICE)).await;
+    let pushed = async |number: &str, token: &str| matrix.put(number, token, r#"{"events":[]}"#.into()).await;
+    assert_eq!(is_joined().await, Ok(true));
+
+    let rotated = rotate(&old.to_yaml()).unwrap();
+    let new = Registration::read(&rotated).unwrap();
+    let (new_as, new_hs) = (new.as_token.expose().clone(), new.hs_token.expose().clone());
+    assert_eq!(pushed("1", &new_hs).await, 403, "not before it is said");
+    bridge.change_tokens(std::slice::from_ref(&new));
+    // The homeserver has not been restarted, and then it has.
+    for (number, (as_token, hs_token)) in [(&old_as, &old_hs), (&new_as, &new_hs)].into_iter().enumerate() {
+        knows_only(as_token);
+        assert_eq!(is_joined().await, Ok(true));
+        let in_vain = refused();
+        assert_eq!(is_joined().await, Ok(true));
+        assert_eq!(refused(), in_vain, "the token that was good is asked with first");
+        assert_eq!(pushed(&format!("{number}2"), hs_token).await, 200);
+        assert_eq!(
+            bridge.server_of(hs_token.as_bytes()),
+            Some(matrix.registration.server_name())
+        );
+    }
+    let settled = Registration::read(&settle(&rotated).unwrap()).unwrap();
+    bridge.change_tokens(&[settled]);
+    assert_eq!(is_joined().await, Ok(true));
+    assert_eq!(pushed("3", &new_hs).await, 200);
+    assert_eq!(pushed("4", &old_hs).await, 403);
+    assert_eq!(bridge.server_of(old_hs.as_bytes()), None);
+    knows_only(&old_as);
+    assert!(
+        matches!(is_joined().await, Err(NotKnown::Api(_))),
+        "the old one is not tried any more"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,11 @@
 
 use crate::http::TrustedProxies;
 use crate::prometheus::PrometheusConfig;
+use crate::reach::ReachConfig;
+use crate::reach::config::{
+    ADDRESSES, OFFER_LOCAL_ADDRESSES, STUN_SERVERS, TURN_CREDENTIAL_LIFETIME_S, TURN_SECRET,
+    TURN_SECRET_FILE, TURN_URLS,
+};
 use crate::webhooks::WebhookConfig;
 use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Key, SecretKey, Section, Table, Values};
@@ -25,8 +30,8 @@ pub struct HttpConfig {
 impl Section for HttpConfig {
     const TABLE: Table = Table {
         name: "http",
-        about: "Signalling, and the server API. Plain HTTP and WebSocket: put a reverse proxy with TLS in front. Clients \
-                ask with long paths (up to 64 KiB), so raise the proxy's limit for request heads.",
+        about: "Signalling, and the server API. Plain HTTP and WebSocket: put a reverse proxy with TLS in front, or see \
+                [tls]. Clients ask with long paths (up to 64 KiB), so raise the proxy's limit for request heads.",
         keys: &[
             Key {
                 name: "bind_addresses",
@@ -117,8 +122,8 @@ pub struct SfuConfig {
     pub udp_port: u16,
     /// TCP port of media for those who are let out by no other way; 0: none.
     pub tcp_port: u16,
-    /// Addresses that clients are told to send media to; empty: those of the local interfaces.
-    pub addresses: Vec<IpAddr>,
+    /// Where clients are told to send media.
+    pub reach: ReachConfig,
     /// Threads that forward media; 0: by the number of cores.
     pub shards: u16,
     /// Whether a valid token makes a room.
@@ -173,15 +178,14 @@ impl Section for SfuConfig {
                 name: "tcp_port",
                 default: "7881",
                 about: "TCP port of media for people whose network lets no UDP through. Open it in the firewall, too; \
-                        without it they are in calls that stay silent and dark. 0: none.",
+                        without it they are in calls that stay silent and dark. It may be the port of [tls]. 0: none.",
             },
-            Key {
-                name: "addresses",
-                default: "[]",
-                about: "Addresses that clients are told to send media to. Behind NAT or in a container, name the address \
-                        that the outside sees. Empty: the addresses of this machine's interfaces. The server says at \
-                        start which ones it offers.",
-            },
+            ADDRESSES,
+            STUN_SERVERS,
+            OFFER_LOCAL_ADDRESSES,
+            TURN_URLS,
+            TURN_SECRET_FILE,
+            TURN_CREDENTIAL_LIFETIME_S,
             Key {
                 name: "shards",
                 default: "0",
@@ -281,6 +285,7 @@ impl Section for SfuConfig {
                 variable: "LIVEKIT_KEYS",
                 about: "API keys in the same form; they replace the file.",
             },
+            TURN_SECRET,
             SecretKey {
                 variable: "PROMETHEUS_PASSWORD",
                 about: "The password for prometheus_user.",
@@ -297,20 +302,7 @@ impl Section for SfuConfig {
                 "one IPv4 address, one IPv6 address, or one of each",
             ));
         }
-        let addresses: Vec<IpAddr> = values.read("addresses")?;
-        for address in &addresses {
-            if address.is_unspecified() || address.is_multicast() {
-                return Err(values.refuse("addresses", &format!("nobody can send media to {address}")));
-            }
-            if !bind_addresses
-                .iter()
-                .any(|bound| bound.is_ipv4() == address.is_ipv4())
-            {
-                let reason =
-                    format!("{address} is offered, but no address of its family is in bind_addresses");
-                return Err(values.refuse("addresses", &reason));
-            }
-        }
+        let reach = ReachConfig::resolve(values, &bind_addresses)?;
         let shards: u16 = values.read("shards")?;
         if shards > SHARDS_MAX {
             return Err(values.refuse("shards", &format!("at most {SHARDS_MAX}")));
@@ -323,7 +315,7 @@ impl Section for SfuConfig {
             prometheus,
             udp_port: values.read("udp_port")?,
             tcp_port: values.read("tcp_port")?,
-            addresses,
+            reach,
             shards,
             auto_create: values.read("auto_create")?,
             codecs: codecs(values)?,
@@ -450,7 +442,6 @@ mod tests {
             (config.udp_port, config.auto_create, config.room_empty_timeout_s),
             (7882, true, 300)
         );
-        assert!(config.addresses.is_empty());
     }
 
     #[test]
@@ -499,16 +490,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_no_socket_could_serve_is_refused() {
-        let text = "[sfu]\nbind_addresses = [\"0.0.0.0\"]\naddresses = [\"2001:db8::1\"]\n";
-        let error = resolve(text, &[KEY]).err().unwrap().to_string();
-        assert!(
-            error.starts_with("hanse.toml line 3: [sfu] addresses: 2001:db8::1 is offered"),
-            "{error}"
-        );
-        assert!(resolve("[sfu]\naddresses = [\"0.0.0.0\"]\n", &[KEY]).is_err());
+    fn at_most_one_address_of_each_family_is_bound() {
         assert!(resolve("[sfu]\nbind_addresses = [\"127.0.0.1\", \"127.0.0.2\"]\n", &[KEY]).is_err());
-        assert!(resolve("[sfu]\naddresses = [\"203.0.113.7\"]\n", &[KEY]).is_ok());
+        assert!(resolve("[sfu]\nbind_addresses = [\"127.0.0.1\", \"::1\"]\n", &[KEY]).is_ok());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::forwarding::{Forwarding, Samples};
 use crate::handle::{Call, Command, EVENTS_MAX as SUBSCRIBED_EVENTS_MAX, SfuHandle, StreamsQuery};
-use crate::metrics::FIRST_PICTURE;
+use crate::metrics::{DRAINING, FIRST_PICTURE};
 use crate::shard::ShardLink;
 use crate::tally::Tally;
 use hanse_runtime::clock;
@@ -15,7 +15,7 @@ use hanse_sfu_core::placement::{Placement, PlacementOutput};
 use hanse_sfu_core::shard::ShardEvent;
 use hanse_sfu_signal::limits::{MISSED_MESSAGES_MAX, PUBLISHED_TRACKS_MAX};
 use hanse_sfu_signal::{
-    CallId, JoinAttempt, JoinRefusal, Output, RpcFailure, SessionId, SfuEvent, Signalling,
+    ApiKeys, CallId, Candidate, JoinAttempt, JoinRefusal, Output, RpcFailure, SessionId, SfuEvent, Signalling,
 };
 use livekit_protocol::{SignalRequest, SignalResponse};
 use prost::Message as _;
@@ -69,6 +69,14 @@ pub(crate) enum Input {
     Call(Call),
     /// Somebody asks what participants get of each other's videos.
     VideoStreams(StreamsQuery),
+    /// Make no rooms any more, or make them again.
+    Drain(bool),
+    /// Sign with other keys from now on.
+    ChangeKeys(Arc<ApiKeys>),
+    /// How many participants there are, connected or coming again.
+    CountPeople { answer: oneshot::Sender<usize> },
+    /// Clients are offered these from now on.
+    Candidates(Vec<Candidate>),
     /// Say goodbye to everybody, answer when all farewells are queued, and end.
     Shutdown { answer: oneshot::Sender<()> },
 }
@@ -152,7 +160,7 @@ impl Control {
     ) -> (Self, Inputs, SfuHandle) {
         let (sender, inputs) = mpsc::channel(INPUTS_MAX);
         let (events, _) = broadcast::channel(SUBSCRIBED_EVENTS_MAX);
-        let handle = SfuHandle::new(sender.clone(), events.clone());
+        let handle = SfuHandle::new(sender.clone(), events.clone(), signalling.keys().clone());
         let count = u16::try_from(shards.len()).unwrap_or(u16::MAX);
         let placement = Placement::new(count);
         let control = Control {
@@ -177,6 +185,7 @@ impl Control {
 
     /// Runs until it is told to end.
     pub(crate) async fn run(mut self) {
+        DRAINING.set(0, []);
         loop {
             let deadline = self.signalling.poll_timeout();
             let woken = tokio::select! {
@@ -258,6 +267,7 @@ impl Control {
                 }
             }
             Input::SocketClosed { id } => self.forget(now, id),
+            Input::Candidates(candidates) => self.signalling.handle_candidates(candidates),
             Input::Command(command) => {
                 let _ = command
                     .answer
@@ -273,6 +283,12 @@ impl Control {
                 max,
                 answer,
             }) => drop(answer.send(self.signalling.video_streams(&room, of.as_deref(), max))),
+            Input::Drain(is_draining) => {
+                self.signalling.set_draining(is_draining);
+                DRAINING.set(usize::from(is_draining), []);
+            }
+            Input::ChangeKeys(keys) => self.signalling.set_keys(ApiKeys::clone(&keys)),
+            Input::CountPeople { answer } => drop(answer.send(self.signalling.people())),
             Input::Shutdown { answer } => {
                 self.signalling.handle_shutdown(now);
                 return Some(answer);
@@ -456,7 +472,7 @@ async fn sleep_until(deadline: Option<Instant>) {
 mod tests {
     use super::*;
     use crate::secure::Identity;
-    use hanse_sfu_signal::{ApiKeys, Claims, PeerConnections, SignalConfig, VideoGrant, WallClock};
+    use hanse_sfu_signal::{Claims, PeerConnections, SignalConfig, VideoGrant, WallClock};
     use livekit_protocol::participant_info::Kind;
     use livekit_protocol::{DisconnectReason, JoinRequest, signal_response};
 
@@ -470,6 +486,7 @@ mod tests {
             max_participants: 0,
             participants_max_on_node: 100,
             candidates: vec![],
+            turn: None,
             fingerprint: Identity::generate().unwrap().sdp_fingerprint(),
             node_id: "ND_test".to_owned(),
             region: String::new(),

@@ -1,9 +1,11 @@
 //! Controlling the SFU from inside the process. The server API ([`crate::http`]) translates to the same words.
 
 use crate::control::{Input, Inputs};
-use hanse_sfu_signal::{RpcCall, RpcFailure, SfuCommand, SfuEvent, SfuRefusal, SfuReply, VideoStreams};
+use hanse_sfu_signal::{
+    ApiKeys, RpcCall, RpcFailure, SfuCommand, SfuEvent, SfuRefusal, SfuReply, VideoStreams,
+};
 use std::sync::Arc;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 /// Events that wait for one subscriber. One that is further behind misses the oldest and is told how many.
 pub const EVENTS_MAX: usize = 4096;
@@ -34,6 +36,8 @@ pub(crate) struct StreamsQuery {
 pub struct SfuHandle {
     inputs: Inputs,
     events: broadcast::Sender<Arc<SfuEvent>>,
+    draining: watch::Sender<bool>,
+    keys: watch::Sender<Arc<ApiKeys>>,
 }
 
 /// What a subscriber hears next.
@@ -51,8 +55,13 @@ pub struct SfuEvents {
 }
 
 impl SfuHandle {
-    pub(crate) fn new(inputs: Inputs, events: broadcast::Sender<Arc<SfuEvent>>) -> Self {
-        SfuHandle { inputs, events }
+    pub(crate) fn new(inputs: Inputs, events: broadcast::Sender<Arc<SfuEvent>>, keys: ApiKeys) -> Self {
+        SfuHandle {
+            inputs,
+            events,
+            draining: watch::Sender::new(false),
+            keys: watch::Sender::new(Arc::new(keys)),
+        }
     }
 
     /// Has a command carried out.
@@ -107,6 +116,49 @@ impl SfuHandle {
             .await
             .map_err(|_| stopping())?;
         reply.await.map_err(|_| stopping())
+    }
+
+    /// Lets no new call begin (`true`), or lets them begin again. Calls that go on are not touched: who is in one stays,
+    /// and others may join them. Of two who ask for it, the later one is heeded.
+    pub async fn drain(&self, is_draining: bool) {
+        self.draining.send_replace(is_draining);
+        // Fails when the SFU stops, which drains it better.
+        let _ = self.inputs.send(Input::Drain(is_draining)).await;
+    }
+
+    /// From now on tokens that these keys signed are good, and no others; the first one signs. Who is in a call stays,
+    /// whichever key has let them in.
+    pub async fn change_keys(&self, keys: ApiKeys) {
+        let keys = Arc::new(keys);
+        self.keys.send_replace(Arc::clone(&keys));
+        // Fails when the SFU stops, and then nothing is signed any more.
+        let _ = self.inputs.send(Input::ChangeKeys(keys)).await;
+    }
+
+    /// The keys as they are now.
+    pub(crate) fn keys(&self) -> Arc<ApiKeys> {
+        Arc::clone(&self.keys.borrow())
+    }
+
+    /// Whether new calls are refused.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    /// How many participants there are, connected or expected back for a moment; 0 when the SFU has stopped.
+    pub async fn people(&self) -> usize {
+        let (answer, reply) = oneshot::channel();
+        if self.inputs.send(Input::CountPeople { answer }).await.is_err() {
+            return 0;
+        }
+        reply.await.unwrap_or(0)
+    }
+
+    /// Returns once nobody is here.
+    pub async fn nobody(&self) {
+        // Before the first look, so that nobody goes unseen between the two.
+        let mut events = self.subscribe();
+        while self.people().await > 0 && events.next().await.is_some() {}
     }
 
     /// Hears of everything that happens from now on.

@@ -9,7 +9,7 @@
 //!
 //! Where to look next: [`node`] for the parts and how they are joined; `shard.rs` for the way of a packet, from
 //! [`net`] to the core and back; `control.rs` for the way of a signalling message, from `http/socket.rs` to the
-//! signalling and back; [`handle`] for controlling an SFU from the same process; [`webhooks`] for telling others what
+//! signalling and back; `reach/` for what addresses clients are offered; [`handle`] for controlling an SFU from the same process; [`webhooks`] for telling others what
 //! happens.
 
 pub mod config;
@@ -24,11 +24,13 @@ pub mod metrics;
 pub mod net;
 pub mod node;
 mod prometheus;
+mod reach;
 pub mod secure;
 mod shard;
 mod tally;
 #[cfg(feature = "debug-tap")]
 mod tap;
+mod tls;
 pub mod webhooks;
 pub mod why;
 
@@ -38,8 +40,10 @@ pub use hanse_sfu_signal::{
     DataMessage, ParticipantChange, RoomSettings, SfuCommand, SfuEvent, SfuRefusal, SfuReply, VideoStream,
     VideoStreams,
 };
-pub use http::{Server as HttpServer, TrustedProxies, bind as bind_http};
+pub use http::{Beside, Server as HttpServer, TrustedProxies, bind as bind_http};
 pub use livekit_protocol::{DisconnectReason, Room, TrackSource};
 pub use node::{Node, StartError};
 pub use prometheus::PrometheusConfig;
+pub use reach::{ReachConfig, StunServer, usual_addresses};
+pub use tls::config::{CertificateSource, TlsConfig};
 pub use webhooks::{WebhookConfig, Webhooks, WebhooksError};

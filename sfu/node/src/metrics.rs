@@ -19,6 +19,14 @@ pub(crate) const VIDEOS: Metric = Metric {
     labels: &["reason"],
 };
 
+/// Whether new calls are refused.
+pub(crate) const DRAINING: Metric = Metric {
+    name: "hanse_sfu_draining",
+    kind: Kind::Gauge,
+    about: "1 while no new calls begin because the server is about to stop.",
+    labels: &[],
+};
+
 /// Webhooks that are done, well or not, at any destination.
 pub(crate) const WEBHOOKS: Metric = Metric {
     name: "hanse_sfu_webhooks_total",
@@ -301,7 +309,8 @@ pub(crate) const TWIRP_LATENCY: Metric = Metric {
 };
 
 /// All that is counted here.
-pub static METRICS: [Metric; 31] = [
+pub static METRICS: [Metric; 32] = [
+    DRAINING,
     FIRST_PICTURE,
     VIDEOS,
     WEBHOOKS,

@@ -4,22 +4,25 @@ use crate::config::{HttpConfig, SfuConfig};
 use crate::control::{Control, Input, Inputs};
 use crate::forwarding::LISTS_MAX;
 use crate::handle::SfuHandle;
-use crate::http::{Api, Server, SocketCount, bind, router};
+use crate::http::{Api, Beside, Entrance, Inherited, Server, SocketCount, bind, router};
 use crate::ice_tcp::IceTcp;
-use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket, local_addresses};
+use crate::net::{BUFFER_WANTED, BUFFER_WARN, MediaSocket};
 use crate::prometheus::Prometheus;
+use crate::reach::{Reach, Sockets};
 use crate::secure::{DtlsTransports, Identity};
 use crate::shard::{DATA_MAX, EVENTS_MAX, Listeners, Shards, shard_count};
+use crate::tls::config::{TlsConfig, TlsSettings};
+use crate::tls::{Tls, TlsServer};
 use crate::webhooks::Webhooks;
 use hanse_runtime::clock;
 use hanse_runtime::shutdown::SHUTDOWN_DEADLINE;
 use hanse_sfu_core::ids::ShardId;
 use hanse_sfu_core::shard::CONNECTIONS_MAX;
-use hanse_sfu_signal::{Candidate, CandidateTransport, SignalConfig, Signalling, WallClock};
+use hanse_sfu_signal::{Candidate, SignalConfig, Signalling, WallClock};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use thiserror::Error;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -28,7 +31,7 @@ use tokio::time::timeout;
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A port is taken, an address is not ours, and the like.
-    #[error("cannot listen on {what} {address}: {error}")]
+    #[error("cannot listen on {what} {address}: {error}{}", may_not(.address, .error))]
     Listen {
         /// `TCP` or `UDP`.
         what: &'static str,
@@ -58,12 +61,16 @@ pub struct Node {
     http: Vec<SocketAddr>,
     media: Vec<Candidate>,
     server: Server,
+    https: Vec<SocketAddr>,
+    tls: Option<TlsServer>,
     ice_tcp: Option<IceTcp>,
     sockets: SocketCount,
     control: JoinHandle<()>,
     shards: Shards,
     gone: mpsc::Receiver<ShardId>,
     webhooks: Option<Webhooks>,
+    /// Looks whether our addresses have changed.
+    watch: Option<JoinHandle<()>>,
     _prometheus: Option<Prometheus>,
 }
 
@@ -74,41 +81,54 @@ impl Node {
     ///
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(http: &HttpConfig, sfu: &SfuConfig) -> Result<Self, StartError> {
-        Self::start_beside(http, sfu, async |_| Ok(axum::Router::new())).await
+        let tls = TlsConfig { settings: None };
+        Self::start_beside(http, &tls, sfu, async |_| Ok(Beside::default())).await
     }
 
-    /// Like [`Node::start`], with further routes on the same port: `beside` makes them from the handle of the SFU, which
-    /// nobody has joined yet. They must not have a fallback of their own at the top.
+    /// Like [`Node::start`], with TLS if that is wanted, and with further routes on the same ports: `beside` makes them from the handle of the SFU, which
+    /// nobody has joined yet.
     ///
     /// # Errors
     ///
     /// See [`StartError`]; nothing is left running then.
     pub async fn start_beside(
         http: &HttpConfig,
+        tls: &TlsConfig,
         sfu: &SfuConfig,
-        beside: impl AsyncFnOnce(SfuHandle) -> Result<axum::Router, String>,
+        beside: impl AsyncFnOnce(SfuHandle) -> Result<Beside, String>,
     ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let listeners = listen(&http.bind_addresses, http.port)?;
+        let mut inherited = Inherited::from_environment();
+        let listeners = listen(&http.bind_addresses, http.port, &mut inherited)?;
+        let settings = tls.settings.as_ref();
+        let doors = settings
+            .map(|settings| Doors::open(settings, &mut inherited))
+            .transpose()?;
+        let is_shared = doors.as_ref().is_some_and(|doors| doors.port == sfu.tcp_port);
         let streams = match sfu.tcp_port {
             0 => None,
-            port => Some(listen(&sfu.bind_addresses, port)?),
+            _ if is_shared => Some(Vec::new()),
+            port => Some(listen(&sfu.bind_addresses, port, &mut inherited)?),
         };
+        inherited.close_others();
         let shard_count = shard_count(sfu.shards, cores);
         let sockets = media_sockets(sfu, shard_count)?;
         let bound: Vec<SocketAddr> = sockets.iter().take(1).flatten().map(MediaSocket::local).collect();
-        let addresses = media_addresses(sfu, &bound)?;
-        let tcp: Vec<SocketAddr> = streams
-            .iter()
-            .flatten()
-            .filter_map(|stream| stream.local_addr().ok())
-            .collect();
-        let candidates = candidates(&addresses, &bound, &tcp);
+        let https = doors.as_ref().map_or(Vec::new(), |doors| local_of(&doors.secure));
+        let tcp = match &streams {
+            Some(_) if is_shared => https.clone(),
+            Some(streams) => local_of(streams),
+            None => Vec::new(),
+        };
         let prometheus = sfu.prometheus.as_ref().map(Prometheus::start).transpose()?;
 
         let identity = Identity::generate().map_err(|error| system(&error))?;
         let seed = || identity.random_seed().map_err(io::Error::other);
+        let udp = bound.clone();
+        let stun_seed = seed().map_err(|error| system(&error))?;
+        let reach = Reach::look(sfu.reach.clone(), Sockets { udp, tcp }, stun_seed).await?;
+        let candidates = reach.candidates().to_vec();
         let (events, shard_events) = mpsc::channel(EVENTS_MAX);
         let (data, shard_data) = mpsc::channel(DATA_MAX);
         let (gone_sender, gone) = mpsc::channel(1);
@@ -137,6 +157,7 @@ impl Node {
                 },
                 codecs: sfu.codecs.clone(),
                 candidates: candidates.clone(),
+                turn: sfu.reach.turn.clone(),
                 fingerprint: identity.sdp_fingerprint(),
                 node_id: node_id(&seed().map_err(|error| system(&error))?),
                 region: sfu.region.clone(),
@@ -157,16 +178,7 @@ impl Node {
             .map_err(|error| StartError::Beside(error.to_string()))?;
         let control = tokio::spawn(control.run());
         let sockets = SocketCount::new();
-        let api = Api {
-            inputs: inputs.clone(),
-            handle: handle.clone(),
-            keys: Arc::new(sfu.keys.expose().clone()),
-            sockets: sockets.clone(),
-        };
-        let addresses = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect();
+        let addresses = local_of(&listeners);
         let beside = match beside(handle.clone()).await {
             Ok(beside) => beside,
             Err(reason) => {
@@ -178,7 +190,18 @@ impl Node {
         let ice_tcp = streams
             .zip(bound.first())
             .map(|(streams, media)| IceTcp::start(streams, *media));
-        let server = Server::start(listeners, &router(api).merge(beside), &http.trusted_proxies);
+        let api = Api {
+            inputs: inputs.clone(),
+            handle: handle.clone(),
+            sockets: sockets.clone(),
+            front: beside.front,
+        };
+        let entrance = Entrance::new(router(api).merge(beside.routes), http.trusted_proxies.clone());
+        let server = Server::open(listeners, &entrance);
+        let tls = doors.map(|doors| {
+            let media = ice_tcp.as_ref().filter(|_| is_shared).map(IceTcp::arrivals);
+            TlsServer::open(doors.tls, doors.secure, doors.plain, entrance, media)
+        });
 
         if sfu.short_secret {
             tracing::warn!("an API secret has fewer than 32 characters; a longer one is harder to guess");
@@ -186,19 +209,23 @@ impl Node {
         if sfu.simulate {
             tracing::warn!("clients may simulate failures and speech ([sfu] simulate): for tests only");
         }
-        say_candidates(&candidates);
+        reach.say();
+        let watch = reach.watch(inputs.clone());
         Ok(Node {
             handle,
             inputs,
             http: addresses,
             media: candidates,
             server,
+            https,
+            tls,
             ice_tcp,
             sockets,
             control,
             shards,
             gone,
             webhooks,
+            watch,
             _prometheus: prometheus,
         })
     }
@@ -213,7 +240,19 @@ impl Node {
         &self.http
     }
 
-    /// Where clients are told to send media.
+    /// Where HTTPS is served; empty: nowhere.
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        &self.https
+    }
+
+    /// Reads certificate files again, if there are any.
+    pub fn read_certificates_again(&self) {
+        if let Some(tls) = &self.tls {
+            tls.read_again();
+        }
+    }
+
+    /// Where clients were told to send media at start.
     pub fn media_addresses(&self) -> &[Candidate] {
         &self.media
     }
@@ -233,7 +272,10 @@ impl Node {
     /// Tells everybody that the server stops, lets their sockets carry it, and ends everything. Takes
     /// [`SHUTDOWN_DEADLINE`] at most.
     pub async fn stop(self) {
-        drop(self.server);
+        drop((self.server, self.tls));
+        if let Some(watch) = self.watch {
+            watch.abort();
+        }
         let webhooks = self.webhooks;
         let (answer, done) = oneshot::channel();
         let farewell = async {
@@ -260,8 +302,53 @@ impl Node {
     }
 }
 
-fn listen(bind_addresses: &[IpAddr], port: u16) -> Result<Vec<tokio::net::TcpListener>, StartError> {
-    let mut listeners: Vec<tokio::net::TcpListener> = Vec::new();
+/// Certificates, and the sockets in front of them.
+struct Doors {
+    tls: Tls,
+    port: u16,
+    secure: Vec<TcpListener>,
+    plain: Vec<TcpListener>,
+}
+
+impl Doors {
+    fn open(settings: &TlsSettings, inherited: &mut Inherited) -> Result<Self, StartError> {
+        let secure = listen(&settings.bind_addresses, settings.port, inherited)?;
+        let plain = match settings.redirect_port {
+            0 => Vec::new(),
+            port => listen(&settings.bind_addresses, port, inherited)?,
+        };
+        let tls = Tls::start(settings).map_err(|reason| StartError::Beside(format!("[tls] {reason}")))?;
+        Ok(Doors {
+            tls,
+            port: settings.port,
+            secure,
+            plain,
+        })
+    }
+}
+
+fn local_of(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect()
+}
+
+/// What to do where only root may listen.
+fn may_not(address: &SocketAddr, error: &io::Error) -> &'static str {
+    if address.port() < 1024 && error.kind() == io::ErrorKind::PermissionDenied {
+        "; ports below 1024 need the capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
+    } else {
+        ""
+    }
+}
+
+fn listen(
+    bind_addresses: &[IpAddr],
+    port: u16,
+    inherited: &mut Inherited,
+) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
     for &ip in bind_addresses {
         // With port 0 all addresses share what the system chose for the first.
         let port = match listeners.first().and_then(|first| first.local_addr().ok()) {
@@ -269,7 +356,12 @@ fn listen(bind_addresses: &[IpAddr], port: u16) -> Result<Vec<tokio::net::TcpLis
             None => port,
         };
         let address = SocketAddr::new(ip, port);
-        match bind(address) {
+        let listener = match inherited.take(address) {
+            Ok(None) => bind(address),
+            Ok(Some(listener)) => Ok(listener),
+            Err(error) => Err(error),
+        };
+        match listener {
             Ok(listener) => listeners.push(listener),
             Err(error) if left_out(ip, &error) => tracing::info!("this machine has no {}", family(ip)),
             Err(error) => {
@@ -340,57 +432,6 @@ fn family(ip: IpAddr) -> &'static str {
     if ip.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
-/// Where clients reach us: the configured addresses; else the bound ones, where a wildcard stands for every interface of
-/// its family.
-fn media_addresses(config: &SfuConfig, bound: &[SocketAddr]) -> Result<Vec<IpAddr>, StartError> {
-    let served = |ip: &IpAddr| bound.iter().any(|bound| bound.is_ipv4() == ip.is_ipv4());
-    let addresses: Vec<IpAddr> = if config.addresses.is_empty() {
-        let local = local_addresses().map_err(|error| StartError::System(error.to_string()))?;
-        let mut addresses = Vec::new();
-        for bound in bound {
-            if bound.ip().is_unspecified() {
-                addresses.extend(local.iter().filter(|ip| ip.is_ipv4() == bound.is_ipv4()));
-            } else {
-                addresses.push(bound.ip());
-            }
-        }
-        addresses
-    } else {
-        config.addresses.iter().copied().filter(served).collect()
-    };
-    if addresses.is_empty() {
-        return Err(StartError::NoAddress);
-    }
-    Ok(addresses)
-}
-
-/// What clients are offered: each address over each transport that is bound for its family, UDP first.
-fn candidates(addresses: &[IpAddr], udp: &[SocketAddr], tcp: &[SocketAddr]) -> Vec<Candidate> {
-    let over = |transport, bound: &[SocketAddr]| {
-        let port_of = |ip: &IpAddr| {
-            let same = bound.iter().find(|bound| bound.is_ipv4() == ip.is_ipv4());
-            same.map(SocketAddr::port)
-        };
-        let reached = addresses
-            .iter()
-            .filter_map(|ip| Some(SocketAddr::new(*ip, port_of(ip)?)));
-        reached
-            .map(|address| Candidate { transport, address })
-            .collect::<Vec<_>>()
-    };
-    [
-        over(CandidateTransport::Udp, udp),
-        over(CandidateTransport::Tcp, tcp),
-    ]
-    .concat()
-}
-
-/// The server's own addresses are no secret, and most trouble with media is a wrong one.
-fn say_candidates(candidates: &[Candidate]) {
-    let list: Vec<String> = candidates.iter().map(Candidate::to_string).collect();
-    tracing::info!("clients are offered these media addresses: {}", list.join(", "));
-}
-
 fn say_buffers(socket: &MediaSocket) {
     let (receive, send) = socket.buffers();
     if receive.min(send) < BUFFER_WARN {
@@ -421,69 +462,6 @@ pub(crate) fn letters<'a>(random: impl Iterator<Item = &'a u8>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hanse_runtime::config::{Document, Section, Table};
-
-    static TABLE: Table = SfuConfig::TABLE;
-
-    fn config(text: &str) -> SfuConfig {
-        let key = |name: &str| (name == "LIVEKIT_KEYS").then(|| "devkey: secret".to_owned());
-        let text = format!("[sfu]\n{text}\n");
-        Document::load(&[&TABLE], Some(("hanse.toml", &text)), &key)
-            .unwrap()
-            .section()
-            .unwrap()
-    }
-
-    fn bound(addresses: &[&str]) -> Vec<SocketAddr> {
-        addresses.iter().map(|address| address.parse().unwrap()).collect()
-    }
-
-    fn ips(addresses: &[&str]) -> Vec<IpAddr> {
-        addresses.iter().map(|address| address.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn configured_addresses_are_offered_and_nothing_else() {
-        let config = config("addresses = [\"203.0.113.7\", \"2001:db8::7\"]");
-        let both = bound(&["0.0.0.0:7882", "[::]:7882"]);
-        assert_eq!(
-            media_addresses(&config, &both).unwrap(),
-            ips(&["203.0.113.7", "2001:db8::7"])
-        );
-        // Without IPv6 on this machine nobody could be answered there.
-        assert_eq!(
-            media_addresses(&config, &both[..1]).unwrap(),
-            ips(&["203.0.113.7"])
-        );
-    }
-
-    #[test]
-    fn without_configured_addresses_a_bound_one_is_offered_and_a_wildcard_means_the_interfaces() {
-        let config = config("");
-        assert_eq!(
-            media_addresses(&config, &bound(&["127.0.0.1:9"])).unwrap(),
-            ips(&["127.0.0.1"])
-        );
-        let mut local = local_addresses().unwrap();
-        local.retain(IpAddr::is_ipv4);
-        match media_addresses(&config, &bound(&["0.0.0.0:9"])) {
-            Ok(offered) => assert_eq!(offered, local),
-            Err(error) => assert!(local.is_empty() && matches!(error, StartError::NoAddress)),
-        }
-    }
-
-    #[test]
-    fn each_address_is_offered_over_udp_and_then_over_tcp_if_there_is_a_port_for_its_family() {
-        let offered = |udp: &[&str], tcp: &[&str]| {
-            let addresses = ips(&["203.0.113.7", "2001:db8::7"]);
-            let all = candidates(&addresses, &bound(udp), &bound(tcp));
-            all.iter().map(Candidate::to_string).collect::<Vec<_>>()
-        };
-        let (udp, tcp) = (["0.0.0.0:7882", "[::]:7882"], ["0.0.0.0:7881"]);
-        let both = ["203.0.113.7:7882/udp", "[2001:db8::7]:7882/udp"];
-        assert_eq!(offered(&udp, &[]), both);
-        assert_eq!(offered(&udp, &tcp), [both[0], both[1], "203.0.113.7:7881/tcp"]);
-    }
 
     #[test]
     fn a_node_id_looks_like_one() {

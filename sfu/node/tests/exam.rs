@@ -88,6 +88,7 @@ impl Twirp {
                 (404, "not_found", "track is not found") => SfuRefusal::TrackNotFound,
                 (400, "invalid_argument", _) => SfuRefusal::Invalid(sentence),
                 (429, "resource_exhausted", _) => SfuRefusal::Full(sentence),
+                (503, "unavailable", _) => SfuRefusal::Draining,
                 other => panic!("{other:?}"),
             },
         )

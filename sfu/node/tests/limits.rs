@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 /// Files, a heading for each, and which of their constants concern whoever runs or uses a server. None: all.
-const FILES: [(&str, &str, &[&str]); 25] = [
+const FILES: [(&str, &str, &[&str]); 29] = [
     ("Signalling", "sfu/signal/src/limits.rs", &[]),
     (
         "Sockets of participants",
@@ -50,6 +50,31 @@ const FILES: [(&str, &str, &[&str]); 25] = [
             "WRITE_TIMEOUT",
             "SEND_BUFFER",
         ],
+    ),
+    (
+        "The port of TLS",
+        "sfu/node/src/tls/door.rs",
+        &[
+            "UNDECIDED_MAX",
+            "UNDECIDED_PER_ADDRESS_MAX",
+            "FIRST_BYTES_TIMEOUT",
+            "HANDSHAKE_TIMEOUT",
+        ],
+    ),
+    (
+        "Certificates by ACME",
+        "sfu/node/src/tls/acme.rs",
+        &["PAUSE_MIN", "PAUSE_MAX", "ANEW_INTERVAL"],
+    ),
+    (
+        "Servers that are named for STUN and TURN",
+        "sfu/node/src/reach/config.rs",
+        &["STUN_SERVERS_MAX", "TURN_URLS_MAX", "TURN_SECRET_BYTES_MAX"],
+    ),
+    (
+        "Answers of STUN servers",
+        "sfu/node/src/reach/stun.rs",
+        &["ANSWER_WAIT", "ANSWER_MAX"],
     ),
     ("HTTP bodies", "sfu/node/src/http/mod.rs", &["BODY_BYTES_MAX"]),
     (

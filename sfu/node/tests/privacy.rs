@@ -9,39 +9,16 @@
 
 mod common;
 
+use common::log::Log;
 use common::peer::{Peer, is_answered};
 use common::{join_path, odd_token, start, token};
 use futures_util::SinkExt;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use tokio::net::UdpSocket;
 use tokio_tungstenite::tungstenite::Message;
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_log_line_names_anybody() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            "warn,hanse_runtime=trace,hanse_sfu=trace,hanse_sfu_core=trace,hanse_sfu_signal=trace",
-        )
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .init();
+    let log = Log::listen();
 
     // Nobody answers there.
     let sfu = start("webhook_urls = [\"http://127.0.0.1:9/private-path\"]\nwebhook_folder = \"\"").await;
@@ -67,7 +44,7 @@ async fn no_log_line_names_anybody() {
     let _ = bob.participant.closed().await;
     sfu.node.stop().await;
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(text.contains("media addresses"), "nothing was logged");
     let good = token("room", "@alice:org-a.example");
     for secret in [

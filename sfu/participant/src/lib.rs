@@ -17,6 +17,7 @@ pub mod call;
 pub mod focus;
 pub mod matrix;
 pub mod media;
+pub mod mode;
 pub mod report;
 pub mod sfu;
 pub mod tls;

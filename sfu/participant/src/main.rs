@@ -3,11 +3,13 @@
 // The futures of the Matrix SDK are deep.
 #![recursion_limit = "256"]
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
-use hanse_participant::call::{Progress, take_part};
-use hanse_participant::matrix::Session;
+use hanse_participant::call::{Progress, Wish, take_part};
+use hanse_participant::matrix::{Access, Session};
+use hanse_participant::mode::{Mode, ModeWish};
 use hanse_participant::report::Report;
+use hanse_participant::sfu::ice::Ice;
 use hanse_participant::tls::Trust;
 use matrix_sdk::ruma::OwnedRoomOrAliasId;
 use std::path::PathBuf;
@@ -25,11 +27,14 @@ struct Options {
     #[arg(long)]
     homeserver: String,
     /// Name of the account, as alice or @alice:example.org
-    #[arg(long)]
-    user: String,
+    #[arg(long, required_unless_present = "session_file", requires = "password_file")]
+    user: Option<String>,
     /// File whose first line is the account's password
-    #[arg(long)]
-    password_file: PathBuf,
+    #[arg(long, requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Instead of both: a file with a fresh device that is signed in already, JSON with `user_id`, `device_id` and `access_token`
+    #[arg(long, conflicts_with = "user")]
+    session_file: Option<PathBuf>,
     /// The room with the call, by its id or alias; the account must be in it, or be allowed to join
     #[arg(long)]
     room: OwnedRoomOrAliasId,
@@ -39,6 +44,15 @@ struct Options {
     /// Exit code 1 unless so many others were seen and heard
     #[arg(long, default_value_t = 0)]
     people: usize,
+    /// How to say that one is in the call: as those do who are there (auto), by the room's state, or by sticky events
+    #[arg(long, value_enum, default_value_t)]
+    mode: ModeWish,
+    /// By which ways media may go
+    #[arg(long, value_enum, default_value_t)]
+    ice: Ice,
+    /// Receive nothing of what others send
+    #[arg(long, conflicts_with = "people")]
+    send_only: bool,
     /// Further certificate authorities, in PEM
     #[arg(long)]
     ca_file: Vec<PathBuf>,
@@ -46,6 +60,9 @@ struct Options {
     #[arg(long)]
     json: bool,
 }
+
+/// Exit code of one that could not get into the call. 1: it saw and heard too few; 2: it does not understand its arguments.
+const NOT_IN: u8 = 3;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -61,26 +78,23 @@ async fn main() -> ExitCode {
             }
         }
         Err(error) => {
+            if options.json {
+                println!(
+                    "{}",
+                    serde_json::json!({ "event": "failed", "reason": format!("{error:#}") })
+                );
+            }
             eprintln!("hanse-participant: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(NOT_IN)
         }
     }
 }
 
 async fn run(options: &Options) -> Result<Report> {
     let began = Instant::now();
-    let password = std::fs::read_to_string(&options.password_file)
-        .with_context(|| format!("{} cannot be read", options.password_file.display()))?;
-    let password = password.lines().next().unwrap_or_default();
+    let access = access(options)?;
     let trust = Trust::new(&options.ca_file)?;
-    let (session, told) = Session::open(
-        &options.homeserver,
-        &options.user,
-        password,
-        &options.room,
-        &trust,
-    )
-    .await?;
+    let (mut session, told) = Session::open(&options.homeserver, access, &options.room, &trust).await?;
     say(
         options,
         &Progress::SignedIn {
@@ -96,15 +110,35 @@ async fn run(options: &Options) -> Result<Report> {
             _ = terminate.recv() => {}
         }
     };
-    let result = take_part(&session, told, &trust, began, until, |progress| {
-        say(options, &progress)
-    })
-    .await;
+    let wish = Wish {
+        mode: options.mode,
+        ice: options.ice,
+        send_only: options.send_only,
+    };
+    let say_progress = |progress| say(options, &progress);
+    let result = take_part(&mut session, told, &trust, wish, began, until, say_progress).await;
     // The device goes, whatever became of the call.
     let closed = session.close().await.context("the device cannot be signed out");
     let report = result?;
     closed?;
     Ok(report)
+}
+
+fn access(options: &Options) -> Result<Access> {
+    let read = |file: &PathBuf| {
+        std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+    };
+    match (&options.session_file, &options.user, &options.password_file) {
+        (Some(file), _, _) => Access::session(&read(file)?),
+        (None, Some(user), Some(file)) => {
+            let text = read(file)?;
+            Ok(Access::Password {
+                user: user.clone(),
+                password: text.lines().next().unwrap_or_default().to_owned(),
+            })
+        }
+        _ => bail!("who it is say --user and --password-file, or --session-file"),
+    }
 }
 
 fn say(options: &Options, progress: &Progress) {
@@ -114,6 +148,10 @@ fn say(options: &Options, progress: &Progress) {
     }
     match progress {
         Progress::SignedIn { user, device } => println!("Signed in as {user}, device {device}."),
+        Progress::Joined {
+            mode: Mode::Compatibility,
+        } => println!("Joined by the room's state."),
+        Progress::Joined { mode: Mode::Matrix20 } => println!("Joined by a sticky event."),
         Progress::Connected => println!("In the call: media flows."),
         Progress::Met { user } => println!("{user} is seen and heard."),
     }
@@ -121,16 +159,33 @@ fn say(options: &Options, progress: &Progress) {
 
 fn show(options: &Options, report: &Report) {
     if options.json {
-        println!("{}", serde_json::json!({ "event": "report", "report": report }));
+        let people = report.people.iter().filter(|_| !options.send_only);
+        let troubles = people.filter_map(|person| {
+            person
+                .trouble()
+                .map(|trouble| serde_json::json!({ "user": person.user, "trouble": trouble }))
+        });
+        let troubles: Vec<_> = troubles.collect();
+        println!(
+            "{}",
+            serde_json::json!({ "event": "report", "report": report, "troubles": troubles })
+        );
         return;
     }
-    for person in &report.people {
+    // Whoever did not want to hear anybody misses nothing.
+    for person in report.people.iter().filter(|_| !options.send_only) {
         if let Some(trouble) = person.trouble() {
             println!("{}: {trouble}.", person.user);
         }
     }
-    if report.people.is_empty() {
+    if report.people.is_empty() && !options.send_only {
         println!("Nobody else was in the call.");
+    }
+    if report.sealed_memberships > 0 {
+        println!(
+            "{} in the call cannot be seen: they joined in the mode matrix_2_0 before they knew this device, and have to join again.",
+            report.sealed_memberships
+        );
     }
     for lost in &report.lost {
         println!("Noticed: {lost}.");

@@ -1,5 +1,7 @@
 //! What a participant has seen and heard of each other person in the call.
 
+use crate::mode::Mode;
+use crate::sfu::ice::Path;
 use hanse_callkeys::frame::{FrameKind, NotOpened, is_vp8_key_frame};
 use serde::Serialize;
 
@@ -94,6 +96,16 @@ impl Person {
     }
 }
 
+/// A way that media has taken to an SFU, the last one if there were several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// The focus that let this device in there.
+    pub service_url: String,
+    /// The way.
+    #[serde(flatten)]
+    pub path: Path,
+}
+
 /// The whole of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -103,6 +115,18 @@ pub struct Report {
     pub connected_ms: Option<u64>,
     /// Whether the room's calls are sealed.
     pub is_encrypted: bool,
+    /// How this device said that it was there.
+    pub mode: Mode,
+    /// Whether its focus has kept its leave waiting, so that it is gone at once if it dies.
+    pub is_leave_delegated: bool,
+    /// By which ways media went.
+    pub ways: Vec<Way>,
+    /// How often the connection to its own SFU was made anew.
+    pub reconnects: u32,
+    /// How often it had to say anew that it is there, because others were told that it was not.
+    pub rejoins: u32,
+    /// Memberships at the end that are sealed, and this device was given no key for.
+    pub sealed_memberships: usize,
     /// Everybody who was in the call meanwhile.
     pub people: Vec<Person>,
     /// Connections that ended unasked, each with its reason.

@@ -1,6 +1,6 @@
 //! Whom to believe who they are: the system's authorities, and further ones that are named.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use reqwest::redirect::Policy;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -13,6 +13,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Certificate authorities.
+#[derive(Clone)]
 pub struct Trust(Arc<ClientConfig>);
 
 impl Trust {
@@ -55,4 +56,20 @@ impl Trust {
             .tls_backend_preconfigured(ClientConfig::clone(&self.0))
             .build()?)
     }
+}
+
+/// The text of an answer of at most so many bytes.
+///
+/// # Errors
+/// When it breaks off, or is longer.
+pub async fn text(mut answer: reqwest::Response, bytes_max: usize) -> Result<String> {
+    let mut bytes = Vec::new();
+    while let Some(part) = answer.chunk().await? {
+        ensure!(
+            bytes.len() + part.len() <= bytes_max,
+            "it is longer than {bytes_max} bytes"
+        );
+        bytes.extend_from_slice(&part);
+    }
+    Ok(String::from_utf8(bytes)?)
 }

@@ -187,6 +187,11 @@ pub enum SfuRefusal {
     /// Twirp `resource_exhausted`; the sentence says what is full.
     #[error("{0}")]
     Full(String),
+    /// Twirp `unavailable`: no room is made any more.
+    #[error(
+        "the server is about to stop and begins no new calls; those that go on are not touched: try again in a minute"
+    )]
+    Draining,
 }
 
 /// A method that a participant's client has registered is to be called (LiveKit's RPC), in nobody's name.

@@ -89,6 +89,11 @@ pub enum JoinRefusal {
     /// The room has no place for another participant.
     #[error("room has exceeded its max participants")]
     RoomFull,
+    /// The server is about to stop, and the room is not there.
+    #[error(
+        "the server is about to stop and begins no new calls; those that go on are not touched: try again in a minute"
+    )]
+    Draining,
     /// Longer than [`METADATA_BYTES_MAX`].
     #[error("metadata size exceeds limits")]
     MetadataTooLarge,
@@ -103,7 +108,7 @@ impl JoinRefusal {
         match self {
             JoinRefusal::NotAllowed | JoinRefusal::TokenRevoked => 401,
             JoinRefusal::RoomNotFound => 404,
-            JoinRefusal::NodeFull | JoinRefusal::RoomFull => 503,
+            JoinRefusal::NodeFull | JoinRefusal::RoomFull | JoinRefusal::Draining => 503,
             _ => 400,
         }
     }

@@ -51,6 +51,7 @@ mod timers;
 pub mod token;
 mod track;
 mod transport;
+mod turn;
 
 pub use api::{
     CallId, DataMessage, ParticipantChange, RoomSettings, RpcCall, RpcError, RpcFailure, SfuCommand,
@@ -64,3 +65,4 @@ pub use negotiate::codec::{CODECS, codec_named};
 pub use signalling::{Output, SessionId, SignalConfig, Signalling, WallClock};
 pub use streams::{Asked, VideoState, VideoStream, VideoStreams};
 pub use token::{ApiKeys, ApiKeysError, Claims, TokenError, VideoGrant, sign, sign_webhook, verify};
+pub use turn::TurnServers;

@@ -193,7 +193,8 @@ pub const TESTED_SPEECH_S_MAX: u64 = 600;
 /// How long after a tester's wish its next resume is cut off (`simulate`), as LiveKit's server has it.
 pub const TESTED_RESUME_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a tester of media over TCP is offered nothing else (`simulate`), as LiveKit's server has it.
+/// How long a tester of media over TCP is offered nothing else, and one of relays may use nothing else (`simulate`), as
+/// LiveKit's server has it.
 pub const TESTED_TRANSPORT_WAIT: Duration = Duration::from_secs(300);
 
 /// Testers in one room of whom that is remembered. Further ones are offered everything.

@@ -66,12 +66,14 @@ impl Room {
 
     /// Everything that a client has to hear that comes again.
     pub fn send_reconnect(&mut self, cx: &mut Context, session: SessionId) {
+        let ice_servers = self.ice_servers(cx, session);
+        let client_configuration = self.client_configuration(cx, session);
         let Some(participant) = self.participants.get_mut(&session) else {
             return;
         };
         let reconnect = ReconnectResponse {
-            ice_servers: Vec::new(),
-            client_configuration: participant.abilities.configuration(),
+            ice_servers,
+            client_configuration,
             server_info: Some(server_info(&cx.config)),
             last_message_seq: participant.data.last_sequence(),
         };

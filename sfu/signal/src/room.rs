@@ -23,8 +23,8 @@ use hanse_sfu_core::ids::TrackId;
 use livekit_protocol::server_info::Edition;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    ClientInfo, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate, ServerInfo,
-    TrackSource,
+    CandidateProtocol, ClientInfo, JoinRequest, JoinResponse, ParticipantInfo, ParticipantUpdate, RoomUpdate,
+    ServerInfo, TrackSource,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -62,8 +62,9 @@ pub(crate) struct Room {
     pub told_speakers: ToldSpeakers,
     pub recent_speakers: RecentSpeakers,
     pub data: RoomData,
-    /// Identities that test media over TCP, and until when; at most [`TESTED_TRANSPORTS_MAX`](crate::limits::TESTED_TRANSPORTS_MAX).
-    pub tested_tcp: BTreeMap<String, Instant>,
+    /// Identities that test media over TCP or by a relay, and until when; at most
+    /// [`TESTED_TRANSPORTS_MAX`](crate::limits::TESTED_TRANSPORTS_MAX).
+    pub tested_transports: BTreeMap<String, (CandidateProtocol, Instant)>,
     /// What may be published by clients that do everything well.
     enabled_codecs: Vec<livekit_protocol::Codec>,
     /// Somebody has been in.
@@ -89,7 +90,7 @@ impl Room {
             told_speakers: ToldSpeakers::new(),
             recent_speakers: RecentSpeakers::new(),
             data: RoomData::default(),
-            tested_tcp: BTreeMap::new(),
+            tested_transports: BTreeMap::new(),
             enabled_codecs: Abilities::new(&cx.config.codecs, &ClientInfo::default()).publish_codecs(),
             had_people: false,
         };
@@ -293,7 +294,8 @@ impl Room {
             server_info: Some(server_info(&cx.config)),
             sif_trailer: self.trailer.clone(),
             enabled_publish_codecs: abilities.publish_codecs(),
-            client_configuration: abilities.configuration(),
+            ice_servers: self.ice_servers(cx, session),
+            client_configuration: self.client_configuration(cx, session),
             subscriber_primary: primary == Some(Side::Subscriber),
             fast_publish: true,
             ..JoinResponse::default()

@@ -14,6 +14,7 @@ use crate::streams::VideoStreams;
 use crate::timers::{RoomKey, Timer};
 use crate::token::ApiKeys;
 use crate::transport;
+use crate::turn::TurnServers;
 use hanse_sfu_core::command::{Codec, ConnectionEnd, MediaCommand, MediaEvent};
 use livekit_protocol::{ConnectionQuality, SignalRequest, SignalResponse, UpdateSubscription};
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct SignalConfig {
     pub codecs: Vec<Codec>,
     /// Where media comes in, offered as host candidates in this order.
     pub candidates: Vec<Candidate>,
+    /// Relays for those who reach none of them.
+    pub turn: Option<TurnServers>,
     /// `sha-256 AA:BB:…` of our DTLS certificate.
     pub fingerprint: String,
     /// `ND_…`
@@ -134,6 +137,8 @@ pub struct Signalling {
     rooms: BTreeMap<RoomKey, Room>,
     names: BTreeMap<String, RoomKey>,
     revocations: Revocations,
+    /// No room is made any more.
+    is_draining: bool,
 }
 
 impl Signalling {
@@ -144,7 +149,34 @@ impl Signalling {
             rooms: BTreeMap::new(),
             names: BTreeMap::new(),
             revocations: Revocations::default(),
+            is_draining: false,
         }
+    }
+
+    /// While it drains, no room is made: who is in a room stays and comes again, others come to those who are there, and
+    /// nobody begins anything new ([`JoinRefusal::Draining`], [`SfuRefusal::Draining`]).
+    pub fn set_draining(&mut self, is_draining: bool) {
+        self.is_draining = is_draining;
+    }
+
+    /// The keys that sign.
+    pub fn keys(&self) -> &ApiKeys {
+        &self.cx.config.keys
+    }
+
+    /// Other keys sign what is handed out from now on.
+    pub fn set_keys(&mut self, keys: ApiKeys) {
+        self.cx.config.keys = keys;
+    }
+
+    /// Participants with a session, connected or coming again.
+    pub fn people(&self) -> usize {
+        self.cx.sessions.len()
+    }
+
+    /// Where media comes in from now on, for offers and answers that are yet to be made. Whoever is connected stays so.
+    pub fn handle_candidates(&mut self, candidates: Vec<Candidate>) {
+        self.cx.config.candidates = candidates;
     }
 
     /// Says what a join would get, and changes nothing (`/rtc/v1/validate`).
@@ -170,6 +202,9 @@ impl Signalling {
         let may_create = self.cx.config.auto_create || attempt.claims.video.room_create;
         if room.is_none() && !may_create {
             return Err(JoinRefusal::RoomNotFound);
+        }
+        if room.is_none() && self.is_draining {
+            return Err(JoinRefusal::Draining);
         }
         let is_in = room.is_some_and(|room| room.identities.contains_key(&admission.identity));
         let people = self.cx.sessions.len().saturating_sub(usize::from(is_in));
@@ -479,6 +514,7 @@ impl Signalling {
                 }
                 key
             }
+            None if self.is_draining => return Err(SfuRefusal::Draining),
             None if self.rooms.len() >= ROOMS_MAX => {
                 return Err(SfuRefusal::Full(format!(
                     "the node has {ROOMS_MAX} rooms already"

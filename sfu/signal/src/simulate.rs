@@ -2,7 +2,7 @@
 //! server lets everybody always; here it is off, because whoever is in a call could appear to speak.
 //!
 //! What a single server can do of them is done. `switch_candidate_protocol` is answered by what a tester is offered from then
-//! on: `livekit-client` joins anew at once, so it is remembered for its identity. There is no relay by TLS to be switched to.
+//! on: `livekit-client` joins anew at once, so it is remembered for its identity. By TLS means by a relay, if there is one.
 
 use crate::context::Context;
 use crate::life::Cause;
@@ -11,8 +11,8 @@ use crate::negotiate::candidate::{Candidate, CandidateTransport};
 use crate::room::Room;
 use crate::signalling::SessionId;
 use crate::timers::Timer;
-use livekit_protocol::CandidateProtocol;
 use livekit_protocol::simulate_scenario::Scenario;
+use livekit_protocol::{CandidateProtocol, ClientConfigSetting, ClientConfiguration, IceServer};
 use std::time::{Duration, Instant};
 
 /// What a participant has asked for that is not over.
@@ -59,13 +59,16 @@ impl Room {
             }
             Some(Scenario::SwitchCandidateProtocol(protocol)) => {
                 let identity = participant.identity.clone();
-                self.tested_tcp.retain(|_, until| cx.now < *until);
-                match CandidateProtocol::try_from(protocol) {
-                    Ok(CandidateProtocol::Udp) => drop(self.tested_tcp.remove(&identity)),
-                    Ok(CandidateProtocol::Tcp) if self.tested_tcp.len() < TESTED_TRANSPORTS_MAX => {
-                        self.tested_tcp.insert(identity, cx.now + TESTED_TRANSPORT_WAIT);
-                    }
-                    _ => {}
+                let tested = &mut self.tested_transports;
+                tested.retain(|_, (_, until)| cx.now < *until);
+                let Ok(protocol) = CandidateProtocol::try_from(protocol) else {
+                    return;
+                };
+                let is_there = protocol != CandidateProtocol::Tls || cx.config.turn.is_some();
+                if protocol == CandidateProtocol::Udp {
+                    tested.remove(&identity);
+                } else if is_there && tested.len() < TESTED_TRANSPORTS_MAX {
+                    tested.insert(identity, (protocol, cx.now + TESTED_TRANSPORT_WAIT));
                 }
             }
             None => {}
@@ -76,16 +79,43 @@ impl Room {
     pub fn candidates(&self, cx: &Context, session: SessionId) -> Vec<Candidate> {
         let all = &cx.config.candidates;
         let is_tcp = |candidate: &&Candidate| candidate.transport == CandidateTransport::Tcp;
-        let until = self
-            .participants
-            .get(&session)
-            .and_then(|participant| self.tested_tcp.get(&participant.identity));
-        match until {
-            Some(until) if cx.now < *until && all.iter().any(|candidate| is_tcp(&candidate)) => {
-                all.iter().filter(is_tcp).copied().collect()
-            }
-            _ => all.clone(),
+        let tests_tcp = self.tests(cx, session, CandidateProtocol::Tcp);
+        if tests_tcp && all.iter().any(|candidate| is_tcp(&candidate)) {
+            all.iter().filter(is_tcp).copied().collect()
+        } else {
+            all.clone()
         }
+    }
+
+    /// Whether somebody tests this way of media at the moment.
+    fn tests(&self, cx: &Context, session: SessionId, protocol: CandidateProtocol) -> bool {
+        self.participants
+            .get(&session)
+            .and_then(|participant| self.tested_transports.get(&participant.identity))
+            .is_some_and(|(tested, until)| *tested == protocol && cx.now < *until)
+    }
+
+    /// Relays that a client may use, with a credential of its own. Its name there is that of its session, which the next one
+    /// does not have any more.
+    pub fn ice_servers(&self, cx: &Context, session: SessionId) -> Vec<IceServer> {
+        let participant = self.participants.get(&session);
+        let told = participant
+            .zip(cx.config.turn.as_ref())
+            .map(|(participant, turn)| turn.for_client(cx.unix_s(), &participant.sid));
+        told.into_iter().collect()
+    }
+
+    /// What a client has to mind: codecs that it must not use, and for a tester of relays that it must use nothing else.
+    pub fn client_configuration(&self, cx: &Context, session: SessionId) -> Option<ClientConfiguration> {
+        let participant = self.participants.get(&session);
+        let told = participant.and_then(|participant| participant.abilities.configuration());
+        if self.tests(cx, session, CandidateProtocol::Tls) {
+            return Some(ClientConfiguration {
+                force_relay: ClientConfigSetting::Enabled.into(),
+                ..told.unwrap_or_default()
+            });
+        }
+        told
     }
 
     /// Whether a resume that was answered is to end; asked once for each wish.

@@ -246,6 +246,32 @@ fn a_full_node_refuses_everybody_else() {
 }
 
 #[test]
+fn while_it_drains_no_room_begins_and_rooms_that_are_there_go_on() {
+    let mut town = Town::default();
+    town.join("alice");
+    town.signalling.set_draining(true);
+    // Others come to her, she comes again, and her room is made again by whoever gives out tokens.
+    town.join("bob");
+    town.join_as("alice again", claims("alice"), Browser::new("alice"))
+        .unwrap();
+    assert!(town.command(SfuCommand::CreateRoom(settings("standup"))).is_ok());
+    assert_eq!(town.signalling.people(), 2);
+
+    let mut elsewhere = claims("carol");
+    elsewhere.video.room = "other".into();
+    let refusal = town
+        .join_as("carol", elsewhere.clone(), Browser::new("carol"))
+        .unwrap_err();
+    assert_eq!((refusal, refusal.status()), (JoinRefusal::Draining, 503));
+    assert_eq!(
+        town.command(SfuCommand::CreateRoom(settings("other"))),
+        Err(SfuRefusal::Draining)
+    );
+    town.signalling.set_draining(false);
+    town.join_as("carol", elsewhere, Browser::new("carol")).unwrap();
+}
+
+#[test]
 fn creating_a_room_twice_keeps_its_sid_and_changes_what_is_given() {
     let mut town = Town::default();
     let create = |settings| SfuCommand::CreateRoom(settings);

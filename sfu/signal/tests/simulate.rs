@@ -9,13 +9,13 @@
 
 mod common;
 
-use common::{Browser, Town, claims};
+use common::{Browser, Town, claims, relays};
 use hanse_sfu_core::command::MediaCommand;
 use hanse_sfu_signal::SfuCommand;
 use livekit_protocol::signal_request::Message as Ask;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::simulate_scenario::Scenario;
-use livekit_protocol::{SimulateScenario, TrackSource};
+use livekit_protocol::{ClientConfigSetting, SimulateScenario, TrackSource};
 use std::time::Duration;
 
 fn testing() -> Town {
@@ -202,6 +202,30 @@ fn a_tester_that_forces_tcp_is_offered_nothing_else_when_it_comes_again_and_othe
         town.pass(Duration::from_secs(301));
         come(&mut town, "alice");
         assert_eq!(offered(&town, "alice"), ["udp", "tcp"]);
+    }
+}
+
+#[test]
+fn a_tester_that_forces_a_relay_must_use_nothing_else_when_it_comes_again_and_others_may() {
+    for has_relay in [true, false] {
+        let mut town = Town::new(|config| {
+            config.simulate = true;
+            config.turn = has_relay.then(relays);
+        });
+        let forced = |town: &Town, name: &str| {
+            let configuration = last!(town, name, Join).unwrap().client_configuration;
+            configuration.is_some_and(|it| it.force_relay() == ClientConfigSetting::Enabled)
+        };
+        for name in ["alice", "bob"] {
+            town.join(name);
+        }
+        simulate(&mut town, "alice", Scenario::SwitchCandidateProtocol(2));
+        for name in ["alice", "bob"] {
+            assert!(!forced(&town, name));
+            town.leave(name);
+            town.join(name);
+        }
+        assert_eq!((forced(&town, "alice"), forced(&town, "bob")), (has_relay, false));
     }
 }
 

@@ -1,7 +1,9 @@
 //! The side that asks: subcommands that speak to the running server.
 
 use super::streams::Streams;
-use super::{ANSWER_BYTES_MAX, Blocked, BlockedHomeservers, Reply, Request, Unblocked, table};
+use super::{
+    ANSWER_BYTES_MAX, Blocked, BlockedHomeservers, Draining, Health, Reply, Request, Unblocked, table,
+};
 use crate::settings::operator_socket;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -18,6 +20,9 @@ use std::time::Duration;
 
 /// How long the server may say nothing. It waits for its SFU and its database for less.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How often `hanse drain --wait` asks.
+const WAIT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The exit code when no server answers; 1: it answers and refuses, 2: the command line is wrong.
 const NO_SERVER: u8 = 3;
@@ -70,6 +75,16 @@ pub enum OperatorCommand {
     },
     /// List the homeservers that are blocked.
     Blocked(Place),
+    /// Let no new calls begin on this server. Those that go on are not touched, and people may still join them.
+    Drain {
+        /// Return only when nobody is in a call any more.
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Let new calls begin again after `hanse drain`.
+    Undrain(Place),
 }
 
 /// Which server is asked, and how it is said.
@@ -92,6 +107,7 @@ pub struct Place {
 ///
 /// A sentence: a configuration that cannot be read, or an answer that makes no sense.
 pub fn run(command: OperatorCommand) -> Result<ExitCode> {
+    let waits = matches!(command, OperatorCommand::Drain { wait: true, .. });
     let (request, place, show): (Request, Place, fn(Value) -> Result<String>) = match command {
         OperatorCommand::Calls(place) => (Request::Calls {}, place, |answer| {
             Ok(table::calls(&read::<Calls>(answer)?, clock::unix_ms()))
@@ -129,11 +145,20 @@ pub fn run(command: OperatorCommand) -> Result<ExitCode> {
                 clock::unix_ms(),
             ))
         }),
+        OperatorCommand::Drain { place, .. } => (Request::Drain {}, place, |answer| {
+            Ok(table::draining(&read::<Draining>(answer)?))
+        }),
+        OperatorCommand::Undrain(place) => (Request::Undrain {}, place, |answer| {
+            Ok(table::draining(&read::<Draining>(answer)?))
+        }),
     };
     let path = match place.socket {
         Some(path) => path,
         None => operator_socket(place.config.as_deref())?,
     };
+    while waits && is_anybody_there(&path) {
+        std::thread::sleep(WAIT_INTERVAL);
+    }
     let stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
         Err(error) => {
@@ -169,9 +194,51 @@ pub fn run(command: OperatorCommand) -> Result<ExitCode> {
     }
 }
 
-fn ask(mut stream: UnixStream, request: &Request) -> Result<Reply> {
-    stream.set_read_timeout(Some(SILENCE_MAX))?;
-    stream.set_write_timeout(Some(SILENCE_MAX))?;
+/// Drains, and says whether somebody is still in a call. A server that does not answer has nobody.
+fn is_anybody_there(path: &Path) -> bool {
+    let asked = UnixStream::connect(path)
+        .map_err(anyhow::Error::from)
+        .and_then(|stream| ask(stream, &Request::Drain {}));
+    match asked {
+        Ok(Reply::Answer(answer)) => read::<Draining>(answer).is_ok_and(|draining| draining.people > 0),
+        Ok(Reply::Refused(_)) | Err(_) => false,
+    }
+}
+
+/// Why the running server does not say how it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAsked {
+    /// Nobody listens there.
+    Away,
+    /// Only root and the server's own user may ask.
+    NotAllowed,
+    /// Somebody listens, and does not answer, or otherwise.
+    Mute,
+}
+
+/// Asks the running server how it is, for at most so long.
+///
+/// # Errors
+///
+/// See [`NotAsked`].
+pub fn ask_health(path: &Path, patience: Duration) -> Result<Health, NotAsked> {
+    let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => NotAsked::NotAllowed,
+        _ => NotAsked::Away,
+    })?;
+    match ask_within(stream, &Request::Health {}, patience) {
+        Ok(Reply::Answer(answer)) => serde_json::from_value(answer).map_err(|_| NotAsked::Mute),
+        _ => Err(NotAsked::Mute),
+    }
+}
+
+fn ask(stream: UnixStream, request: &Request) -> Result<Reply> {
+    ask_within(stream, request, SILENCE_MAX)
+}
+
+fn ask_within(mut stream: UnixStream, request: &Request, patience: Duration) -> Result<Reply> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;

@@ -8,17 +8,21 @@
 //! asked of the SFU, `table.rs` for how it looks on a terminal.
 
 mod client;
+mod health;
 mod server;
 mod streams;
 mod table;
 
-pub use client::{OperatorCommand, run};
+pub use client::{NotAsked, OperatorCommand, ask_health, run};
+pub use health::Health;
 pub use server::{Operator, OperatorSocket};
+pub use table::printable;
 
 use hanse_focus::store::StoreConfig;
 use hanse_runtime::config::{ConfigError, Key, Section, Table, Values};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Bytes of a request. A longer one is refused; the longest sensible one has some 600.
 const REQUEST_BYTES_MAX: u64 = 4096;
@@ -27,11 +31,16 @@ const REQUEST_BYTES_MAX: u64 = 4096;
 /// longest names, is shorter.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// `drain_s` at most.
+const DRAIN_S_MAX: u64 = 86_400;
+
 /// `[operate]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperateConfig {
     /// Where the socket is to be; `None`: beside the database.
     socket: Option<PathBuf>,
+    /// How long calls may go on after SIGTERM.
+    pub drain: Duration,
 }
 
 impl Section for OperateConfig {
@@ -39,19 +48,34 @@ impl Section for OperateConfig {
         name: "operate",
         about: "How administrators reach the running server: \"hanse calls\", \"hanse remove\", \"hanse block\" and the like \
                 (docs/operation.md).",
-        keys: &[Key {
-            name: "socket",
-            default: "\"\"",
-            about: "Path of the Unix socket; its folder must exist. Only the user that hanse runs as, and root, may open it. \
-                    Empty: hanse.sock in the folder of the SQLite database, or in the folder that hanse runs in.",
-        }],
+        keys: &[
+            Key {
+                name: "socket",
+                default: "\"\"",
+                about: "Path of the Unix socket; its folder must exist. Only the user that hanse runs as, and root, may open it. \
+                        Empty: hanse.sock in the folder of the SQLite database, or in the folder that hanse runs in.",
+            },
+            Key {
+                name: "drain_s",
+                default: "0",
+                about: "Seconds for which calls may go on after SIGTERM; no new ones begin meanwhile, and when the last call \
+                        is over, the server ends. A second signal ends it at once. 0: everybody is sent to the next process \
+                        at once, which takes them some 2 s when it starts at the same place; whatever kills slow servers \
+                        (Docker after 10 s, Kubernetes after 30 s) need not be told of it then.",
+            },
+        ],
         secrets: &[],
     };
 
     fn resolve(values: &Values<'_>) -> Result<Self, ConfigError> {
         let socket: String = values.read("socket")?;
+        let drain_s: u64 = values.read("drain_s")?;
+        if drain_s > DRAIN_S_MAX {
+            return Err(values.refuse("drain_s", "a day is 86400 s, and the longest"));
+        }
         Ok(OperateConfig {
             socket: (!socket.is_empty()).then(|| PathBuf::from(socket)),
+            drain: Duration::from_secs(drain_s),
         })
     }
 }
@@ -63,16 +87,29 @@ impl OperateConfig {
             .clone()
             .unwrap_or_else(|| database_folder(store.url.expose()).join("hanse.sock"))
     }
+
+    /// Where the server's data is: the folder of the SQLite database, or the one that hanse runs in.
+    pub fn data_folder(store: &StoreConfig) -> PathBuf {
+        let folder = database_folder(store.url.expose());
+        if folder.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            folder
+        }
+    }
 }
 
 /// Empty: the one that hanse runs in.
 fn database_folder(url: &str) -> PathBuf {
-    let Some(file) = url.strip_prefix("sqlite:") else {
-        return PathBuf::new();
-    };
+    let file = database_path(url).unwrap_or_default();
+    file.parent().unwrap_or(Path::new("")).to_owned()
+}
+
+/// Where SQLite's file is; `None` for other databases.
+pub fn database_path(url: &str) -> Option<PathBuf> {
+    let file = url.strip_prefix("sqlite:")?;
     let file = file.strip_prefix("//").unwrap_or(file);
-    let file = file.split('?').next().unwrap_or_default();
-    Path::new(file).parent().unwrap_or(Path::new("")).to_owned()
+    Some(PathBuf::from(file.split('?').next().unwrap_or_default()))
 }
 
 /// What is asked, as it is written.
@@ -107,6 +144,12 @@ enum Request {
     Unblock { homeserver: String },
     /// Answered with [`BlockedHomeservers`].
     Blocked {},
+    /// Answered with [`Draining`].
+    Drain {},
+    /// Answered with [`Draining`].
+    Undrain {},
+    /// Answered with [`Health`].
+    Health {},
 }
 
 /// How it is answered.
@@ -115,6 +158,17 @@ enum Request {
 enum Reply {
     Answer(serde_json::Value),
     Refused(String),
+}
+
+/// Whether new calls begin, and who is still there.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Draining {
+    /// No new calls begin.
+    is_draining: bool,
+    /// Calls with anybody connected.
+    calls: usize,
+    /// People on the SFU, connected or expected back for a moment.
+    people: usize,
 }
 
 /// A homeserver is blocked now.

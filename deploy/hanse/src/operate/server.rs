@@ -2,7 +2,8 @@
 //! overtake each other. Whoever is next waits.
 
 use super::{
-    Blocked, BlockedHomeservers, BlockedSince, REQUEST_BYTES_MAX, Reply, Request, Unblocked, streams,
+    Blocked, BlockedHomeservers, BlockedSince, Draining, Health, REQUEST_BYTES_MAX, Reply, Request,
+    Unblocked, streams,
 };
 use anyhow::{Context, Result, bail};
 use hanse_focus::store::Store;
@@ -100,6 +101,8 @@ pub struct Operator {
     pub store: Store,
     /// The SFU, if its calls are in this process.
     pub sfu: Option<SfuHandle>,
+    /// Where the server's data is.
+    pub data_folder: PathBuf,
 }
 
 impl Operator {
@@ -204,6 +207,7 @@ impl Operator {
                     homeserver: server.to_string(),
                 })
             }
+            Request::Health {} => json(&Health::now(&self.data_folder)),
             Request::Blocked {} => {
                 let blocked = self.store.blocked().await.map_err(sentence)?;
                 let homeservers = blocked.into_iter().map(|blocked| BlockedSince {
@@ -214,7 +218,29 @@ impl Operator {
                     homeservers: homeservers.collect(),
                 })
             }
+            Request::Drain {} => self.drain(true).await,
+            Request::Undrain {} => self.drain(false).await,
         }
+    }
+
+    async fn drain(&self, is_draining: bool) -> Result<serde_json::Value, String> {
+        let sfu = self.sfu.as_ref().ok_or(
+            "the SFU of this focus is another process: drain that one, and no calls begin here either",
+        )?;
+        if *sfu.draining().borrow() != is_draining {
+            let what = if is_draining {
+                "begin no more"
+            } else {
+                "begin again"
+            };
+            tracing::info!("an administrator has said that new calls {what}");
+        }
+        sfu.drain(is_draining).await;
+        json(&Draining {
+            is_draining,
+            calls: self.focus.calls().calls.len(),
+            people: sfu.people().await,
+        })
     }
 
     /// Puts into force what the store says.

@@ -2,7 +2,7 @@
 //! the cursor, hide itself or turn the line around.
 
 use super::streams::Streams;
-use super::{Blocked, BlockedHomeservers, Unblocked};
+use super::{Blocked, BlockedHomeservers, Draining, Unblocked};
 use hanse_focus::calls::{Call, CallWithPeople, Calls, Removed};
 use std::fmt::Write;
 
@@ -117,6 +117,16 @@ pub fn blocked(blocked: &Blocked) -> String {
             "{server} {now}. Its people leave: {}.\n",
             number(seats, "place ends", "places end")
         ),
+    }
+}
+
+pub fn draining(draining: &Draining) -> String {
+    if !draining.is_draining {
+        return "New calls begin again.\n".to_owned();
+    }
+    match (draining.people, draining.calls) {
+        (0, _) => "No new calls begin, and nobody is in one.\n".to_owned(),
+        (people, calls) => format!("No new calls begin. {people} people are still here, in {calls} calls.\n"),
     }
 }
 

@@ -1,19 +1,65 @@
 //! Files for the reverse proxy in front of Hanse: TLS, the routes that people's clients use, and nothing else. The server API
 //! and what homeservers push stay inside.
 
+use super::files::{Readers, Wanted};
 use crate::focus::FOCUS_PATH;
+use crate::web::BESIDE;
+use std::path::Path;
 
 /// Where a Hanse listens that nothing else is said of.
 const USUAL_UPSTREAM: &str = "127.0.0.1:7880";
 
 /// A file for one kind of proxy.
 pub struct ProxyFile {
+    /// Whose.
+    program: &'static str,
     /// Its name in the folder.
-    pub name: &'static str,
+    name: &'static str,
     /// What is in it.
-    pub text: String,
-    /// What to do with it.
-    pub use_it: &'static str,
+    text: String,
+    /// Where its program keeps its settings.
+    place: &'static str,
+    /// What to do with it; `{file}` is its path.
+    use_it: &'static str,
+}
+
+impl ProxyFile {
+    /// The file in its folder.
+    pub fn wanted(&self, folder: &Path) -> Wanted {
+        Wanted {
+            path: folder.join(self.name),
+            text: self.text.clone(),
+            readers: Readers::Everybody,
+            about: format!("For {} in front of Hanse, if that is yours.", self.program),
+        }
+    }
+
+    fn use_it(&self, folder: &Path) -> String {
+        self.use_it
+            .replace("{file}", &folder.join(self.name).display().to_string())
+    }
+}
+
+/// What to do with them: for the proxies that are on this machine, or for all where none is.
+pub fn steps(files: &[ProxyFile; 4], public_url: &str, folder: &Path) -> Vec<String> {
+    let here: Vec<&ProxyFile> = files
+        .iter()
+        .filter(|file| Path::new(file.place).is_dir())
+        .collect();
+    let chosen = if here.is_empty() {
+        files.iter().collect()
+    } else {
+        here
+    };
+    let mut steps = vec![format!(
+        "Have the name in {public_url} point to this machine, and one reverse proxy answer there with a certificate:"
+    )];
+    steps.extend(
+        chosen
+            .iter()
+            .map(|file| format!("{}: {}", file.program, file.use_it(folder))),
+    );
+    steps
 }
 
 /// One file for each kind of proxy. `None`: `public_url` is not `https://` and a name alone, so a proxy in front of it does
@@ -45,30 +91,60 @@ pub fn files(public_url: &str, hanse_url: &str) -> Option<[ProxyFile; 4]> {
         .unwrap_or(USUAL_UPSTREAM);
     Some([
         ProxyFile {
+            program: "nginx",
             name: "proxy-nginx.conf",
             text: filled(NGINX, &host, upstream),
-            use_it: "nginx: into /etc/nginx/conf.d/, then `nginx -t` and `systemctl reload nginx`",
+            place: "/etc/nginx",
+            use_it: "cp {file} /etc/nginx/conf.d/hanse.conf && nginx -t && systemctl reload nginx",
         },
         ProxyFile {
+            program: "Caddy",
             name: "proxy-Caddyfile",
             text: filled(CADDY, &host, upstream),
-            use_it: "Caddy: add it to /etc/caddy/Caddyfile, then `systemctl reload caddy`",
+            place: "/etc/caddy",
+            use_it: "cat {file} >> /etc/caddy/Caddyfile && systemctl reload caddy",
         },
         ProxyFile {
+            program: "Traefik",
             name: "proxy-traefik.toml",
             text: filled(TRAEFIK, &host, upstream),
-            use_it: "Traefik: into the folder of its file provider; name your entry point and certificate resolver",
+            place: "/etc/traefik",
+            use_it: "copy {file} into the folder of its file provider, and name your entry point and certificate resolver in it",
         },
         ProxyFile {
+            program: "HAProxy",
             name: "proxy-haproxy.cfg",
             text: filled(HAPROXY, &host, upstream),
-            use_it: "HAProxy: merge it into /etc/haproxy/haproxy.cfg, then `haproxy -c -f` and `systemctl reload haproxy`",
+            place: "/etc/haproxy",
+            use_it: "merge {file} into /etc/haproxy/haproxy.cfg, then haproxy -c -f /etc/haproxy/haproxy.cfg && systemctl reload \
+                     haproxy",
         },
     ])
 }
 
+/// The files of the page that have paths of their own, what it is told, and what this server does with people's data.
+const PAGE: [&str; BESIDE.len() + 3] = {
+    let [manifest, icon, notices, without_network] = BESIDE;
+    [
+        "config.json",
+        manifest,
+        icon,
+        notices,
+        without_network,
+        "privacy",
+        "privacy.json",
+    ]
+};
+
 fn filled(template: &str, host: &str, upstream: &str) -> String {
+    let each = |form: &dyn Fn(&str) -> String, between: &str| PAGE.map(form).join(between);
     template
+        .replace("{page}", &each(&|name| name.replace('.', "\\."), "|"))
+        .replace("{page paths}", &each(&|name| format!("/{name}"), " "))
+        .replace(
+            "{page matchers}",
+            &each(&|name| format!("Path(`/{name}`)"), " || "),
+        )
         .replace("{host}", host)
         .replace("{upstream}", upstream)
         .replace("{focus}", FOCUS_PATH)
@@ -108,6 +184,14 @@ server {
         proxy_pass http://{upstream};
     }
 
+    # The page for people's browsers.
+    location ~ ^/({page})?$ {
+        proxy_pass http://{upstream};
+    }
+    location /assets/ {
+        proxy_pass http://{upstream};
+    }
+
     location / {
         return 404;
     }
@@ -117,7 +201,7 @@ server {
 const CADDY: &str = r"# Hanse behind Caddy, as `hanse setup` wrote it. Caddy gets the certificate, passes WebSockets and long addresses on, and writes
 # no log unless it is told to: leave /rtc out of it, tokens are in its addresses.
 {host} {
-	@hanse path /rtc /rtc/* {focus}/*
+	@hanse path /rtc /rtc/* {focus}/* / {page paths} /assets/*
 	handle @hanse {
 		reverse_proxy http://{upstream}
 	}
@@ -130,7 +214,7 @@ const CADDY: &str = r"# Hanse behind Caddy, as `hanse setup` wrote it. Caddy get
 const TRAEFIK: &str = r#"# Hanse behind Traefik, as `hanse setup` wrote it. WebSockets and long addresses pass. Leave /rtc out of an access log: tokens are
 # in its addresses.
 [http.routers.hanse]
-rule = "Host(`{host}`) && (Path(`/rtc`) || PathPrefix(`/rtc/`) || PathPrefix(`{focus}/`))"
+rule = "Host(`{host}`) && (Path(`/rtc`) || PathPrefix(`/rtc/`) || PathPrefix(`{focus}/`) || Path(`/`) || {page matchers} || PathPrefix(`/assets/`))"
 entryPoints = ["websecure"]
 service = "hanse"
 tls.certResolver = "letsencrypt"
@@ -157,8 +241,8 @@ frontend hanse
     bind :443 ssl crt /etc/haproxy/certs/{host}.pem
     bind :::443 v6only ssl crt /etc/haproxy/certs/{host}.pem
     acl for_hanse hdr(host) -i {host}
-    acl for_clients path /rtc
-    acl for_clients path_beg /rtc/ {focus}/
+    acl for_clients path /rtc / {page paths}
+    acl for_clients path_beg /rtc/ {focus}/ /assets/
     http-request deny deny_status 404 unless for_hanse for_clients
     # Whatever the client says there itself is dropped.
     http-request set-header X-Forwarded-For %[src]
@@ -171,8 +255,6 @@ backend hanse
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
-    use std::process::{Command, Stdio};
 
     const PUBLIC: &str = "https://hanse.org-a.example";
     const HANSE: &str = "http://127.0.0.1:7880";
@@ -185,10 +267,17 @@ mod tests {
                 "hanse-internal:8080",
                 "/rtc",
                 "/livekit/jwt/",
+                "/assets/",
+                "notices",
+                "privacy",
             ] {
                 assert!(file.text.contains(part), "{part} is missing in {}", file.name);
             }
-            assert!(!file.text.contains("{host}") && !file.text.contains("{focus}"));
+            assert!(
+                ["{host}", "{focus}", "{page"]
+                    .iter()
+                    .all(|left| !file.text.contains(left))
+            );
             assert!(!file.text.contains("/twirp") && !file.text.contains("/_matrix"));
         }
     }
@@ -229,77 +318,5 @@ mod tests {
         assert_eq!(router["tls"]["certResolver"].as_str(), Some("letsencrypt"));
         let server = &read["http"]["services"]["hanse"]["loadBalancer"]["servers"][0];
         assert_eq!(server["url"].as_str(), Some("http://127.0.0.1:7880"));
-    }
-
-    /// Runs a program, if this machine has it: whether it was content, and what it said.
-    fn ran(program: &str, arguments: &[&str], folder: &Path) -> Option<(bool, String)> {
-        let run = Command::new(program)
-            .args(arguments)
-            .current_dir(folder)
-            .env("HOME", folder)
-            .stdin(Stdio::null())
-            .output();
-        match run {
-            Ok(output) => Some((
-                output.status.success(),
-                String::from_utf8_lossy(&output.stderr).into_owned(),
-            )),
-            Err(_) => {
-                eprintln!("{program} is not here: nothing was asked of it");
-                None
-            }
-        }
-    }
-
-    #[test]
-    fn the_proxies_that_are_here_take_what_is_written_for_them() {
-        let folder = std::env::temp_dir().join(format!("hanse-proxies-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let at = |name: &str| folder.join(name).display().to_string();
-        let (key, certificate) = (at("key.pem"), at("certificate.pem"));
-        let request = "req -x509 -newkey rsa:2048 -nodes -subj /CN=hanse.org-a.example -days 2";
-        let mut arguments: Vec<&str> = request.split(' ').collect();
-        arguments.extend(["-keyout", &key, "-out", &certificate]);
-        let [nginx, caddy, _, haproxy] = files(PUBLIC, HANSE).unwrap();
-        if let Some((true, _)) = ran("openssl", &arguments, &folder) {
-            let both = ["key.pem", "certificate.pem"]
-                .map(|name| std::fs::read_to_string(folder.join(name)).unwrap());
-            std::fs::write(folder.join("both.pem"), both.concat()).unwrap();
-            let live = "/etc/letsencrypt/live/hanse.org-a.example";
-            let server = nginx
-                .text
-                .replace(&format!("{live}/fullchain.pem"), &certificate)
-                .replace(&format!("{live}/privkey.pem"), &key)
-                // Ports that anybody may listen on: nginx tries them.
-                .replace(":443", ":48443")
-                .replace("listen 443", "listen 48443");
-            // nginx makes folders for each of these, also to check a file.
-            let scratch: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-                .iter()
-                .map(|kind| format!("{kind}_temp_path {};\n", at(kind)))
-                .collect();
-            let whole = format!(
-                "pid {};\nevents {{}}\nhttp {{\naccess_log off;\n{scratch}{server}}}\n",
-                at("pid")
-            );
-            std::fs::write(folder.join("nginx.conf"), whole).unwrap();
-            let nginx = ran(
-                "nginx",
-                &["-t", "-e", "stderr", "-p", &at(""), "-c", &at("nginx.conf")],
-                &folder,
-            );
-            assert!(nginx.as_ref().is_none_or(|(fine, _)| *fine), "{nginx:?}");
-            let whole = haproxy
-                .text
-                .replace("/etc/haproxy/certs/hanse.org-a.example.pem", &at("both.pem"));
-            std::fs::write(folder.join("haproxy.cfg"), whole).unwrap();
-            let haproxy = ran("haproxy", &["-c", "-f", &at("haproxy.cfg")], &folder);
-            assert!(haproxy.as_ref().is_none_or(|(fine, _)| *fine), "{haproxy:?}");
-        }
-        std::fs::write(folder.join("Caddyfile"), &caddy.text).unwrap();
-        let arguments = ["validate", "--adapter", "caddyfile", "--config", &at("Caddyfile")];
-        let caddy = ran("caddy", &arguments, &folder);
-        assert!(caddy.as_ref().is_none_or(|(fine, _)| *fine), "{caddy:?}");
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

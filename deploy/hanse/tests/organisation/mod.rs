@@ -298,19 +298,30 @@ impl Organisation {
 
     /// One HTTP request; the status and the body.
     pub fn post(&self, path: &str, authorization: &str, body: &Value) -> (u16, Value) {
+        let (head, body) = self.post_raw(path, authorization, body);
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// The same; the head and the body as they came.
+    fn post_raw(&self, path: &str, authorization: &str, body: &Value) -> (String, String) {
         let body = body.to_string();
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: hanse\r\nConnection: close\r\nAuthorization: {authorization}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let (head, body) = http(&self.address, &request);
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+        http(&self.address, &request)
     }
 
-    /// Somebody asks for a token for the call in the kitchen.
+    /// Somebody asks for a token for the call in the kitchen; the status.
     pub fn token(&self, name: &str, homeserver: &str) -> u16 {
+        let (head, _) = self.ask_token(name, homeserver);
+        head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The same; the head and the body as they came.
+    pub fn ask_token(&self, name: &str, homeserver: &str) -> (String, String) {
         let user = format!("@{name}:{homeserver}");
         let body = json!({
             "room_id": KITCHEN, "slot_id": "m.call#ROOM",
@@ -318,7 +329,7 @@ impl Organisation {
                              "token_type": "Bearer"},
             "member": {"id": "1", "claimed_user_id": user, "claimed_device_id": "DEV"},
         });
-        self.post("/get_token", "", &body).0
+        self.post_raw("/get_token", "", &body)
     }
 
     /// The call as administrators see it.

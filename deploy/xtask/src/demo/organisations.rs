@@ -6,18 +6,20 @@
 use crate::install;
 use crate::place::Place;
 use crate::process::{self, build, hanse_with_debug_tap, say};
+use crate::web_client;
 use anyhow::{Result, anyhow};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What was asked for on the command line.
-#[derive(Clone, Copy)]
 pub struct Wish {
     /// Let headless Chromium hold the call and judge it.
     pub check: bool,
     /// End with the verdict as JSON.
     pub json: bool,
+    /// Take the pictures of the book into this folder.
+    pub pictures: Option<PathBuf>,
 }
 
 /// Where the page lies that shows Element Call.
@@ -28,11 +30,12 @@ pub fn run(place: &Place, wish: Wish) -> Result<()> {
     let node = install::node()?;
     let python = homeserver_python(place)?;
     let mut command = Command::new(node);
-    if wish.check {
+    if wish.check || wish.pictures.is_some() {
         command.env("CHROMIUM", install::chromium()?);
         install::node_packages(place, &place.root.join("federation-tests"))?;
     }
     build_page(place)?;
+    web_client::build(place)?;
     let hanse = if wish.check {
         hanse_with_debug_tap(place)?
     } else {
@@ -49,6 +52,9 @@ pub fn run(place: &Place, wish: Wish) -> Result<()> {
         .arg(place.root.join(".hanse/organisations"));
     if wish.check {
         command.arg("--check");
+    }
+    if let Some(folder) = wish.pictures {
+        command.arg("--pictures").arg(std::path::absolute(folder)?);
     }
     if wish.json {
         command.arg("--json");

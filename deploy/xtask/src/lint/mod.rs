@@ -15,7 +15,12 @@ use clap::ValueEnum;
 use std::process::Command;
 
 /// The folders with web code, each with a `package.json`.
-pub const WEB_FOLDERS: [&str; 3] = ["client-web", "client-web/organisations", "federation-tests"];
+pub const WEB_FOLDERS: [&str; 4] = [
+    "client-web",
+    "client-web/app",
+    "client-web/organisations",
+    "federation-tests",
+];
 
 /// One group of rules that can be checked alone.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,8 +1,8 @@
 //! The decision: who asks is known already, so it is about the room, and about whose SFU is meant.
 
+use super::Signed;
 use super::ask::Wanted;
 use super::port::{FEDERATION_TIMEOUT, Forwarded, LOOK_UP_TIMEOUT};
-use super::{Signed, SignedHomeserver};
 use crate::ask::{bounded_delay_id, leave, require};
 use crate::ports::{Answer, RoomsError};
 use crate::refusal::Refusal;
@@ -22,7 +22,7 @@ impl Signed {
     /// A token for a user of ours, on our SFU or on another organisation's.
     pub(super) async fn get_token(
         &self,
-        own: &SignedHomeserver,
+        own: &ServerName,
         user: UserId,
         body: &[u8],
         federation: &str,
@@ -44,7 +44,7 @@ impl Signed {
     /// A token on our SFU for somebody of another homeserver, as that one says.
     pub(super) async fn get_token_from_abroad(
         &self,
-        own: &SignedHomeserver,
+        own: &ServerName,
         origin: &ServerName,
         body: &[u8],
         notes: &mut Notes,
@@ -68,8 +68,7 @@ impl Signed {
         self.expect_own_sfu(&wanted)?;
         // What a homeserver knows of a room that it has left is out of date.
         let sentence = "Nobody of this organisation's homeserver is in the Matrix room of this call";
-        self.expect_server(&wanted.matrix_room, &own.server, sentence)
-            .await?;
+        self.expect_server(&wanted.matrix_room, own, sentence).await?;
         let standing = self.standing(&wanted.matrix_room, &user).await?;
         self.give_seat(&wanted, &user, &standing, notes).await
     }
@@ -120,7 +119,7 @@ impl Signed {
             .server_name
             .parse()
             .map_err(|_| Refusal::BadParameter("server_name is no server name"))?;
-        let is_ours = self.homeservers.iter().any(|ours| ours.server == named);
+        let is_ours = self.homeservers.contains(&named);
         Ok((!is_ours).then_some(named))
     }
 
@@ -175,7 +174,7 @@ impl Signed {
     /// Has our homeserver ask another one, whose focus decides.
     async fn ask_abroad(
         &self,
-        own: &SignedHomeserver,
+        own: &ServerName,
         other: &ServerName,
         user: &UserId,
         wanted: &Wanted,
@@ -183,7 +182,7 @@ impl Signed {
     ) -> Result<Granted, Refusal> {
         let path = format!("{federation}/get_token");
         let body = wanted.for_abroad(user);
-        let asked = self.own.forward(&own.server, other, &path, &body);
+        let asked = self.own.forward(own, other, &path, &body);
         let forwarded = within(FEDERATION_TIMEOUT, asked).await.map_err(|error| {
             tracing::info!(server = %Redacted(other.as_str()), "another focus could not be asked: {error}");
             Refusal::OtherFocusAway

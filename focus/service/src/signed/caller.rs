@@ -1,8 +1,7 @@
 //! Whom to believe: a request says by its token through which of our homeservers it came, and by a header for whom.
 
-use super::{Signed, SignedHomeserver};
+use super::Signed;
 use crate::refusal::{NotAuthorised, Refusal};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use hanse_matrixrtc::{ServerName, UserId};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -15,12 +14,12 @@ const ORIGIN: &str = "x-matrix-origin";
 
 impl Signed {
     /// Our homeserver, and its user who asks.
-    pub(super) fn user(&self, headers: &HeaderMap) -> Result<(&SignedHomeserver, UserId), Refusal> {
+    pub(super) fn user(&self, headers: &HeaderMap) -> Result<(&ServerName, UserId), Refusal> {
         let own = self.homeserver(headers)?;
         let user: UserId = header(headers, USER, NotAuthorised::NoUser)?
             .parse()
             .map_err(|_| Refusal::BadParameter("X-Matrix-User-Identifier is no Matrix user id"))?;
-        if *user.server_name() == own.server {
+        if user.server_name() == own {
             Ok((own, user))
         } else {
             Err(Refusal::BadParameter(
@@ -30,7 +29,7 @@ impl Signed {
     }
 
     /// Our homeserver, and the other one that asks.
-    pub(super) fn origin(&self, headers: &HeaderMap) -> Result<(&SignedHomeserver, ServerName), Refusal> {
+    pub(super) fn origin(&self, headers: &HeaderMap) -> Result<(&ServerName, ServerName), Refusal> {
         let own = self.homeserver(headers)?;
         let origin = header(headers, ORIGIN, NotAuthorised::NoOrigin)?
             .parse()
@@ -38,19 +37,16 @@ impl Signed {
         Ok((own, origin))
     }
 
-    fn homeserver(&self, headers: &HeaderMap) -> Result<&SignedHomeserver, Refusal> {
+    fn homeserver(&self, headers: &HeaderMap) -> Result<&ServerName, Refusal> {
         let token = headers
             .get(AUTHORIZATION)
             .and_then(|header| header.as_bytes().strip_prefix(b"Bearer "))
             .ok_or(Refusal::NoHomeserverToken)?;
-        // All are compared, each in constant time.
-        let mut found = None;
-        for homeserver in &self.homeservers {
-            if verify_slices_are_equal(homeserver.hs_token.expose().as_bytes(), token).is_ok() {
-                found = Some(homeserver);
-            }
-        }
-        found.ok_or(Refusal::WrongHomeserverToken)
+        let own = self.own.server_of(token);
+        self.homeservers
+            .iter()
+            .find(|server| Some(*server) == own.as_ref())
+            .ok_or(Refusal::WrongHomeserverToken)
     }
 }
 

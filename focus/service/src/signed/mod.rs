@@ -35,7 +35,6 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use hanse_matrixrtc::{Granted, ServerName};
-use hanse_runtime::Secret;
 use std::sync::Arc;
 
 /// Below which paths clients ask, before and after the MSC is accepted, and the federation's twin of each.
@@ -50,25 +49,17 @@ const VERSIONS: [(&str, &str); 2] = [
     ),
 ];
 
-/// A homeserver of ours that passes requests on to us.
-#[derive(Clone, Debug)]
-pub struct SignedHomeserver {
-    /// Its name.
-    pub server: ServerName,
-    /// By which it proves itself.
-    pub hs_token: Secret<String>,
-}
-
 /// What the routes share.
 struct Signed {
     focus: Arc<Focus>,
-    homeservers: Vec<SignedHomeserver>,
+    /// Those that pass requests on to us.
+    homeservers: Vec<ServerName>,
     own: Arc<dyn OwnHomeservers>,
 }
 
-/// The routes, below the root of the server. Without homeservers there are none: merely being there makes clients plan their
-/// leaves an hour ahead.
-pub fn routes(focus: Arc<Focus>, homeservers: Vec<SignedHomeserver>, own: Arc<dyn OwnHomeservers>) -> Router {
+/// The routes, below the root of the server, for those of our homeservers that pass requests on to us. Without homeservers
+/// there are none: merely being there makes clients plan their leaves an hour ahead.
+pub fn routes(focus: Arc<Focus>, homeservers: Vec<ServerName>, own: Arc<dyn OwnHomeservers>) -> Router {
     if homeservers.is_empty() {
         return Router::new();
     }

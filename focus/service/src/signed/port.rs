@@ -14,6 +14,9 @@ pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Our own homeservers, beyond what [`crate::Rooms`] asks of them.
 pub trait OwnHomeservers: Send + Sync {
+    /// Which of them proves itself by this token (`hs_token`), compared in constant time; `None`: none.
+    fn server_of(&self, hs_token: &[u8]) -> Option<ServerName>;
+
     /// Whether anybody of a homeserver is in a room, as one of ours knows it.
     fn is_server_joined<'a>(
         &'a self,

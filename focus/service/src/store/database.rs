@@ -29,7 +29,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One value of a statement.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
     Text(String),
     Number(i64),
@@ -268,30 +268,37 @@ impl Database {
 /// processes out as long as the returned file is open. The kernel lets go of it however the process ends. A file beside
 /// it is locked, not the database itself, whose locks SQLite manages.
 fn take_file(path: &Path) -> Result<File, DatabaseError> {
-    let cannot = |error: std::io::Error| {
-        DatabaseError::Unreachable(format!(
-            "{} cannot be opened for writing: {error}",
-            path.display()
-        ))
-    };
-    let open = |path: &Path| {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(cannot)
-    };
+    let lock = lock_beside(path)?;
+    open(path)?;
+    Ok(lock)
+}
+
+/// The lock alone.
+pub(super) fn lock_beside(path: &Path) -> Result<File, DatabaseError> {
     let mut lock_name = path.as_os_str().to_owned();
     lock_name.push("-lock");
     let lock = open(Path::new(&lock_name))?;
     match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(DatabaseError::InUse(path.display().to_string())),
-        Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DatabaseError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(cannot_open(path, &error)),
     }
-    open(path)?;
-    Ok(lock)
+}
+
+fn open(path: &Path) -> Result<File, DatabaseError> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| cannot_open(path, &error))
+}
+
+fn cannot_open(path: &Path, error: &std::io::Error) -> DatabaseError {
+    DatabaseError::Unreachable(format!(
+        "{} cannot be opened for writing: {error}",
+        path.display()
+    ))
 }
 
 /// The answer, unless it does not come.

@@ -1,5 +1,5 @@
-//! What the focus must not forget when it is killed: delayed leaves that it has promised, who was admitted where, and
-//! which homeservers are blocked. SQLite by default, PostgreSQL by URL; one exam runs over both (`focus/service/tests/store/`).
+//! What the focus must not forget when it is killed: delayed leaves that it has promised, who was admitted where, links for
+//! guests and the guests who came by them, and which homeservers are blocked. SQLite by default, PostgreSQL by URL; one exam runs over both (`focus/service/tests/store/`).
 //!
 //! In: rows and times as arguments. Out: rows. What is acknowledged is on disk. Nothing here knows what a row means for
 //! a call, no clock is read, and no row outlives what `docs/personal-data.md` says of it: each is deleted by whoever ends
@@ -15,10 +15,12 @@
 mod blocked;
 mod config;
 mod database;
+mod guests;
 mod leaves;
 mod rows;
 mod schema;
 mod seats;
+pub mod transfer;
 mod writer;
 
 pub use config::StoreConfig;
@@ -37,6 +39,12 @@ pub const SEATS_MAX: u64 = 200_000;
 /// Blocked homeservers in one database. One more is refused with [`DatabaseError::Full`].
 pub const BLOCKED_MAX: u64 = 10_000;
 
+/// Links for guests in one database. One more is refused with [`DatabaseError::Full`].
+pub const GUEST_LINKS_MAX: u64 = 20_000;
+
+/// Guests in one database. One more is refused with [`DatabaseError::Full`].
+pub const GUESTS_MAX: u64 = 20_000;
+
 /// A database, and the process that this handle acts as. Clones are the same database. `Debug` shows no URL.
 #[derive(Clone)]
 pub struct Store {
@@ -54,6 +62,10 @@ pub struct Swept {
     pub seats: u64,
     /// Processes whose lease is over.
     pub processes: u64,
+    /// Links for guests that open nothing any more.
+    pub guest_links: u64,
+    /// Guests whom the homeserver could not be made to erase for [`Store::GUEST_AGE_MAX_MS`].
+    pub guests: u64,
 }
 
 /// Why the store did not do it. Sentences name no row's content and no password.
@@ -78,6 +90,26 @@ pub enum DatabaseError {
         /// The last one that we know.
         known: i64,
     },
+    /// A store that is to be copied is of an older release.
+    #[error(
+        "the database has schema version {found}, and this hanse wants version {known}: start this hanse with it once, which \
+         brings it up to date"
+    )]
+    Older {
+        /// Version in the database.
+        found: i64,
+        /// The one that we want.
+        known: i64,
+    },
+    /// A store that is to be read is not there.
+    #[error("there is no database {0}")]
+    Missing(String),
+    /// A copy would mix with what is there.
+    #[error("the database that is to be filled has rows in {0} already: name an empty one")]
+    NotEmpty(&'static str),
+    /// What was written is read back as something else. Nothing stays of it.
+    #[error("what the new database says it has in {0} is not what was written, so nothing was kept")]
+    Differs(&'static str),
     /// The tables are not what the migrations made, or a migration did not go through.
     #[error("the database's tables cannot be brought to what this hanse needs: {0}")]
     Schema(String),
@@ -150,7 +182,8 @@ impl Store {
     }
 
     /// Deletes what nobody ended in time: seats that are older than [`Store::SEAT_AGE_MAX_MS`], delayed leaves that are
-    /// over since [`Store::LEAVE_GRACE_MS`], and processes whose lease has ended. Call it every few minutes.
+    /// over since [`Store::LEAVE_GRACE_MS`], processes whose lease has ended, links for guests that open nothing any more, and
+    /// guests whose time was over [`Store::GUEST_AGE_MAX_MS`] ago. Call it every few minutes.
     ///
     /// # Errors
     /// [`DatabaseError::Unreachable`] or [`DatabaseError::Refused`]; the next sweep deletes what this one did not.
@@ -159,6 +192,8 @@ impl Store {
             leaves::sweep(now_ms.saturating_sub(Self::LEAVE_GRACE_MS)),
             seats::sweep(now_ms.saturating_sub(Self::SEAT_AGE_MAX_MS)),
             leaves::sweep_processes(now_ms),
+            guests::sweep_links(now_ms),
+            guests::sweep_guests(now_ms.saturating_sub(Self::GUEST_AGE_MAX_MS)),
         ];
         let mut deleted = self.writer.write_all(statements).await?.into_iter();
         let mut next = || deleted.next().unwrap_or(0);
@@ -166,6 +201,8 @@ impl Store {
             leaves: next(),
             seats: next(),
             processes: next(),
+            guest_links: next(),
+            guests: next(),
         };
         self.database.forget_deleted().await?;
         Ok(swept)
@@ -178,6 +215,9 @@ impl Store {
 
     /// Milliseconds after admission at which a seat's row goes, whatever became of the seat.
     pub const SEAT_AGE_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+    /// Milliseconds for which it is tried to have a guest erased whose time is over: 30 days.
+    pub const GUEST_AGE_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
     /// Milliseconds for which a delayed leave stays after it has fired at the homeserver by itself: as long as the
     /// focus may still try to send it.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// Where the database notes which migrations it has had. Not sqlx's usual name, under which other services that share a
 /// PostgreSQL database by mistake keep theirs.
-const MIGRATIONS_TABLE: &str = "hanse_migrations";
+pub(super) const MIGRATIONS_TABLE: &str = "hanse_migrations";
 
 /// A step, in the words of each database.
 struct Step {
@@ -19,11 +19,23 @@ struct Step {
 }
 
 /// Version 1 is the first of them, and so on.
-const STEPS: [Step; 1] = [Step {
-    name: "first",
-    sqlite: include_str!("../../migrations/sqlite/0001_first.sql"),
-    postgres: include_str!("../../migrations/postgres/0001_first.sql"),
-}];
+const STEPS: [Step; 2] = [
+    Step {
+        name: "first",
+        sqlite: include_str!("../../migrations/sqlite/0001_first.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_first.sql"),
+    },
+    Step {
+        name: "guests",
+        sqlite: include_str!("../../migrations/sqlite/0002_guests.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_guests.sql"),
+    },
+];
+
+/// The last version that we know.
+pub(super) fn version() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}
 
 /// Applies what is missing.
 pub(super) async fn migrate(database: &Database) -> Result<(), DatabaseError> {
@@ -34,7 +46,7 @@ pub(super) async fn migrate(database: &Database) -> Result<(), DatabaseError> {
     outcome.map_err(|error| match error {
         MigrateError::VersionMissing(found) => DatabaseError::Newer {
             found,
-            known: i64::try_from(STEPS.len()).unwrap_or(i64::MAX),
+            known: version(),
         },
         MigrateError::VersionMismatch(version) => DatabaseError::Schema(format!(
             "migration {version} was another one when it was applied; has an unreleased hanse used this database?"

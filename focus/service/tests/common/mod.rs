@@ -9,6 +9,7 @@
 
 use axum::body::{Body, to_bytes};
 use hanse_focus::delayed_leave::Seat;
+use hanse_focus::guests::{GuestAccounts, GuestsConfig, Randomness};
 use hanse_focus::store::Store;
 use hanse_focus::{
     Answer, ApiKey, Clock, Focus, FocusConfig, Homeserver, NewRoom, Now, PolicyConfig, Ports, ProofError,
@@ -213,6 +214,18 @@ impl PretendRooms {
         let _ = self.changes.send(room);
     }
 
+    /// What somebody says of their place in the call of such a room.
+    pub fn call_member(&self, room: &str, user: &str, key: &str, content: Value) {
+        let event = json!({"type": "org.matrix.msc3401.call.member", "state_key": key, "sender": user, "event_id": "$1",
+            "origin_server_ts": content["created_ts"], "content": content});
+        let room: RoomId = room.parse().unwrap();
+        let mut rooms = self.facts.lock().unwrap();
+        let facts = Arc::make_mut(rooms.get_mut(&room).unwrap());
+        facts.apply(&Event::read(event).unwrap()).unwrap();
+        drop(rooms);
+        let _ = self.changes.send(room);
+    }
+
     /// Somebody's membership in such a room.
     pub fn member(&self, room: &str, user: &str, membership: &str) {
         self.state(room, "m.room.member", user, json!({"membership": membership}));
@@ -319,6 +332,21 @@ impl Bench {
             Some(Arc::clone(rooms) as _),
         );
         rest.around(focus.with_kept_seats(store.clone()).await.unwrap())
+    }
+
+    /// With guests.
+    pub fn with_guests(
+        rooms: &Arc<PretendRooms>,
+        config: GuestsConfig,
+        store: &Store,
+        accounts: Arc<dyn GuestAccounts>,
+        randomness: Randomness,
+    ) -> Self {
+        let (focus, rest) = Self::parts(
+            "full_access_homeservers = [\"org-a.example\"]",
+            Some(Arc::clone(rooms) as _),
+        );
+        rest.around(focus.with_guests(config, store.clone(), accounts, randomness))
     }
 
     fn made(toml: &str, rooms: Option<Arc<dyn Rooms>>) -> Self {

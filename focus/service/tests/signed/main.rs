@@ -16,9 +16,9 @@ use hanse_focus::router;
 use hanse_focus::signed::{FEDERATION_TIMEOUT, Forwarded, LOOK_UP_TIMEOUT, LookedUp, routes};
 use http::{Request, StatusCode};
 use place::{
-    ABROAD, ABROAD_STABLE, ALICE, ALICES_SEAT, ALL, BOB, DELEGATE, DELEGATE_STABLE, GET, GET_STABLE,
-    HS_TOKEN, Place, THEIR_SFU, Word, ask, ask_abroad, ask_from_abroad, bearer, changed, delegation,
-    homeserver, who, whole, without,
+    ABROAD, ABROAD_STABLE, ALICE, ALICES_SEAT, ALL, BOB, DELEGATE, DELEGATE_STABLE, GET, GET_STABLE, OWN,
+    Place, THEIR_SFU, Word, ask, ask_abroad, ask_from_abroad, bearer, changed, delegation, who, whole,
+    without,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -72,7 +72,12 @@ async fn only_the_homeservers_own_token_opens_these_paths() {
                 .await
                 .assert_refused(401, "M_MISSING_TOKEN");
         }
-        for wrong in ["Bearer ", "Bearer wrong", "Bearer the hs_token of org-a.exampl"] {
+        for wrong in [
+            "Bearer ",
+            "Bearer wrong",
+            "Bearer the hs_token of org-a.exampl",
+            "Bearer the hs_token of another one",
+        ] {
             let headers = [("authorization", wrong), who(path)];
             place
                 .post(path, &headers, body())
@@ -261,7 +266,7 @@ async fn where_no_homeserver_says_who_is_in_a_room_nobody_gets_a_token() {
     place.assert_nothing_done();
     // OpenID proves who somebody is, and lets them in where nobody tells of rooms; a homeserver's word does not.
     let bench = Bench::new();
-    let homeservers = vec![homeserver("org-a.example", HS_TOKEN)];
+    let homeservers = vec![OWN.parse().unwrap()];
     let untold = Place {
         router: routes(
             Arc::clone(&bench.focus),

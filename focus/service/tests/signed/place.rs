@@ -5,12 +5,11 @@ use crate::common::{
 };
 use axum::body::{Body, to_bytes};
 use hanse_focus::delayed_leave::{LeaveJob, LeavePorts, Leaves, Seat};
-use hanse_focus::signed::{Forwarded, LookedUp, OwnHomeservers, SignedHomeserver, routes};
+use hanse_focus::signed::{Forwarded, LookedUp, OwnHomeservers, routes};
 use hanse_focus::{
     Answer, Clock, DelayedEventError, DelayedEvents, Focus, LeaveChange, LeaveStore, Now, Ports, Presence,
     RoomId, RoomsError, Seen, ServerName, SfuError, StoreError, UserId,
 };
-use hanse_runtime::Secret;
 use http::Request;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -19,7 +18,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower_service::Service;
 
-pub const HS_TOKEN: &str = "the hs_token of org-a.example";
+pub const OWN: &str = "org-a.example";
+pub const ANNEXE: &str = "annexe.org-a.example";
+/// By which our homeservers prove themselves; the last one does not pass requests on to us.
+const HS_TOKENS: [(&str, &str); 3] = [
+    ("the hs_token of org-a.example", OWN),
+    ("the hs_token of the annexe", ANNEXE),
+    ("the hs_token of another one", "other.org-a.example"),
+];
 pub const ALICE: &str = "@alice:org-a.example";
 pub const BOB: &str = "@bob:org-b.example";
 pub const THEIR_SFU: &str = "wss://hanse.org-b.example";
@@ -73,6 +79,12 @@ pub struct World {
 }
 
 impl OwnHomeservers for World {
+    fn server_of(&self, hs_token: &[u8]) -> Option<ServerName> {
+        let mut known = HS_TOKENS.iter();
+        let (_, server) = known.find(|(token, _)| token.as_bytes() == hs_token)?;
+        Some(server.parse().unwrap())
+    }
+
     fn is_server_joined<'a>(
         &'a self,
         room: &'a RoomId,
@@ -199,10 +211,7 @@ impl Place {
             focus = focus.with_delayed_leaves(leaves);
         }
         let focus = Arc::new(focus);
-        let homeservers = vec![
-            homeserver("org-a.example", HS_TOKEN),
-            homeserver("annexe.org-a.example", "the hs_token of the annexe"),
-        ];
+        let homeservers = vec![OWN.parse().unwrap(), ANNEXE.parse().unwrap()];
         let router = routes(Arc::clone(&focus), homeservers, Arc::clone(&world) as _);
         Place {
             world,
@@ -249,13 +258,6 @@ impl Place {
         assert_eq!(self.sfu.made.lock().unwrap().len(), 0, "no room");
         assert_eq!(self.world.sent.lock().unwrap().len(), 0, "no request abroad");
         assert_eq!(self.world.stored.lock().unwrap().len(), 0, "no leave");
-    }
-}
-
-pub fn homeserver(server: &str, token: &str) -> SignedHomeserver {
-    SignedHomeserver {
-        server: server.parse().unwrap(),
-        hs_token: Secret::new(token.to_owned()),
     }
 }
 

@@ -79,6 +79,14 @@ impl Fresh {
         Store::open(&self.url).await
     }
 
+    /// Of a database that nobody has opened yet.
+    pub async fn raw_new(&self) -> Raw {
+        if self.is_sqlite() {
+            std::fs::File::create_new(self.file()).unwrap();
+        }
+        self.raw().await
+    }
+
     pub async fn raw(&self) -> Raw {
         if self.is_sqlite() {
             Raw::Sqlite(SqliteConnection::connect(&self.url).await.unwrap())

@@ -8,11 +8,13 @@
 
 mod databases;
 mod durability;
+mod guests;
 mod leaves;
 mod limits;
 mod opening;
 mod personal_data;
 mod seats;
+mod transfer;
 
 use hanse_focus::delayed_leave::{LeaveJob, LeaveState, Seat};
 use hanse_focus::store::AdmittedSeat;

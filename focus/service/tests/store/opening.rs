@@ -4,6 +4,7 @@ use crate::databases::{Fresh, Raw};
 use crate::{admitted, on_both};
 use hanse_focus::store::{DatabaseError, Store};
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 on_both! {
     tables_of_a_newer_release_are_refused_and_left_alone,
@@ -21,12 +22,12 @@ async fn tables_of_a_newer_release_are_refused_and_left_alone(fresh: Fresh) {
     let mut raw = fresh.raw().await;
     raw.run(
         "INSERT INTO hanse_migrations (version, description, success, checksum, execution_time)
-         SELECT 99, 'from the future', success, checksum, 0 FROM hanse_migrations",
+         SELECT 99, 'from the future', success, checksum, 0 FROM hanse_migrations WHERE version = 1",
     )
     .await;
 
     let error = fresh.try_open().await.unwrap_err();
-    assert_eq!(error, DatabaseError::Newer { found: 99, known: 1 });
+    assert_eq!(error, DatabaseError::Newer { found: 99, known: 2 });
     let text = error.to_string();
     assert!(
         text.contains("schema version 99") && text.contains("Run that release or a later one"),
@@ -171,4 +172,61 @@ async fn a_server_that_hangs_hangs_nobody_and_forgets_what_it_did_not_answer() {
     raw.run("COMMIT").await;
     store.admit(&bob).await.unwrap();
     assert_eq!(store.seats().await, Ok(vec![bob]));
+}
+
+/// Tells the test below which database to make.
+const OPENED: &str = "HANSE_TEST_OPENED";
+
+/// Not a test, but the process that is killed.
+#[tokio::test]
+#[ignore = "started by the test below"]
+async fn open_until_killed() {
+    Store::open(&std::env::var(OPENED).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_killed_while_tables_are_made_leaves_what_the_next_one_opens() {
+    let start = |fresh: &Fresh| {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["opening::open_until_killed", "--exact", "--ignored"])
+            .env(OPENED, fresh.url())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    // How often one can look from the moment at which the file is there to the end, if nobody disturbs; then at each tenth of it.
+    let undisturbed = Fresh::sqlite();
+    let mut process = start(&undisturbed);
+    while !undisturbed.file().exists() {
+        assert_eq!(process.try_wait().unwrap(), None, "it ended without a database");
+    }
+    let mut looks = 0;
+    while process.try_wait().unwrap().is_none() {
+        looks += 1;
+    }
+    assert!(process.wait().unwrap().success());
+    let mut killed = 0;
+    for tenth in 0..10 {
+        let fresh = Fresh::sqlite();
+        let mut process = start(&fresh);
+        while !fresh.file().exists() && process.try_wait().unwrap().is_none() {}
+        let mut left = looks * tenth / 10;
+        while left > 0 && process.try_wait().unwrap().is_none() {
+            left -= 1;
+        }
+        process.kill().unwrap();
+        killed += u32::from(process.wait().unwrap().code().is_none());
+        let store = fresh.open().await;
+        let seat = admitted("!a:org-a.example", "@alice:org-a.example");
+        store.admit(&seat).await.unwrap();
+        assert_eq!(store.seats().await.unwrap().len(), 1, "tenth {tenth}");
+        store.close().await;
+        assert_eq!(
+            fresh.open().await.seats().await.unwrap().len(),
+            1,
+            "tenth {tenth}"
+        );
+    }
+    assert!(killed > 2, "only {killed} were killed in time");
 }

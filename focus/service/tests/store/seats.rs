@@ -107,7 +107,7 @@ async fn a_sweep_deletes_what_is_over_and_nothing_else(fresh: Fresh) {
     let swept = Swept {
         leaves: 1,
         seats: 1,
-        processes: 0,
+        ..Swept::default()
     };
     assert_eq!(store.sweep(NOW_MS).await, Ok(swept));
     assert_eq!(store.sweep(NOW_MS).await, Ok(Swept::default()));

@@ -29,6 +29,11 @@ impl AllowedNetworks {
         AllowedNetworks(networks)
     }
 
+    /// Those that the configuration lists.
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     /// The check. An IPv4 address in IPv6 clothes is judged, and dialled, as the IPv4 address that it is.
     pub fn permit(&self, address: SocketAddr) -> Option<PermittedAddress> {
         let ip = address.ip().to_canonical();

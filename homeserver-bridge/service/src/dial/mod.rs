@@ -224,7 +224,12 @@ impl Dialler {
     }
 }
 
-pub(crate) fn tls_config(config: &HomeserversConfig) -> Result<ClientConfig, DiallerError> {
+/// Whose certificates are believed: the system's authorities, Mozilla's where there are none, and the configuration's.
+///
+/// # Errors
+///
+/// When TLS cannot be set up.
+pub fn tls_config(config: &HomeserversConfig) -> Result<ClientConfig, DiallerError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     // Small containers come without a store.

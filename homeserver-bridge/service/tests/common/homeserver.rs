@@ -25,6 +25,8 @@ pub struct Inside {
     pub rooms: BTreeMap<String, State_>,
     /// Rooms that the bridge user is in.
     pub joined: BTreeSet<String>,
+    /// Knows the application service by this token and no other. Without one, nobody is refused.
+    pub only_as_token: Option<String>,
     /// Answers every question with this status.
     pub broken: Option<u16>,
     /// Answers questions for single state events with this status.
@@ -33,6 +35,8 @@ pub struct Inside {
     pub silent_state: bool,
     /// Refuses to join for so many times.
     pub joins_refused: u32,
+    /// Fails to join for so many times, as a proxy says for a homeserver that is starting.
+    pub joins_failed: u32,
     /// Offers MSC4502.
     pub is_joined: bool,
     /// Delayed events that are waiting.
@@ -43,6 +47,10 @@ pub struct Inside {
     pub delayed_of: BTreeMap<String, BTreeMap<String, Value>>,
     /// What comes of requests to others (MSC4512): the status and body of the whole answer. Without one, none ever does.
     pub others: Option<(u16, Value)>,
+    /// Users of the namespace, and their displayed names; `None`: no homeserver that makes any.
+    pub users: Option<BTreeMap<String, String>>,
+    /// What to do about a deactivation instead.
+    pub deactivation_answer: Option<(u16, Value)>,
     /// Requests to others, so far.
     pub forwarded: Vec<Value>,
     /// Method, path and query, and whether with the right token.
@@ -160,7 +168,9 @@ impl Matrix {
 async fn answer(State(matrix): State<Matrix>, request: Request) -> Response {
     let method = request.method().to_string();
     let uri = request.uri().clone();
-    let token = format!("Bearer {}", matrix.registration.as_token.expose());
+    let only = matrix.inside.lock().unwrap().only_as_token.clone();
+    let right = only.as_ref().unwrap_or(matrix.registration.as_token.expose());
+    let token = format!("Bearer {right}");
     let known = request
         .headers()
         .get("authorization")
@@ -174,6 +184,11 @@ async fn answer(State(matrix): State<Matrix>, request: Request) -> Response {
         .collect();
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let asked = format!("{method} {}?{}", path.join("/"), uri.query().unwrap_or_default());
+    if only.is_some() && !known {
+        matrix.inside.lock().unwrap().asked.push((asked, false));
+        let body = json!({"errcode": "M_UNKNOWN_TOKEN", "error": "no"});
+        return (StatusCode::UNAUTHORIZED, body.to_string()).into_response();
+    }
     if asked.contains("/ping?") {
         return ping(&matrix).await;
     }
@@ -197,7 +212,53 @@ async fn answer(State(matrix): State<Matrix>, request: Request) -> Response {
         return (StatusCode::from_u16(status).unwrap(), Body::empty()).into_response();
     }
     let bridge_user = matrix.registration.bridge_user.to_string();
+    let as_user = uri.query().and_then(|query| query.strip_prefix("user_id="));
+    let as_user = as_user.map(|user| percent_decode_str(user).decode_utf8().unwrap().into_owned());
     match (method.as_str(), path.as_slice()) {
+        // As Synapse does, and as it does behind Matrix Authentication Service.
+        ("POST", ["_matrix", "client", "v3", "register"]) => {
+            let Some(users) = &mut inside.users else {
+                return error(400, "M_APPSERVICE_LOGIN_UNSUPPORTED");
+            };
+            let asked: Value = serde_json::from_slice(&body).unwrap();
+            let name = asked["username"].as_str().unwrap();
+            if !known || !name.starts_with("hanse-guest-") {
+                return error(400, "M_EXCLUSIVE");
+            }
+            let user = format!("@{name}:{}", matrix.registration.server_name());
+            if users.insert(user.clone(), String::new()).is_some() {
+                return error(400, "M_USER_IN_USE");
+            }
+            let made = json!({"user_id": user, "device_id": "DEVICE", "access_token": "its-token"});
+            answer(200, made)
+        }
+        ("PUT", ["_matrix", "client", "v3", "profile", user, "displayname"]) => {
+            assert_eq!(as_user.as_deref(), Some(*user));
+            let said: Value = serde_json::from_slice(&body).unwrap();
+            let name = said["displayname"].as_str().unwrap().to_owned();
+            inside.users.as_mut().unwrap().insert((*user).to_owned(), name);
+            answer(200, json!({}))
+        }
+        ("GET", ["_matrix", "client", "v3", "profile", user]) => {
+            match inside
+                .users
+                .as_ref()
+                .is_some_and(|users| users.contains_key(*user))
+            {
+                true => answer(200, json!({})),
+                false => error(404, "M_NOT_FOUND"),
+            }
+        }
+        ("POST", ["_matrix", "client", "v3", "account", "deactivate"]) => {
+            if let Some((status, body)) = inside.deactivation_answer.clone() {
+                return answer(status, body);
+            }
+            assert!(known && serde_json::from_slice::<Value>(&body).unwrap()["erase"] == true);
+            match inside.users.as_mut().unwrap().remove(&as_user.unwrap()) {
+                Some(_) => answer(200, json!({})),
+                None => error(403, "M_FORBIDDEN"),
+            }
+        }
         ("GET", ["_matrix", "client", "v3", "account", "whoami"]) => {
             answer(200, json!({"user_id": bridge_user}))
         }
@@ -223,6 +284,10 @@ async fn answer(State(matrix): State<Matrix>, request: Request) -> Response {
             if inside.joins_refused > 0 {
                 inside.joins_refused -= 1;
                 return error(403, "M_FORBIDDEN");
+            }
+            if inside.joins_failed > 0 {
+                inside.joins_failed -= 1;
+                return error(502, "");
             }
             inside.joined.insert((*room).to_owned());
             drop(inside);

@@ -22,5 +22,5 @@ pub(super) fn claims(api: &Api, headers: &HeaderMap, parameter: Option<&str>) ->
             .filter(|token| !token.is_empty())
             .ok_or("no permissions to access the room: there is no access token")?,
     };
-    verify(token.trim(), &api.keys, clock::unix_s()).map_err(|error| error.to_string())
+    verify(token.trim(), &api.handle.keys(), clock::unix_s()).map_err(|error| error.to_string())
 }

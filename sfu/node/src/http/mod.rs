@@ -5,6 +5,7 @@ mod access;
 mod forwarded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod inherited;
 mod places;
 mod query;
 mod server;
@@ -15,22 +16,24 @@ mod twirp_json;
 mod upgrade;
 
 pub use forwarded::TrustedProxies;
+pub(crate) use inherited::Inherited;
 pub(crate) use places::{Place, Places};
+pub(crate) use server::{ACCEPT_PAUSE, Entrance};
 pub use server::{Server, bind};
 pub(crate) use socket::SocketCount;
 
 use crate::control::Inputs;
 use crate::handle::SfuHandle;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::response::IntoResponse;
-use axum::routing::{any, get};
-use hanse_sfu_signal::ApiKeys;
-use http::{HeaderName, Method, StatusCode};
-use std::sync::Arc;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get};
+use http::header::{ACCEPT, VARY};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
+use tower_service::Service;
 
 /// Bytes of one request body; a longer one is answered with 413. The largest that we read are room settings with
 /// their metadata; LiveKit's server takes this much.
@@ -39,6 +42,15 @@ pub const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// How long a browser may remember that it may ask.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 
+/// What is served on the ports of an SFU besides the SFU.
+#[derive(Default)]
+pub struct Beside {
+    /// Further routes. They have no fallback of their own at the top.
+    pub routes: Router,
+    /// What browsers see that open `/`. Everybody else is told there how the node is.
+    pub front: Option<MethodRouter>,
+}
+
 /// What every handler needs.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -46,10 +58,10 @@ pub(crate) struct Api {
     pub inputs: Inputs,
     /// Where commands go.
     pub handle: SfuHandle,
-    /// Who may sign tokens.
-    pub keys: Arc<ApiKeys>,
     /// How many participants are connected here.
     pub sockets: SocketCount,
+    /// See [`Beside::front`].
+    pub front: Option<MethodRouter>,
 }
 
 /// All routes.
@@ -88,8 +100,27 @@ fn cors() -> CorsLayer {
 }
 
 /// `GET /` and `HEAD /`: clients warm a connection up with it, balancers ask for it.
-async fn health() -> &'static str {
-    "OK"
+///
+/// A server that drains is healthy: who is in a call needs it. A browser that opens it is a person, and gets the front page.
+async fn health(State(api): State<Api>, request: Request) -> Response {
+    let mut response = match api.front {
+        Some(mut front) if wants_a_page(&request) => {
+            let Ok(response) = front.call(request).await;
+            response
+        }
+        _ if *api.handle.draining().borrow() => "draining".into_response(),
+        _ => "OK".into_response(),
+    };
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+/// Browsers name HTML when somebody opens an address, and only then.
+fn wants_a_page(request: &Request) -> bool {
+    let accepted = request.headers().get(ACCEPT).map(HeaderValue::as_bytes);
+    accepted.is_some_and(|accepted| accepted.windows(9).any(|window| window == b"text/html"))
 }
 
 async fn not_found() -> impl IntoResponse {

@@ -1,7 +1,7 @@
 //! Listening and serving: one task per connection, bounds on connections, a limit for slow request heads.
 
 use super::forwarded::TrustedProxies;
-use super::places::Places;
+use super::places::{Place, Places};
 use axum::Router;
 use axum::body::Body;
 use http::{Request, Uri};
@@ -14,8 +14,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
@@ -36,7 +37,7 @@ const HEAD_BYTES_MAX: usize = 256 * 1024;
 const BACKLOG: i32 = 1024;
 
 /// After a failed `accept` (no descriptors left), so that the loop does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket on one address; `::` does not take IPv4 in, so that both can be listened to.
 ///
@@ -55,6 +56,62 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Who may come in to be served, and what is served. All doors to the same routes share one.
+#[derive(Clone)]
+pub(crate) struct Entrance {
+    router: Router,
+    proxies: TrustedProxies,
+    all: Arc<Semaphore>,
+    places: Places,
+}
+
+/// What a connection holds until it ends.
+pub(crate) type HttpPlace = (OwnedSemaphorePermit, Option<Place>);
+
+impl Entrance {
+    pub(crate) fn new(router: Router, proxies: TrustedProxies) -> Self {
+        Entrance {
+            router,
+            proxies,
+            all: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            places: Places::new(CONNECTIONS_PER_ADDRESS_MAX),
+        }
+    }
+
+    /// A place for a connection from this address; `None`: there is none, now or for it.
+    pub(crate) fn admit(&self, address: IpAddr) -> Option<HttpPlace> {
+        let one_of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        self.place(one_of_all, address)
+    }
+
+    fn place(&self, one_of_all: OwnedSemaphorePermit, address: IpAddr) -> Option<HttpPlace> {
+        let place = self.places.take(address);
+        (place.is_some() || self.proxies.include(address)).then_some((one_of_all, place))
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve<S>(&self, stream: S, peer: IpAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
+            let mut router = self.router.clone();
+            if let Some(client) = self.proxies.client(peer, request.headers()) {
+                request.extensions_mut().insert(client);
+            }
+            async move { Ok::<_, Infallible>(answer(&mut router, collapse_slashes(request)).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        // Broken requests were answered already; broken connections concern nobody.
+        let _ = connection.await;
+    }
+}
+
 /// The tasks that accept connections. Dropping it stops them; connections that are open go on.
 pub struct Server {
     accepting: Vec<JoinHandle<()>>,
@@ -63,19 +120,14 @@ pub struct Server {
 impl Server {
     /// Serves on all of these.
     pub fn start(listeners: Vec<TcpListener>, router: &Router, proxies: &TrustedProxies) -> Self {
-        let all = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let places = Places::new(CONNECTIONS_PER_ADDRESS_MAX);
+        Self::open(listeners, &Entrance::new(router.clone(), proxies.clone()))
+    }
+
+    /// As [`Server::start`], for an entrance that may have other doors, too.
+    pub(crate) fn open(listeners: Vec<TcpListener>, entrance: &Entrance) -> Self {
         let accepting = listeners
             .into_iter()
-            .map(|listener| {
-                tokio::spawn(accept(
-                    listener,
-                    router.clone(),
-                    proxies.clone(),
-                    Arc::clone(&all),
-                    places.clone(),
-                ))
-            })
+            .map(|listener| tokio::spawn(accept(listener, entrance.clone())))
             .collect();
         Server { accepting }
     }
@@ -89,27 +141,22 @@ impl Drop for Server {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    router: Router,
-    proxies: TrustedProxies,
-    all: Arc<Semaphore>,
-    places: Places,
-) {
+async fn accept(listener: TcpListener, entrance: Entrance) {
     loop {
-        let Ok(one_of_all) = Arc::clone(&all).acquire_owned().await else {
+        let Ok(one_of_all) = Arc::clone(&entrance.all).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let place = places.take(peer.ip());
-                if place.is_none() && !proxies.include(peer.ip()) {
+                let Some(place) = entrance.place(one_of_all, peer.ip()) else {
                     continue;
-                }
-                let (router, proxies) = (router.clone(), proxies.clone());
+                };
+                // Signalling messages are small and wanted at once.
+                let _ = stream.set_nodelay(true);
+                let entrance = entrance.clone();
                 tokio::spawn(async move {
-                    serve(stream, router, peer.ip(), proxies).await;
-                    drop((one_of_all, place));
+                    entrance.serve(stream, peer.ip()).await;
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -118,26 +165,6 @@ async fn accept(
             }
         }
     }
-}
-
-async fn serve(stream: TcpStream, router: Router, peer: IpAddr, proxies: TrustedProxies) {
-    // Signalling messages are small and wanted at once.
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        let mut router = router.clone();
-        if let Some(client) = proxies.client(peer, request.headers()) {
-            request.extensions_mut().insert(client);
-        }
-        async move { Ok::<_, Infallible>(answer(&mut router, collapse_slashes(request)).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    // Broken requests were answered already; broken connections concern nobody.
-    let _ = connection.await;
 }
 
 async fn answer(router: &mut Router, request: Request<Incoming>) -> http::Response<Body> {

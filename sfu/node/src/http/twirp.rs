@@ -102,6 +102,7 @@ impl From<SfuRefusal> for TwirpError {
             }
             SfuRefusal::Invalid(_) => Code::InvalidArgument,
             SfuRefusal::Full(_) => Code::ResourceExhausted,
+            SfuRefusal::Draining => Code::Unavailable,
         };
         TwirpError::new(code, refusal.to_string())
     }

@@ -21,11 +21,16 @@ pub struct Frames<R> {
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
+    /// The packets of a stream of which these bytes have been read already.
+    pub fn after(begun: &[u8], reader: R) -> Self {
+        let mut bytes = BytesMut::with_capacity(READ_BYTES);
+        bytes.extend_from_slice(begun);
+        Frames { reader, bytes }
+    }
+
+    #[cfg(test)]
     pub fn new(reader: R) -> Self {
-        Frames {
-            reader,
-            bytes: BytesMut::with_capacity(READ_BYTES),
-        }
+        Frames::after(&[], reader)
     }
 
     /// The next packet; nothing is lost when the wait for it is given up.

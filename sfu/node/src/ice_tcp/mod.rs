@@ -2,8 +2,9 @@
 //!
 //! **In:** TCP streams with framed packets (RFC 4571). **Out:** the same packets as datagrams to our own media port, from a
 //! UDP socket that each stream has for itself; and back. To the shards a stream is a peer like any other, whichever shard
-//! the kernel or the room put it on, and TLS (port 443) will be one more layer here and nothing there. It costs a packet a
-//! second way through the kernel, for those few who have no other way at all.
+//! the kernel or the room put it on. It costs a packet a second way through the kernel, for those few who have no other way
+//! at all. Streams come from ports of their own, or from the port of TLS, which knows them by their first bytes
+//! (`crate::tls`).
 //!
 //! What waits for a slow stream is in the kernel's buffer of its UDP socket, which drops what does not fit: media that
 //! is late is worth nothing, and a loss tells the sender to send less.
@@ -17,7 +18,7 @@ mod frames;
 mod tests;
 
 use crate::http::Places;
-use frames::{Frames, HEADER};
+use frames::Frames;
 use hanse_sfu_core::carried::peer_bytes;
 use socket2::SockRef;
 use std::io;
@@ -27,11 +28,11 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-pub use frames::FRAME_BYTES_MAX;
+pub use frames::{FRAME_BYTES_MAX, HEADER};
 
 /// Media streams over TCP at a time; each costs two descriptors and about 300 KB of the kernel's memory at worst.
 pub const STREAMS_MAX: usize = 4096;
@@ -61,12 +62,32 @@ pub const SEND_BUFFER: usize = 128 * 1024;
 /// Bytes written to a stream at once.
 const WRITE_MAX: usize = 16 * 1024;
 
+/// How a binding request begins (RFC 8489, section 5).
+pub(crate) const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
+
+/// What every message of STUN has in its bytes 4 to 7.
+pub(crate) const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+
 /// After a failed `accept` (no descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Streams that wait to be taken in from another port. Beyond: closed at once.
+const ARRIVALS_MAX: usize = 64;
+
+/// A stream from another port.
+pub(crate) struct Arrival {
+    /// The stream.
+    pub stream: TcpStream,
+    /// Who is at its other end.
+    pub peer: SocketAddr,
+    /// What has been read of it.
+    pub begun: Vec<u8>,
+}
 
 /// Streams of clients, and the tasks that accept them. Dropping it ends all.
 pub(crate) struct IceTcp {
     accepting: Vec<JoinHandle<()>>,
+    arrivals: mpsc::Sender<Arrival>,
 }
 
 impl IceTcp {
@@ -79,11 +100,18 @@ impl IceTcp {
             unproven: Arc::new(Semaphore::new(UNPROVEN_MAX)),
             unproven_places: Places::new(UNPROVEN_PER_ADDRESS_MAX),
         };
-        let accepting = listeners
+        let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
+        let mut accepting: Vec<_> = listeners
             .into_iter()
             .map(|listener| tokio::spawn(accept(listener, doors.clone())))
             .collect();
-        IceTcp { accepting }
+        accepting.push(tokio::spawn(take_in(arriving, doors)));
+        IceTcp { accepting, arrivals }
+    }
+
+    /// Where streams of another port go; the same limits hold for them.
+    pub fn arrivals(&self) -> mpsc::Sender<Arrival> {
+        self.arrivals.clone()
     }
 
     /// Ends all; the ports are free afterwards.
@@ -138,36 +166,49 @@ impl Doors {
             take(&self.unproven, &self.unproven_places)?,
         ))
     }
+
+    /// Carries the packets of a stream, if there is a place for it; else it is closed.
+    fn open(&self, arrival: Arrival, streams: &mut JoinSet<()>) {
+        while streams.try_join_next().is_some() {}
+        let Some((place, unproven)) = self.admit(arrival.peer.ip()) else {
+            return;
+        };
+        let media = self.media;
+        streams.spawn(async move {
+            let _place = place;
+            // However it ends, the shard notices that nothing comes any more.
+            let _ = carry(arrival, media, unproven).await;
+        });
+    }
 }
 
 async fn accept(listener: TcpListener, doors: Doors) {
     let mut streams = JoinSet::new();
     loop {
-        while streams.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let Some((place, unproven)) = doors.admit(peer.ip()) else {
-                    continue;
-                };
-                let media = doors.media;
-                streams.spawn(async move {
-                    let _place = place;
-                    // However it ends, the shard notices that nothing comes any more.
-                    let _ = carry(stream, peer, media, unproven).await;
-                });
+                let begun = Vec::new();
+                doors.open(Arrival { stream, peer, begun }, &mut streams);
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
+async fn take_in(mut arriving: mpsc::Receiver<Arrival>, doors: Doors) {
+    let mut streams = JoinSet::new();
+    while let Some(arrival) = arriving.recv().await {
+        doors.open(arrival, &mut streams);
+    }
+}
+
 /// Carries packets both ways until the stream ends or breaks a rule.
-async fn carry(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    media: SocketAddr,
-    unproven: Place,
-) -> io::Result<()> {
+async fn carry(arrival: Arrival, media: SocketAddr, unproven: Place) -> io::Result<()> {
+    let Arrival {
+        mut stream,
+        peer,
+        begun,
+    } = arrival;
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER)?;
     let any: IpAddr = match media {
@@ -177,7 +218,7 @@ async fn carry(
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(media).await?;
     let (reader, writer) = stream.split();
-    let mut frames = Frames::new(reader);
+    let mut frames = Frames::after(&begun, reader);
     timeout(PROOF_TIMEOUT, prove(&mut frames, peer, &socket)).await??;
     drop(unproven);
     // Each way for itself: who does not read may still be heard.
@@ -206,7 +247,7 @@ async fn prove(frames: &mut Frames<ReadHalf<'_>>, peer: SocketAddr, socket: &Udp
 
 /// Whether it begins as a binding request does (RFC 8489, section 5).
 fn is_check(packet: &[u8]) -> bool {
-    packet.starts_with(&[0x00, 0x01]) && packet.get(4..8) == Some(&[0x21, 0x12, 0xa4, 0x42])
+    packet.starts_with(&BINDING_REQUEST) && packet.get(4..8) == Some(&MAGIC_COOKIE)
 }
 
 async fn carry_in(frames: &mut Frames<ReadHalf<'_>>, peer: SocketAddr, socket: &UdpSocket) -> io::Result<()> {

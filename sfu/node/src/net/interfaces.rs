@@ -1,7 +1,17 @@
 //! The addresses of this machine (`getifaddrs(3)`).
 
+use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An address of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// The interface that has it, such as `eth0`.
+    pub interface: String,
+}
 
 /// Addresses of interfaces that are up, in the system's order, without duplicates. Loopback and link-local addresses
 /// are left out: nobody else can reach them.
@@ -9,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// # Errors
 ///
 /// When the system refuses to list them.
-pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
+pub fn local_addresses() -> io::Result<Vec<LocalAddress>> {
     let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: `list` is a valid place for the pointer that the call stores.
     if unsafe { libc::getifaddrs(&mut list) } != 0 {
@@ -19,17 +29,18 @@ pub fn local_addresses() -> io::Result<Vec<IpAddr>> {
     let mut entry = list;
     while !entry.is_null() {
         // SAFETY: `entry` walks the list that getifaddrs allocated and that is freed below; `ifa_addr` may be null, and
-        // otherwise points to an address of the size that its family says.
-        let (up, address, next) = unsafe {
+        // otherwise points to an address of the size that its family says; `ifa_name` is a string that ends with a zero.
+        let (up, address, interface, next) = unsafe {
             let up = (*entry).ifa_flags & libc::IFF_UP as u32 != 0;
-            (up, address_of((*entry).ifa_addr), (*entry).ifa_next)
+            let interface = CStr::from_ptr((*entry).ifa_name).to_string_lossy().into_owned();
+            (up, address_of((*entry).ifa_addr), interface, (*entry).ifa_next)
         };
-        if let Some(address) = address
+        if let Some(ip) = address
             && up
-            && reachable(address)
-            && !addresses.contains(&address)
+            && reachable(ip)
+            && !addresses.iter().any(|known: &LocalAddress| known.ip == ip)
         {
-            addresses.push(address);
+            addresses.push(LocalAddress { ip, interface });
         }
         entry = next;
     }
@@ -79,9 +90,15 @@ mod tests {
     #[test]
     fn no_address_is_listed_that_others_cannot_reach_and_none_twice() {
         let addresses = local_addresses().unwrap();
-        for (index, &address) in addresses.iter().enumerate() {
-            assert!(reachable(address), "{address}");
-            assert!(!addresses[..index].contains(&address), "{address}");
+        for (index, address) in addresses.iter().enumerate() {
+            assert!(
+                reachable(address.ip) && !address.interface.is_empty(),
+                "{address:?}"
+            );
+            assert!(
+                !addresses[..index].iter().any(|other| other.ip == address.ip),
+                "{address:?}"
+            );
         }
     }
 

@@ -15,7 +15,7 @@ mod send;
 mod socket;
 mod wait;
 
-pub use interfaces::local_addresses;
+pub use interfaces::{LocalAddress, local_addresses};
 pub use receive::{RECEIVE_BATCH, SLOT_SIZE, Slab};
 pub use send::{SendCounters, Sender};
 pub use socket::{BUFFER_WANTED, BUFFER_WARN, MediaSocket};

@@ -8,6 +8,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub mod device;
+pub mod log;
 pub mod pair;
 pub mod peer;
 

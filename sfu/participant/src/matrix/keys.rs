@@ -15,13 +15,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// the call goes on meanwhile.
 pub fn send(
     session: &Session,
+    member_id: &str,
     index: KeyIndex,
     key: MediaKey,
     to: Vec<Device>,
 ) -> impl Future<Output = Vec<Device>> + use<> {
     let message = KeyMessage {
         room_id: session.room.to_string(),
-        member_id: format!("{}:{}", session.user, session.device_id),
+        member_id: member_id.to_owned(),
         claimed_device_id: Some(session.device_id.clone()),
         index,
         key,
@@ -65,7 +66,7 @@ pub fn send(
 }
 
 /// A device with its keys. Of one that nothing is known of, the homeserver is asked: it may be of another organisation and new.
-async fn find(client: &Client, device: &Device) -> Option<Known> {
+pub(super) async fn find(client: &Client, device: &Device) -> Option<Known> {
     let user = <&UserId>::try_from(device.user.as_str()).ok()?;
     let id = device.device_id.as_str().into();
     if let Ok(Some(found)) = client.encryption().get_device(user, id).await {

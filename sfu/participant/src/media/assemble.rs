@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Packets that wait for one before them.
 const WAITING_MAX: usize = 256;
 
+/// Bytes of a frame. A larger one is left out.
+const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// One stream of VP8.
 #[derive(Default)]
 pub struct Assembler {
@@ -56,6 +59,10 @@ impl Assembler {
         if descriptor.s == 1 && descriptor.pid == 0 {
             self.frame.clear();
             self.is_whole = true;
+        }
+        if self.frame.len() + payload.len() > FRAME_BYTES_MAX {
+            self.frame.clear();
+            self.is_whole = false;
         }
         self.frame.extend_from_slice(&payload);
         if !packet.header.marker {
@@ -114,6 +121,19 @@ mod tests {
             .collect();
         assert!(frames.len() > WAITING_MAX / 2 - 2);
         assert!(frames.iter().all(|frame| &frame[..] == b"halfhalf"));
+    }
+
+    #[test]
+    fn a_frame_without_end_is_not_kept() {
+        let mut assembler = Assembler::default();
+        let payload = [7; 60_000];
+        assert!(assembler.take(packet(0, true, false, &payload)).is_empty());
+        for number in 1..200 {
+            assert!(assembler.take(packet(number, false, false, &payload)).is_empty());
+            assert!(assembler.frame.len() <= FRAME_BYTES_MAX);
+        }
+        assert!(assembler.take(packet(200, false, true, b"end")).is_empty());
+        assert_eq!(assembler.take(packet(201, true, true, b"next")), [&b"next"[..]]);
     }
 
     #[test]

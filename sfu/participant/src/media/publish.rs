@@ -10,36 +10,42 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How media leaves.
-pub enum Seal {
-    /// In a room that is not encrypted.
-    Open,
-    /// With the newest key that came through here; before the first, nothing leaves.
-    With(mpsc::Receiver<(KeyIndex, MediaKey)>),
+/// What whoever publishes is given.
+pub enum Feed {
+    /// A key to seal with from now on.
+    Key(KeyIndex, MediaKey),
+    /// Where sound and picture go from now on.
+    Tracks([Outgoing; 2]),
 }
 
-/// Sends until the connection is gone, or whoever gives keys is.
-pub async fn publish(mut seal: Seal, sound: Outgoing, picture: Outgoing) {
+/// Sends for as long as somebody feeds it: nothing before it has tracks, and, if `seals`, nothing before it has a key. Tracks that are gone
+/// are waited for anew.
+pub async fn publish(seals: bool, mut feed: mpsc::Receiver<Feed>) {
     let (mut tone, mut pictures) = (Clip::tone(), Clip::picture());
     let (mut sound_due, mut picture_due) = (interval(tone.frame_time()), interval(pictures.frame_time()));
     // Late frames are not made up for: they would arrive in a bunch.
     sound_due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     picture_due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut sealer = None;
+    let mut tracks = None;
     loop {
-        let (kind, frame, outgoing, duration) = tokio::select! {
-            key = next_key(&mut seal) => {
-                let Some((index, key)) = key else { return };
-                sealer = Some(Sealer::new(&key, index));
+        let (kind, frame, duration) = tokio::select! {
+            fed = feed.recv() => {
+                match fed {
+                    Some(Feed::Key(index, key)) => sealer = Some(Sealer::new(&key, index)),
+                    Some(Feed::Tracks(new)) => tracks = Some(new),
+                    None => return,
+                }
                 continue;
             }
-            _ = sound_due.tick() => (FrameKind::Sound, tone.next_frame(), &sound, tone.frame_time()),
-            _ = picture_due.tick() => (FrameKind::Vp8, pictures.next_frame(), &picture, pictures.frame_time()),
+            _ = sound_due.tick() => (FrameKind::Sound, tone.next_frame(), tone.frame_time()),
+            _ = picture_due.tick() => (FrameKind::Vp8, pictures.next_frame(), pictures.frame_time()),
         };
-        let data = match (&seal, &mut sealer) {
-            (Seal::Open, _) => Some(frame),
-            (Seal::With(_), Some(sealer)) => sealer.seal(kind, &frame).map(Bytes::from),
-            (Seal::With(_), None) => None,
+        let Some([sound, picture]) = &tracks else { continue };
+        let data = match &mut sealer {
+            _ if !seals => Some(frame),
+            Some(sealer) => sealer.seal(kind, &frame).map(Bytes::from),
+            None => None,
         };
         let Some(data) = data else { continue };
         let sample = Sample {
@@ -47,15 +53,9 @@ pub async fn publish(mut seal: Seal, sound: Outgoing, picture: Outgoing) {
             duration,
             ..Sample::new(Instant::now())
         };
+        let outgoing = if kind == FrameKind::Sound { sound } else { picture };
         if outgoing.send(&sample).await.is_err() {
-            return;
+            tracks = None;
         }
-    }
-}
-
-async fn next_key(seal: &mut Seal) -> Option<(KeyIndex, MediaKey)> {
-    match seal {
-        Seal::Open => std::future::pending().await,
-        Seal::With(keys) => keys.recv().await,
     }
 }

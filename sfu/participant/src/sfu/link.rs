@@ -1,6 +1,7 @@
 //! One connection to one SFU, from the first message to the last. On the participant's own SFU it publishes; on those of others it only
 //! receives.
 
+use super::ice::{Dial, Ice, Path, Ways};
 use super::peer::{self, Event, Outgoing};
 use super::socket::Socket;
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,9 +16,9 @@ use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::peer_connection::transport::RTCIceCandidateInit;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 use webrtc::media_stream::track_remote::TrackRemote;
@@ -26,11 +27,18 @@ use webrtc::peer_connection::PeerConnection;
 /// How long the server may take with each step of joining.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How often the server is asked whether it is there, and for how long it may say nothing.
+const PING: Duration = Duration::from_secs(5);
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
 /// Frames on their way to who judges them.
 const EVENTS_MAX: usize = 1_024;
 
 /// Wishes that wait.
 const WISHES_MAX: usize = 64;
+
+/// People on one SFU whose names are kept. Further ones are passed over.
+const PEOPLE_MAX: usize = 4_096;
 
 /// Where to connect.
 pub struct Seat {
@@ -40,6 +48,10 @@ pub struct Seat {
     pub jwt: String,
     /// Of TLS.
     pub tls: Arc<rustls::ClientConfig>,
+    /// By which ways.
+    pub ice: Ice,
+    /// Whether what others publish is to come.
+    pub receives: bool,
 }
 
 /// What a link has seen.
@@ -47,6 +59,8 @@ pub struct Seat {
 pub enum Seen {
     /// Media flows: both ways on one's own SFU.
     Connected,
+    /// By which way it does, on one of the connections.
+    Path(Path),
     /// Who is on this SFU now, by identity, without this participant.
     People(Vec<String>),
     /// A frame of somebody's.
@@ -83,7 +97,8 @@ impl Link {
         sealed: Option<bool>,
         observer: Observer,
     ) -> Result<(Link, Option<[Outgoing; 2]>)> {
-        let mut socket = timeout(PATIENCE, Socket::open(&seat.url, &seat.jwt, seat.tls))
+        let opening = Socket::open(&seat.url, &seat.jwt, seat.receives, Arc::clone(&seat.tls));
+        let mut socket = timeout(PATIENCE, opening)
             .await
             .context("the SFU does not answer")??;
         let first = timeout(PATIENCE, socket.next())
@@ -95,14 +110,29 @@ impl Link {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let (wishes, wished) = mpsc::channel(WISHES_MAX);
         let own = join.participant.unwrap_or_default();
+        let [publishes, subscribes] = [
+            Ways::open(seat.ice, &join.ice_servers, &seat.tls).await?,
+            Ways::open(seat.ice, &join.ice_servers, &seat.tls).await?,
+        ];
         let mut run = Run {
             socket,
             own: own.sid,
             names: HashMap::new(),
             pictures: HashMap::new(),
-            publisher: peer::open(events.clone()).await?,
-            subscriber: peer::open(events).await?,
-            awaits: if sealed.is_some() { 2 } else { 1 },
+            publisher: peer::open(PUBLISHER, &publishes, events.clone()).await?,
+            subscriber: peer::open(SUBSCRIBER, &subscribes, events).await?,
+            publishes,
+            subscribes,
+            ice: seat.ice,
+            dial: Dial::default(),
+            awaits: BTreeSet::from_iter(
+                [
+                    sealed.is_some().then_some(PUBLISHER),
+                    seat.receives.then_some(SUBSCRIBER),
+                ]
+                .into_iter()
+                .flatten(),
+            ),
         };
         let tracks = match sealed {
             Some(sealed) => Some(run.publish(sealed).await?),
@@ -150,8 +180,12 @@ struct Run {
     pictures: HashMap<String, Arc<dyn TrackRemote>>,
     publisher: Arc<dyn PeerConnection>,
     subscriber: Arc<dyn PeerConnection>,
-    /// So many connections are not there yet.
-    awaits: u8,
+    publishes: Ways,
+    subscribes: Ways,
+    ice: Ice,
+    dial: Dial,
+    /// Connections that are not there yet.
+    awaits: BTreeSet<&'static str>,
 }
 
 impl Run {
@@ -181,17 +215,24 @@ impl Run {
         mut wished: mpsc::Receiver<Wish>,
         observer: &Observer,
     ) {
-        let mut ping = interval(Duration::from_secs(5));
+        let mut ping = interval(PING);
+        let mut heard = Instant::now();
         observer.tell(self.people()).await;
         let lost = loop {
             let done = tokio::select! {
                 answer = self.socket.next() => match answer {
-                    Ok(Some(answer)) => self.handle(answer, observer).await,
+                    Ok(Some(answer)) => {
+                        heard = Instant::now();
+                        self.handle(answer, observer).await
+                    }
                     Ok(None) => Err(anyhow!("the SFU has closed the connection")),
                     Err(error) => Err(error),
                 },
                 event = events.recv() => self.media(event, observer).await,
-                _ = ping.tick() => self.socket.send(Ask::PingReq(Ping::default())).await,
+                _ = ping.tick() => match heard.elapsed() {
+                    silence if silence > SILENCE_MAX => Err(anyhow!("the SFU says nothing any more")),
+                    _ => self.socket.send(Ask::PingReq(Ping::default())).await,
+                },
                 wish = wished.recv() => match wish {
                     Some(Wish::KeyFrame(identity)) => {
                         self.ask_for_key_frame(&identity).await;
@@ -215,13 +256,20 @@ impl Run {
 
     async fn media(&mut self, event: Option<Event>, observer: &Observer) -> Result<()> {
         match event {
-            Some(Event::Connected) => {
-                self.awaits = self.awaits.saturating_sub(1);
-                if self.awaits == 0 {
+            Some(Event::Connected(name)) => {
+                let path = if name == PUBLISHER {
+                    self.publishes.taken(name, &*self.publisher).await
+                } else {
+                    self.subscribes.taken(name, &*self.subscriber).await
+                };
+                if let Some(path) = path {
+                    observer.tell(Seen::Path(path)).await;
+                }
+                if self.awaits.remove(name) && self.awaits.is_empty() {
                     observer.tell(Seen::Connected).await;
                 }
             }
-            Some(Event::Pictures { stream, track }) => {
+            Some(Event::Pictures { stream, track }) if self.pictures.len() < PEOPLE_MAX => {
                 self.pictures.insert(publisher(&stream).to_owned(), track);
             }
             Some(Event::Frame { stream, kind, frame }) => {
@@ -235,8 +283,12 @@ impl Run {
                         .await;
                 }
             }
+            Some(Event::Pictures { .. }) => {}
             Some(Event::Failed) | None => {
-                bail!("no media reaches the SFU, or none comes from it: UDP may be blocked")
+                bail!(
+                    "no media reaches the SFU, or none comes from it: {}",
+                    self.ice.blocked()
+                )
             }
         }
         Ok(())
@@ -245,11 +297,16 @@ impl Run {
     async fn handle(&mut self, answer: Answer, observer: &Observer) -> Result<()> {
         match answer {
             Answer::Answer(answer) => {
+                let candidates = self.dial.new_in(PUBLISHER, &answer.sdp);
                 let answer = RTCSessionDescription::answer(answer.sdp)?;
                 self.publisher.set_remote_description(answer).await?;
+                for candidate in candidates {
+                    self.publisher.add_ice_candidate(by_tcp(candidate)).await?;
+                }
             }
             Answer::Offer(offer) => {
                 let id = offer.id;
+                let candidates = self.dial.new_in(SUBSCRIBER, &offer.sdp);
                 let offer = RTCSessionDescription::offer(offer.sdp)?;
                 self.subscriber.set_remote_description(offer).await?;
                 let answer = self.subscriber.create_answer(None).await?;
@@ -257,15 +314,19 @@ impl Run {
                 self.socket
                     .send(Ask::Answer(described("answer", answer.sdp, id)))
                     .await?;
+                for candidate in candidates {
+                    self.subscriber.add_ice_candidate(by_tcp(candidate)).await?;
+                }
             }
             Answer::Trickle(trickle) => {
-                let target = match trickle.target() {
-                    SignalTarget::Publisher => &self.publisher,
-                    SignalTarget::Subscriber => &self.subscriber,
+                let (name, target) = match trickle.target() {
+                    SignalTarget::Publisher => (PUBLISHER, &self.publisher),
+                    SignalTarget::Subscriber => (SUBSCRIBER, &self.subscriber),
                 };
-                target
-                    .add_ice_candidate(candidate(&trickle.candidate_init)?)
-                    .await?;
+                let candidate = candidate(&trickle.candidate_init)?;
+                if self.dial.is_new(name, &candidate.candidate) {
+                    target.add_ice_candidate(candidate).await?;
+                }
             }
             Answer::Update(update) => {
                 self.note(&update.participants);
@@ -285,7 +346,7 @@ impl Run {
             if participant.state() == participant_info::State::Disconnected {
                 self.names.remove(&participant.sid);
                 self.pictures.remove(&participant.sid);
-            } else {
+            } else if self.names.len() < PEOPLE_MAX || self.names.contains_key(&participant.sid) {
                 self.names
                     .insert(participant.sid.clone(), participant.identity.clone());
             }
@@ -339,6 +400,19 @@ fn described(kind: &str, sdp: String, id: u32) -> SessionDescription {
         sdp,
         id,
         ..SessionDescription::default()
+    }
+}
+
+/// The names of the two connections, in reports.
+const PUBLISHER: &str = "publisher";
+const SUBSCRIBER: &str = "subscriber";
+
+/// A candidate of a description, which belongs to its first section.
+fn by_tcp(candidate: String) -> RTCIceCandidateInit {
+    RTCIceCandidateInit {
+        candidate,
+        sdp_mline_index: Some(0),
+        ..Default::default()
     }
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::Registry;
 use rtc::media::Sample;
 use rtc::media_stream::MediaStreamTrack;
@@ -18,7 +19,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 };
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_sample::TrackLocalStaticSample;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -27,16 +28,17 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::RtpSender;
 
+use super::ice::Ways;
 use crate::media::assemble::Assembler;
 use hanse_callkeys::frame::FrameKind;
 
-/// Where sockets are opened: on every interface, and on loopback for an SFU on this machine.
-const ADDRESSES: [&str; 4] = ["0.0.0.0:0", "[::]:0", "127.0.0.1:0", "[::1]:0"];
+/// Tracks of others that are read at a time on one connection. Further ones are not.
+const TRACKS_MAX: usize = 1_024;
 
 /// What a connection says.
 pub enum Event {
-    /// Media can flow.
-    Connected,
+    /// Media can flow, on the connection of this name.
+    Connected(&'static str),
     /// It cannot any more.
     Failed,
     /// Pictures come from now on.
@@ -78,23 +80,39 @@ impl Outgoing {
     }
 }
 
-/// Opens a connection that says through `events` what happens.
-pub async fn open(events: mpsc::Sender<Event>) -> Result<Arc<dyn PeerConnection>> {
+/// Opens a connection that says through `events` what happens, under this name.
+pub(super) async fn open(
+    name: &'static str,
+    ways: &Ways,
+    events: mpsc::Sender<Event>,
+) -> Result<Arc<dyn PeerConnection>> {
     let mut media = MediaEngine::default();
     media.register_codec(opus(), RtpCodecKind::Audio)?;
     media.register_codec(vp8(), RtpCodecKind::Video)?;
     let registry = register_default_interceptors(Registry::new(), &mut media)?;
     // An SFU does not open a door to anybody: we do, as browsers do (RFC 8842, section 5.3).
+    // An SFU has no names of the local network, and listening for them fails on machines without multicast.
     let settings = SettingEngineBuilder::new()
         .with_answering_dtls_role(RTCDtlsRole::Client)
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .build();
+    let configuration = RTCConfigurationBuilder::new()
+        .with_ice_servers(ways.servers.clone())
+        .with_ice_transport_policy(ways.policy)
+        .build();
+    let handler = Handler {
+        name,
+        events,
+        tracks: Arc::new(Semaphore::new(TRACKS_MAX)),
+    };
     let connection = PeerConnectionBuilder::new()
-        .with_configuration(RTCConfigurationBuilder::new().build())
+        .with_configuration(configuration)
         .with_setting_engine(settings)
         .with_media_engine(media)
         .with_interceptor_registry(registry)
-        .with_handler(Arc::new(Handler(events)))
-        .with_udp_addrs(ADDRESSES.to_vec())
+        .with_handler(Arc::new(handler))
+        .with_udp_addrs(ways.udp.clone())
+        .with_tcp_addrs(ways.tcp.clone())
         .build()
         .await?;
     Ok(Arc::new(connection))
@@ -166,22 +184,33 @@ fn codec(
     }
 }
 
-struct Handler(mpsc::Sender<Event>);
+struct Handler {
+    name: &'static str,
+    events: mpsc::Sender<Event>,
+    tracks: Arc<Semaphore>,
+}
 
 #[async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         let event = match state {
-            RTCPeerConnectionState::Connected => Event::Connected,
+            RTCPeerConnectionState::Connected => Event::Connected(self.name),
             RTCPeerConnectionState::Failed => Event::Failed,
             _ => return,
         };
         // Who does not listen any more has hung up.
-        let _ = self.0.send(event).await;
+        let _ = self.events.send(event).await;
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        tokio::spawn(read(track, self.0.clone()));
+        let Ok(place) = Arc::clone(&self.tracks).try_acquire_owned() else {
+            return;
+        };
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            read(track, events).await;
+            drop(place);
+        });
     }
 }
 

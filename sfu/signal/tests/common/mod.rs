@@ -16,7 +16,7 @@ use hanse_sfu_core::ids::{ConnectionId, TrackId};
 use hanse_sfu_signal::{
     ApiKeys, CODECS, CallId, Candidate, CandidateTransport, Claims, JoinAttempt, JoinRefusal, Output,
     ParticipantChange, PeerConnections, RpcError, SessionId, SfuCommand, SfuEvent, SfuRefusal, SfuReply,
-    SignalConfig, Signalling, VideoGrant, WallClock,
+    SignalConfig, Signalling, TurnServers, VideoGrant, WallClock,
 };
 use livekit_protocol::participant_info::Kind;
 use livekit_protocol::signal_request::Message as Ask;
@@ -56,6 +56,19 @@ pub fn keys() -> ApiKeys {
     ApiKeys::new(vec![("key".into(), "a secret that is long enough".into())]).unwrap()
 }
 
+/// Two relays, whose credentials hold for an hour.
+pub fn relays() -> TurnServers {
+    let urls = [
+        "turns:turn.org-a.example:443?transport=tcp",
+        "turn:turn.org-a.example",
+    ];
+    TurnServers::new(
+        urls.map(String::from).to_vec(),
+        "shared".into(),
+        Duration::from_secs(3600),
+    )
+}
+
 pub fn config(start: Instant) -> SignalConfig {
     SignalConfig {
         auto_create: true,
@@ -74,6 +87,7 @@ pub fn config(start: Instant) -> SignalConfig {
             address: address.parse().unwrap(),
         })
         .to_vec(),
+        turn: None,
         fingerprint: format!("sha-256 {}", ["AB"; 32].join(":")),
         node_id: "ND_test".into(),
         region: String::new(),
