@@ -32,8 +32,11 @@ impl Accounts {
                 Ok(moved) => {
                     let moved = GuestMove {
                         user: moved.user,
+                        is_ours: moved.is_ours,
+                        by: moved.by,
                         room: moved.room,
                         membership: moved.membership,
+                        is_direct: moved.is_direct,
                     };
                     // Nobody may be listening (yet).
                     let _ = self.moves.send(moved);
@@ -91,6 +94,18 @@ impl GuestAccounts for Accounts {
 
     fn take_out<'a>(&'a self, user: &'a UserId, room: &'a RoomId) -> Answer<'a, Result<(), GuestError>> {
         Box::pin(async move { self.bridge.take_guest_out(user, room).await.map_err(not_made) })
+    }
+
+    fn rooms_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<Vec<RoomId>, GuestError>> {
+        Box::pin(async move { self.bridge.guest_rooms(user).await.map_err(not_made) })
+    }
+
+    fn beside<'a>(
+        &'a self,
+        user: &'a UserId,
+        room: &'a RoomId,
+    ) -> Answer<'a, Result<Vec<UserId>, GuestError>> {
+        Box::pin(async move { self.bridge.beside_guest(user, room).await.map_err(not_made) })
     }
 
     fn moves(&self) -> broadcast::Receiver<GuestMove> {

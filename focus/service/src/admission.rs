@@ -130,6 +130,7 @@ impl Focus {
     /// Why there is no token.
     pub(crate) async fn admit(&self, ask: &Ask, notes: &mut Notes) -> Result<Granted, Refusal> {
         let user = self.asker(&ask.server_name, &ask.access_token, notes).await?;
+        self.only_in_meeting(&user, &ask.matrix_room).await?;
         let seat = Seat {
             room: ask.room.clone(),
             identity: identity(ask, &user)?,

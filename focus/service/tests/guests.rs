@@ -10,186 +10,20 @@
 
 mod common;
 mod guest_accounts;
+mod guest_house;
 
-use common::{Bench, PretendRooms, Reply, SFU_ROOM, next_order, openid};
+use common::{Bench, SFU_ROOM, next_order, openid};
 use guest_accounts::Accounts;
+use guest_house::{ALICE, House, MINUTE, ROOM, allowing};
 use hanse_focus::RoomId;
-use hanse_focus::guests::{GuestError, GuestMove, GuestsConfig, VISITS_PER_ROOM_MAX, VisitState};
+use hanse_focus::guests::{GuestError, GuestsConfig, VISITS_PER_ROOM_MAX, VisitState};
 use hanse_focus::store::Store;
 use hanse_matrixrtc::Membership;
-use hanse_runtime::ClientAddress;
-use http::{Method, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-const ROOM: &str = common::ROOM;
-const ALICE: &str = "@alice:org-a.example";
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// A focus with a room of Alice's in which Carol is, too.
-struct House {
-    bench: Bench,
-    rooms: Arc<PretendRooms>,
-    accounts: Arc<Accounts>,
-    store: Store,
-    config: Mutex<GuestsConfig>,
-}
-
-fn allowing() -> GuestsConfig {
-    GuestsConfig {
-        allowed: true,
-        link_lifetime_max_ms: 24 * 3_600_000,
-        stay_max_ms: 12 * 3_600_000,
-        after_call_ms: 300_000,
-    }
-}
-
-impl House {
-    async fn new() -> Self {
-        let store = Store::open("sqlite::memory:").await.unwrap();
-        Self::with(store, Accounts::new())
-    }
-
-    fn with(store: Store, accounts: Arc<Accounts>) -> Self {
-        let rooms = Arc::new(PretendRooms::default());
-        for user in [ALICE, "@carol:org-a.example", "@mod:org-b.example"] {
-            rooms.member(ROOM, user, "join");
-        }
-        rooms.state(
-            ROOM,
-            "m.room.power_levels",
-            "",
-            json!({"users": {ALICE: 100, "@mod:org-b.example": 50}, "invite": 50}),
-        );
-        // Numbers instead of chance, each another.
-        let drawn = AtomicU64::new(1);
-        let randomness = Arc::new(move |bytes: &mut [u8]| {
-            let number = drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-            for (byte, of_number) in bytes.iter_mut().zip(number.iter().cycle()) {
-                *byte = *of_number;
-            }
-            true
-        });
-        let bench = Bench::with_guests(&rooms, allowing(), &store, Arc::clone(&accounts) as _, randomness);
-        bench.knows("@carol:org-a.example", "carols-token");
-        bench.knows("@mod:org-b.example", "mods-token");
-        House {
-            bench,
-            rooms,
-            accounts,
-            store,
-            config: Mutex::new(allowing()),
-        }
-    }
-
-    async fn host(&self, path: &str, server: &str, token: &str, more: Value) -> Reply {
-        let mut body = json!({"room_id": ROOM, "openid_token": openid(server, token)});
-        body.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        self.bench.post_json(path, &body).await
-    }
-
-    async fn alice(&self, path: &str, more: Value) -> Reply {
-        self.host(path, "org-a.example", "alices-token", more).await
-    }
-
-    async fn link(&self, more: Value) -> Value {
-        let reply = self.alice("/guest/link", more).await;
-        assert_eq!(reply.status, 200, "{}", reply.body);
-        reply.body
-    }
-
-    async fn from(&self, address: &str, path: &str, body: &Value) -> Reply {
-        let mut request = Request::builder().method(Method::POST).uri(path);
-        request
-            .extensions_mut()
-            .unwrap()
-            .insert(ClientAddress(address.parse().unwrap()));
-        self.bench
-            .send(request.body(body.to_string().into()).unwrap())
-            .await
-    }
-
-    async fn look(&self, key: Value) -> Reply {
-        self.bench.post_json("/guest/look", &key).await
-    }
-
-    async fn enter(&self, body: Value) -> Reply {
-        self.bench.post_json("/guest/enter", &body).await
-    }
-
-    /// Somebody who came in by a link: who, and their token.
-    async fn guest(&self, link: &Value, name: &str) -> (String, String) {
-        let reply = self.enter(json!({"secret": link["secret"], "name": name})).await;
-        assert_eq!(reply.status, 200, "{}", reply.body);
-        let text = |key: &str| reply.body[key].as_str().unwrap().to_owned();
-        (text("user_id"), text("access_token"))
-    }
-
-    fn keep(&self) -> tokio::task::JoinHandle<()> {
-        tokio::spawn(hanse_focus::guests::keep(Arc::clone(&self.bench.focus)))
-    }
-
-    async fn state(&self, user: &str) -> Option<VisitState> {
-        let visit = self.store.visit_of(&user.parse().unwrap()).await.unwrap();
-        visit.map(|visit| visit.state)
-    }
-
-    /// Puts these settings into force, which begins a round.
-    fn set(&self, config: GuestsConfig) {
-        *self.config.lock().unwrap() = config.clone();
-        self.bench.focus.change_guests(config);
-    }
-
-    /// Waits until it holds, with one round after the other.
-    async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        for _ in 0..3000 {
-            if holds().await {
-                return;
-            }
-            let config = self.config.lock().unwrap().clone();
-            self.set(config);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("not within 30 s: {what}");
-    }
-
-    /// Waits until it holds, for less than the ten seconds to the next round.
-    async fn until_in_this_round(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
-        for _ in 0..900 {
-            if holds().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("not in this round: {what}");
-    }
-
-    /// Until everybody was looked at twice: each time somebody new is seen in the lobby.
-    async fn rounds(&self, link: &Value) {
-        for _ in 0..2 {
-            let (witness, _) = self.guest(link, "Witness").await;
-            self.rooms.member(ROOM, &witness, "knock");
-            self.becomes(&witness, VisitState::Waiting).await;
-        }
-    }
-
-    async fn is_gone(&self, user: &str) {
-        let gone =
-            async || self.state(user).await.is_none() && !self.accounts.there().contains(&user.to_owned());
-        self.until(&format!("{user} is gone"), gone).await;
-    }
-
-    async fn becomes(&self, user: &str, state: VisitState) {
-        let what = format!("{user} is {state:?}");
-        self.until(&what, async || self.state(user).await == Some(state))
-            .await;
-    }
-}
 
 #[tokio::test]
 async fn moderators_of_ours_make_links_and_nobody_else() {
@@ -551,19 +385,8 @@ async fn a_guest_who_goes_elsewhere_is_ended_an_invitation_elsewhere_is_declined
     let link = house.link(json!({})).await;
     let (grace, _) = house.guest(&link, "Grace").await;
     let (heidi, _) = house.guest(&link, "Heidi").await;
-    let moved = |user: &str, room: &str, membership| {
-        let moved = GuestMove {
-            user: user.parse().unwrap(),
-            room: room.parse().unwrap(),
-            membership,
-        };
-        house.accounts.moves.send(moved).unwrap();
-    };
-    house
-        .until("somebody listens", async || {
-            house.accounts.moves.receiver_count() > 0
-        })
-        .await;
+    house.listens().await;
+    let moved = |user: &str, room: &str, membership| house.moved(user, true, user, room, membership, false);
     moved(&grace, ROOM, Membership::Knock);
     moved(&heidi, "!elsewhere:org-b.example", Membership::Invite);
     house

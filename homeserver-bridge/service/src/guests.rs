@@ -18,7 +18,8 @@ use hanse_matrixrtc::{GUEST_PREFIX, Membership, RoomId, ServerName, UserId};
 use hanse_runtime::Secret;
 use http::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// How others see a guest's device.
@@ -47,15 +48,21 @@ pub struct GuestSession {
     pub access_token: Secret<String>,
 }
 
-/// How a guest stands to a room, as the homeserver told.
+/// How a guest stands to a room, as the homeserver told; or somebody else, to a room of which we hear for a guest's sake alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestMove {
     /// Who.
     pub user: UserId,
+    /// Whether they are a guest of ours.
+    pub is_ours: bool,
+    /// Who says so: whoever invited, or they themselves.
+    pub by: UserId,
     /// To which room.
     pub room: RoomId,
     /// How.
     pub membership: Membership,
+    /// Whether it is an invitation to a conversation of two (`is_direct`).
+    pub is_direct: bool,
 }
 
 /// A room as seen from outside its door.
@@ -127,6 +134,22 @@ struct Registered {
     user_id: String,
     device_id: Option<String>,
     access_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct JoinedRooms {
+    joined_rooms: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    chunk: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    state_key: String,
+    content: Map<String, Value>,
 }
 
 impl Bridge {
@@ -232,6 +255,46 @@ impl Bridge {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The rooms that a guest is in.
+    ///
+    /// # Errors
+    ///
+    /// See [`GuestError`].
+    pub async fn guest_rooms(&self, user: &UserId) -> Result<Vec<RoomId>, GuestError> {
+        let path = "/_matrix/client/v3/joined_rooms";
+        let answer: JoinedRooms = self.ask_as_guest(user, path).await?;
+        let rooms = answer.joined_rooms.iter().map(|room| room.parse());
+        rooms
+            .collect::<Result<_, _>>()
+            .map_err(|_| GuestError::Api(ApiError::Form))
+    }
+
+    /// Who is beside a guest in a room that the guest is in, or is invited there, or knocks.
+    ///
+    /// # Errors
+    ///
+    /// See [`GuestError`].
+    pub async fn beside_guest(&self, user: &UserId, room: &RoomId) -> Result<Vec<UserId>, GuestError> {
+        let path = format!("/_matrix/client/v3/rooms/{}/members", part(room.as_str()));
+        let answer: Members = self.ask_as_guest(user, &path).await?;
+        let there = answer.chunk.into_iter().filter(|member| {
+            let membership = Membership::read(&member.content);
+            !matches!(membership, Membership::Leave | Membership::Ban) && member.state_key != user.as_str()
+        });
+        let others = there.map(|member| member.state_key.parse());
+        others
+            .collect::<Result<_, _>>()
+            .map_err(|_| GuestError::Api(ApiError::Form))
+    }
+
+    async fn ask_as_guest<T: DeserializeOwned>(&self, user: &UserId, path: &str) -> Result<T, GuestError> {
+        let client = &self.ours(user.server_name())?.client;
+        let answer = client
+            .ask_as(Some(user), Method::GET, path, None, ASK_TIMEOUT)
+            .await?;
+        serde_json::from_slice(&answer).map_err(|_| GuestError::Api(ApiError::Form))
     }
 
     /// Has a guest decline an invitation, or leave a room.

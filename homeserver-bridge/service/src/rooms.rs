@@ -23,6 +23,7 @@ use hanse_matrixrtc::call_policy::CALL_POLICY;
 use hanse_matrixrtc::power::POWER_LEVELS;
 use hanse_matrixrtc::room_facts::ROOM_MEMBER;
 use hanse_matrixrtc::{Event, Membership, NoFacts, RoomFacts, RoomId, ServerName, UserId, is_guest};
+use serde_json::Value;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -287,7 +288,8 @@ impl Keeper {
         }
     }
 
-    /// Has whoever looks after guests know that one of ours stands otherwise to a room, whichever it is.
+    /// Has whoever looks after guests know that one of ours stands otherwise to a room, whichever it is; and of others in rooms that
+    /// are not followed: of these we hear only because a guest is there.
     fn tell_of_guest(&self, event: &Event, room: &RoomId) {
         if event.kind != ROOM_MEMBER {
             return;
@@ -295,11 +297,15 @@ impl Keeper {
         let Some(Ok(user)) = event.state_key.as_deref().map(str::parse::<UserId>) else {
             return;
         };
-        if is_guest(&user) && user.server_name() == self.homeserver.server_name() {
+        let is_ours = is_guest(&user) && user.server_name() == self.homeserver.server_name();
+        if is_ours || (user != *self.homeserver.bridge_user() && self.homeserver.facts.of(room).is_none()) {
             self.homeserver.tell_of_guest(GuestMove {
                 user,
+                is_ours,
+                by: event.sender.clone(),
                 room: room.clone(),
                 membership: Membership::read(&event.content),
+                is_direct: event.content.get("is_direct") == Some(&Value::Bool(true)),
             });
         }
     }

@@ -149,7 +149,7 @@ async fn a_door_has_the_name_of_the_room_and_whether_one_may_knock() {
 }
 
 #[tokio::test]
-async fn a_guest_is_seen_in_rooms_that_nobody_is_told_of_and_others_are_not() {
+async fn a_guest_is_seen_in_rooms_that_nobody_is_told_of_and_so_is_whoever_is_beside_them() {
     let (world, matrix) = (World::new(), classic().await);
     let running = Running::start(&world, &[&matrix]).await;
     let mut moves = running.bridge.guest_moves();
@@ -160,9 +160,18 @@ async fn a_guest_is_seen_in_rooms_that_nobody_is_told_of_and_others_are_not() {
         matrix.set_member(elsewhere, GUEST, "knock"),
     ];
     assert_eq!(matrix.push(&events).await, 200);
-    let seen = moves.recv().await.unwrap();
-    assert_eq!((seen.user, seen.membership), (guest(), Membership::Knock));
-    assert_eq!(seen.room.as_str(), elsewhere);
+    for (user, membership, is_ours) in [
+        ("@alice:org-a.example", Membership::Join, false),
+        ("@hanse-guest-0a1b:org-b.example", Membership::Join, false),
+        (GUEST, Membership::Knock, true),
+    ] {
+        let seen = moves.recv().await.unwrap();
+        assert_eq!(
+            (seen.user.as_str(), seen.membership, seen.is_ours),
+            (user, membership, is_ours)
+        );
+        assert_eq!((seen.room.as_str(), seen.is_direct), (elsewhere, false));
+    }
     assert!(moves.try_recv().is_err());
 }
 

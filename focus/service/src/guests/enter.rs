@@ -9,8 +9,9 @@ use super::refusal::GuestRefusal;
 use super::visit::{GuestVisit, VisitState};
 use super::{Guests, GuestsConfig};
 use crate::admission::Focus;
+use crate::policy::Denied;
 use crate::refusal::Refusal;
-use hanse_matrixrtc::{GUEST_PREFIX, UserId};
+use hanse_matrixrtc::{GUEST_PREFIX, RoomId, UserId, is_guest};
 use hanse_runtime::{ClientAddress, Redacted, Secret};
 use serde::Serialize;
 
@@ -133,6 +134,18 @@ impl Focus {
         guests.end_visit(&visit.user).await;
         self.finish_visit(guests, &visit).await;
         Ok(())
+    }
+
+    /// Refuses a guest of ours a seat in any other call than that of their meeting: in a conversation of two they write.
+    pub(crate) async fn only_in_meeting(&self, user: &UserId, room: &RoomId) -> Result<(), Refusal> {
+        let Some(guests) = self.guests.as_ref().filter(|_| is_guest(user)) else {
+            return Ok(());
+        };
+        let visit = guests.store.visit_of(user).await;
+        match visit.map_err(|error| away(&error))? {
+            Some(visit) if visit.room_id != *room => Err(Refusal::Denied(Denied::NotJoined)),
+            _ => Ok(()),
+        }
     }
 
     /// The link that this opens, and what is behind it. Counts it if there is none.

@@ -28,7 +28,17 @@ pub trait GuestAccounts: Send + Sync {
     /// Has a user decline an invitation, or leave a room.
     fn take_out<'a>(&'a self, user: &'a UserId, room: &'a RoomId) -> Answer<'a, Result<(), GuestError>>;
 
-    /// Tells how guests stand to rooms, whichever these are, from now on.
+    /// The rooms that a user is in.
+    fn rooms_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<Vec<RoomId>, GuestError>>;
+
+    /// Who else is in a room that a user is in, or is invited there, or knocks.
+    fn beside<'a>(
+        &'a self,
+        user: &'a UserId,
+        room: &'a RoomId,
+    ) -> Answer<'a, Result<Vec<UserId>, GuestError>>;
+
+    /// Tells how guests stand to rooms, whichever these are, and who else comes and goes there, from now on.
     fn moves(&self) -> broadcast::Receiver<GuestMove>;
 }
 
@@ -54,15 +64,21 @@ pub struct GuestSession {
     pub access_token: Secret<String>,
 }
 
-/// How a guest stands to a room, as a homeserver told.
+/// How a guest stands to a room, as a homeserver told; or somebody else, to a room of which we hear for a guest's sake alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestMove {
     /// Who.
     pub user: UserId,
+    /// Whether they are a guest of ours.
+    pub is_ours: bool,
+    /// Who says so: whoever invited, or they themselves.
+    pub by: UserId,
     /// To which room.
     pub room: RoomId,
     /// How.
     pub membership: Membership,
+    /// Whether it is an invitation to a conversation of two (`is_direct`).
+    pub is_direct: bool,
 }
 
 /// Why there is no guest, or one who should be gone is still there. Sentences are for the log: they name nobody.

@@ -18,6 +18,8 @@ pub struct Accounts {
     /// How often it was to end somebody.
     pub ends: AtomicU64,
     pub taken_out: Mutex<Vec<(String, String)>>,
+    /// Who is in rooms beside the meetings.
+    pub elsewhere: Mutex<BTreeMap<String, Vec<String>>>,
     /// Makes users, and says that it could not.
     pub makes_and_fails: Mutex<bool>,
     /// What it says instead.
@@ -37,6 +39,7 @@ impl Accounts {
             ended: Mutex::default(),
             ends: AtomicU64::new(0),
             taken_out: Mutex::default(),
+            elsewhere: Mutex::default(),
             makes_and_fails: Mutex::default(),
             trouble: Mutex::default(),
             moves: broadcast::channel(16).0,
@@ -89,11 +92,38 @@ impl GuestAccounts for Accounts {
     }
 
     fn take_out<'a>(&'a self, user: &'a UserId, room: &'a RoomId) -> Answer<'a, Result<(), GuestError>> {
-        self.taken_out
-            .lock()
-            .unwrap()
-            .push((user.to_string(), room.to_string()));
+        if self.trouble.lock().unwrap().is_none() {
+            self.taken_out
+                .lock()
+                .unwrap()
+                .push((user.to_string(), room.to_string()));
+            if let Some(people) = self.elsewhere.lock().unwrap().get_mut(room.as_str()) {
+                people.retain(|each| each != user.as_str());
+            }
+        }
         self.says(())
+    }
+
+    fn rooms_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Result<Vec<RoomId>, GuestError>> {
+        let elsewhere = self.elsewhere.lock().unwrap();
+        let theirs = (elsewhere.iter()).filter(|(_, people)| people.iter().any(|each| each == user.as_str()));
+        self.says(theirs.map(|(room, _)| room.parse().unwrap()).collect())
+    }
+
+    fn beside<'a>(
+        &'a self,
+        user: &'a UserId,
+        room: &'a RoomId,
+    ) -> Answer<'a, Result<Vec<UserId>, GuestError>> {
+        let elsewhere = self.elsewhere.lock().unwrap();
+        let people = elsewhere.get(room.as_str()).cloned().unwrap_or_default();
+        if !people.iter().any(|each| each == user.as_str()) {
+            return Box::pin(ready(Err(GuestError::Unreachable(
+                "they are not in it".to_owned(),
+            ))));
+        }
+        let others = people.iter().filter(|each| *each != user.as_str());
+        self.says(others.map(|each| each.parse().unwrap()).collect())
     }
 
     fn moves(&self) -> broadcast::Receiver<GuestMove> {
