@@ -156,7 +156,7 @@ impl Said<'_> {
         };
         let taken = (0..=words.len()).find(is_end).unwrap_or(words.len());
         let title = squeeze(self.source(words.get(..taken).unwrap_or_default()));
-        let which = if title.is_empty() {
+        let which = if matches!(title.as_str(), "" | "it" | "this" | "es" | "dies" | "das") {
             Which::Only
         } else {
             Which::Title(title)
@@ -278,7 +278,11 @@ impl Said<'_> {
     }
 
     fn agenda(self) -> Result<Command, Why> {
-        let rest = skip(self.rest);
+        // A colon is no little word here: "agenda: Taxes" adds a point.
+        let rest = match self.rest.first() {
+            Some(word) if word.kind == Kind::Colon => self.rest,
+            _ => skip(self.rest),
+        };
         let add = |at: usize| squeeze(self.source(from(rest, at)));
         let is_mark = |at: usize| {
             sense(rest, at) == Some(Sense::Add) || rest.get(at).is_some_and(|word| word.kind == Kind::Colon)

@@ -22,6 +22,12 @@ struct Run {
     end: usize,
     word: String,
     is_title: bool,
+    /// It stands behind somebody, and may be the name of the next.
+    is_name: bool,
+    /// It speaks of a time in a way that was not understood, so that it is no title.
+    is_time: bool,
+    /// It only says what everything here is, as "a meeting".
+    is_little: bool,
 }
 
 /// Where the words now are.
@@ -35,6 +41,8 @@ enum Place {
     About,
     /// Behind "with": what comes is people.
     With,
+    /// Behind somebody: what comes is a name if somebody follows, or else the title.
+    Person,
 }
 
 /// Whether a day and a time are in it.
@@ -89,7 +97,8 @@ pub(super) fn draft(text: &str, words: &[Word], speaker: &Speaker<'_>) -> Result
             continue;
         }
         if let Kind::Person(_) | Kind::NoPerson = word.kind {
-            (place, at) = (Place::With, at + 1);
+            rest.runs.pop_if(|run| run.is_name && place == Place::Title);
+            (place, at) = (Place::Person, at + 1);
             continue;
         }
         // "Budget: Thursday 14:00", and "Thursday 14:00: Budget".
@@ -119,17 +128,22 @@ pub(super) fn draft(text: &str, words: &[Word], speaker: &Speaker<'_>) -> Result
         at += 1;
         match (word.sense, place) {
             (Some(Sense::With), _) => place = Place::With,
-            (Some(Sense::About), Place::Open | Place::Title | Place::With) => place = Place::About,
+            (Some(Sense::And), Place::Person) => place = Place::With,
+            (Some(Sense::About), Place::Open | Place::Title | Place::With | Place::Person) => {
+                place = Place::About
+            }
             // Little words are of the title only inside it.
-            (_, Place::Open) if is_passed_over(word) => {}
-            (_, Place::With) if is_passed_over(word) => {}
+            (_, Place::Open | Place::With | Place::Person) if is_passed_over(word) => {}
             (_, Place::With) => rest.names.push(word.text.trim_start_matches('@').to_owned()),
-            (_, Place::Open | Place::About) => {
+            (_, Place::Open | Place::About | Place::Person) => {
                 let run = Run {
                     start: word.start,
                     end: word.end,
                     word: word.text.clone(),
                     is_title: place == Place::About,
+                    is_name: place == Place::Person,
+                    is_time: is_of_time(tail),
+                    is_little: is_little(word),
                 };
                 rest.runs.push(run);
                 place = Place::Title;
@@ -139,6 +153,7 @@ pub(super) fn draft(text: &str, words: &[Word], speaker: &Speaker<'_>) -> Result
                 let is_last = is_passed_over(word) && !goes_on(from(words, at));
                 if let (false, Some(run)) = (is_last, rest.runs.last_mut()) {
                     run.end = word.end;
+                    run.is_little &= is_little(word);
                 }
             }
         }
@@ -159,6 +174,26 @@ pub(super) fn draft(text: &str, words: &[Word], speaker: &Speaker<'_>) -> Result
         is_here,
         guests,
     })
+}
+
+/// Whether words that were not understood begin as a time does, as "2 days" and "until Christmas".
+fn is_of_time(words: &[Word]) -> bool {
+    let is_count = words.first().is_some_and(|word| word.number().is_some());
+    match sense(words, 0) {
+        Some(Sense::Until | Sense::Ordinal(_) | Sense::Every | Sense::Next | Sense::AfterNext) => true,
+        _ => {
+            is_count
+                && matches!(
+                    sense(words, 1),
+                    Some(Sense::Day | Sense::Week | Sense::MonthUnit | Sense::Year)
+                )
+        }
+    }
+}
+
+/// Whether a word says no more than the command, as in "a meeting".
+fn is_little(word: &Word) -> bool {
+    matches!(word.sense, Some(Sense::Number(1) | Sense::Meeting)) && word.digits().is_none()
 }
 
 /// Whether behind little words another one follows that is of a title.
@@ -190,7 +225,14 @@ fn here(words: &[Word]) -> Option<usize> {
 impl Rest {
     /// The title: what stood in quotes, else what was said to be it, else the words that are left over if they stand together.
     fn title(self, text: &str, quoted: Option<String>) -> Result<Option<String>, Why> {
-        let mut runs: Vec<Run> = self.runs;
+        let mut runs = self.runs;
+        runs.retain(|run| run.is_title || !run.is_little);
+        if let Some(run) = runs.iter().find(|run| run.is_time && !run.is_title) {
+            return Err(Why::Unclear(
+                text.get(run.start..run.end).unwrap_or_default().to_owned(),
+                None,
+            ));
+        }
         let marked = runs
             .iter()
             .position(|run| run.is_title)

@@ -68,6 +68,14 @@ impl Rule {
         }
     }
 
+    fn nth(nth: i8, day: Weekday) -> Self {
+        Rule {
+            days: vec![day],
+            nth: Some(nth),
+            ..Rule::new(Every::Month, 1)
+        }
+    }
+
     /// Whether a day is one of the rule.
     pub fn has(&self, date: Date) -> bool {
         let nth = match self.nth {
@@ -233,6 +241,10 @@ pub(super) fn rule(words: &[Word]) -> Result<Option<(Rule, usize)>, Why> {
             None => return Ok(None),
         },
         Sense::Every => return every(words),
+        Sense::Ordinal(nth) => match (sense(words, 1), of_month(words, 2)) {
+            (Some(Sense::Weekday(day)), Some(taken)) => (Rule::nth(nth, day), taken),
+            _ => return Ok(None),
+        },
         _ => return Ok(None),
     }))
 }
@@ -248,22 +260,10 @@ fn every(words: &[Word]) -> Result<Option<(Rule, usize)>, Why> {
     }
     let ordinal = words.get(1).and_then(nth);
     if let (Some(nth), Some(Sense::Weekday(day))) = (ordinal, sense(words, 2)) {
-        let of = 3 + words
-            .iter()
-            .skip(3)
-            .take(2)
-            .take_while(|word| word.is(Sense::Filler))
-            .count();
-        let is_of_month = sense(words, of) == Some(Sense::MonthUnit);
-        if !is_of_month && nth > 1 {
-            return Err(Why::EverySecond);
-        }
-        let rule = Rule {
-            days: vec![day],
-            nth: Some(nth),
-            ..Rule::new(Every::Month, 1)
+        return match of_month(words, 3) {
+            None if nth > 1 => Err(Why::EverySecond),
+            taken => Ok(Some((Rule::nth(nth, day), taken.unwrap_or(3)))),
         };
-        return Ok(Some((rule, if is_of_month { of + 1 } else { 3 })));
     }
     let other = words.get(1).filter(|word| word.is(Sense::Other)).map(|_| 2);
     let count = other
@@ -291,6 +291,14 @@ fn every(words: &[Word]) -> Result<Option<(Rule, usize)>, Why> {
         _ => return Ok(None),
     };
     Ok(Some((Rule::new(every, interval), at + 1)))
+}
+
+/// The end of `of the month`, `im Monat` or `of every month`, if that stands here.
+fn of_month(words: &[Word], at: usize) -> Option<usize> {
+    let little = words.iter().skip(at).take(2);
+    let little = little.take_while(|word| matches!(word.sense, Some(Sense::Filler | Sense::Every)));
+    let at = at + little.count();
+    (sense(words, at) == Some(Sense::MonthUnit)).then_some(at + 1)
 }
 
 /// `monthly`, and `monthly on the first Monday`.

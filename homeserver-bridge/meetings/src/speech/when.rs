@@ -26,6 +26,8 @@ pub(super) struct When {
     unsure: Vec<u32>,
     /// Minutes from now, as "in 2 hours".
     ahead: Vec<u32>,
+    /// Whether the half of the day after noon was said with the day, as "tomorrow evening".
+    is_after_noon: bool,
     zone: Option<String>,
     rule: Option<Rule>,
     ending: Option<Ending>,
@@ -97,7 +99,9 @@ impl When {
         }
         if let Some((day, taken)) = day::day(words)? {
             self.days.push(day);
-            return Ok(taken);
+            let half = sense(words, taken);
+            self.is_after_noon |= half == Some(Sense::Pm) || first.lower == "tonight";
+            return Ok(taken + usize::from(matches!(half, Some(Sense::Pm | Sense::Morning))));
         }
         if let Some((hours, taken)) = clock::hours(words)? {
             self.hours.push(hours);
@@ -196,6 +200,18 @@ impl When {
                 return Err(Why::TwoTimes);
             }
         }
+        let later = |time: Time| {
+            let is_before_noon = self.is_after_noon && (1..12).contains(&time.hour());
+            if is_before_noon {
+                time.wrapping_add(SignedDuration::from_hours(12))
+            } else {
+                time
+            }
+        };
+        hours = Hours {
+            start: later(hours.start),
+            end: hours.end.map(later),
+        };
         Ok(hours)
     }
 
