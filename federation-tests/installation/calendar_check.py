@@ -11,6 +11,7 @@ import io
 import json
 import sys
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import icalendar
 import recurring_ical_events
@@ -48,14 +49,19 @@ def offsets_by_dateutil(ics: str, times: list[datetime]) -> dict[datetime, timed
     return {time: time.astimezone(zone).utcoffset() for time in times}
 
 
-def verdict(case: dict) -> str | None:
+def verdict(number: int, case: dict) -> str | None:
     ours = [(instant(each["start"]), instant(each["end"])) for each in case["occurrences"]]
     since, until = instant(case["from"]), instant(case["to"])
-    for ics in (case["ics"], case["ics"].replace("TZID=", "TZID=Own-").replace("TZID:", "TZID:Own-")):
+    # icalendar remembers zones by their names: those of the files before would stand for it.
+    own = f"Own{number}-"
+    for ics in (case["ics"], case["ics"].replace("TZID=", f"TZID={own}").replace("TZID:", f"TZID:{own}")):
         calendar = icalendar.Calendar.from_ical(ics)
         for component in calendar.walk():
             if component.errors:
                 return f"{component.name} cannot be read: {component.errors}"
+        for event in calendar.walk("VEVENT"):
+            if (event["SUMMARY"], event["DESCRIPTION"]) != (case["title"], case["description"]):
+                return f"read as {event['SUMMARY']!r} with {event['DESCRIPTION']!r}"
         theirs = found(calendar, since, until)
         if theirs != ours:
             only_ours = [str(start) for start, _ in sorted(set(ours) - set(theirs))]
@@ -63,11 +69,11 @@ def verdict(case: dict) -> str | None:
             return f"{len(ours)} times by us, {len(theirs)} by them; only ours: {only_ours[:3]}, only theirs: {only_theirs[:3]}"
     if "BEGIN:VTIMEZONE" in case["ics"]:
         name = next(line[5:] for line in case["ics"].splitlines() if line.startswith("TZID:"))
-        known = tz.gettz(name)
+        known = ZoneInfo(name)
         for time, offset in offsets_by_dateutil(case["ics"], [start for start, _ in ours]).items():
             if offset != time.astimezone(known).utcoffset():
                 return f"{name} at {time}: {offset} by the file, {time.astimezone(known).utcoffset()} by the database"
     return None
 
 
-json.dump([verdict(json.loads(line)) for line in sys.stdin], sys.stdout)
+json.dump([verdict(number, json.loads(line)) for number, line in enumerate(sys.stdin)], sys.stdout)

@@ -7,8 +7,9 @@ use crate::parts;
 use crate::place::Place;
 use crate::process::{self, cargo, hanse_with_debug_tap};
 use crate::web_client;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -115,7 +116,19 @@ fn installation(place: &Place) -> Result<()> {
     install::walls_and_relays()?;
     let schemas = place.root.join("federation-tests/installation/requirements.txt");
     let schemas = install::python(place, &schemas)?;
-    with_homeservers(place, "test:installation", &[("HANSE_SCHEMA_PYTHON", &schemas)])
+    let calendars = calendars(place)?;
+    let more = [("HANSE_SCHEMA_PYTHON", &schemas), ("HANSE_CALENDARS", &calendars)];
+    with_homeservers(place, "test:installation", &more)
+}
+
+/// A file with calendars as the meetings' bot makes them, for other programs to read.
+fn calendars(place: &Place) -> Result<PathBuf> {
+    let mut example = cargo(place, "run");
+    example.args(["--quiet", "--package", "hanse-meetings", "--example", "calendars"]);
+    let calendars = process::read("printing calendars", &mut example)?;
+    let file = place.cache.join("calendars.jsonl");
+    fs::write(&file, calendars).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// Runs a script of `federation-tests` that starts homeservers, browsers and participants. `more` is for its environment.

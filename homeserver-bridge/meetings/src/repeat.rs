@@ -63,7 +63,9 @@ pub enum RepeatError {
     #[error("a rule ends by COUNT or by UNTIL, not by both")]
     TwoEnds,
     /// Numbered weekdays where §3.3.10 forbids them, or among others without a number, which programs read differently.
-    #[error("weekdays have a number, as 2TU, with FREQ=MONTHLY or YEARLY and without BYWEEKNO, and then all of them")]
+    #[error(
+        "weekdays have a number, as 2TU, with FREQ=MONTHLY or YEARLY and without BYWEEKNO, and then all of them"
+    )]
     NumberedDay,
     /// `BYSETPOS` with days or weeks, of which programs differ in where the first one begins.
     #[error("BYSETPOS goes with FREQ=MONTHLY or YEARLY and with BYDAY, BYMONTHDAY or BYYEARDAY")]
@@ -197,8 +199,13 @@ impl<'a> Rule<'a> {
         };
         let mut seen = Vec::new();
         for part in text.split(';') {
-            let (name, value) = part.split_once('=').ok_or_else(|| RepeatError::Part(part.to_owned()))?;
-            let wrong = || RepeatError::Value { name: name.to_owned(), value: value.to_owned() };
+            let (name, value) = part
+                .split_once('=')
+                .ok_or_else(|| RepeatError::Part(part.to_owned()))?;
+            let wrong = || RepeatError::Value {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            };
             if seen.contains(&name) {
                 return Err(RepeatError::Twice(name.to_owned()));
             }
@@ -245,12 +252,18 @@ impl<'a> Rule<'a> {
             return Err(RepeatError::TwoEnds);
         }
         let of_long = matches!(self.frequency, Frequency::Monthly | Frequency::Yearly);
-        let days = self.by("BYDAY").into_iter().flat_map(|days| days.split(',').filter_map(numbered));
+        let days = self
+            .by("BYDAY")
+            .into_iter()
+            .flat_map(|days| days.split(',').filter_map(numbered));
         let (numbers, plain): (Vec<_>, Vec<_>) = days.partition(|(number, _)| !number.is_empty());
-        if !numbers.is_empty() && !(of_long && self.by("BYWEEKNO").is_none() && plain.is_empty()) {
+        let may_be_numbered = of_long && self.by("BYWEEKNO").is_none() && plain.is_empty();
+        if !numbers.is_empty() && !may_be_numbered {
             return Err(RepeatError::NumberedDay);
         }
-        let chooses = ["BYDAY", "BYMONTHDAY", "BYYEARDAY"].into_iter().any(|name| self.by(name).is_some());
+        let chooses = ["BYDAY", "BYMONTHDAY", "BYYEARDAY"]
+            .into_iter()
+            .any(|name| self.by(name).is_some());
         if self.by("BYSETPOS").is_some() && !(of_long && chooses) {
             return Err(RepeatError::Position);
         }
@@ -262,7 +275,12 @@ impl<'a> Rule<'a> {
             return Err(RepeatError::TooOften);
         }
         // One that can be met is met soon after any start if nothing else thins it out.
-        let all = Rule { interval: 1, count: None, until: None, ..self.clone() };
+        let all = Rule {
+            interval: 1,
+            count: None,
+            until: None,
+            ..self.clone()
+        };
         let start = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
         let mut met = all.evaluate(start, start, None).map_err(RepeatError::Refused)?;
         met.next().map(drop).ok_or(RepeatError::Never)
@@ -270,7 +288,10 @@ impl<'a> Rule<'a> {
 
     /// The value of a part whose name begins with `BY`.
     fn by(&self, name: &str) -> Option<&'a str> {
-        self.by.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+        self.by
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| *value)
     }
 }
 
@@ -288,7 +309,9 @@ fn is_place(text: &str, most: u16) -> bool {
 
 fn number<T: FromStr + PartialOrd>(text: &str, least: T, most: T) -> Option<T> {
     let is_plain = text.bytes().all(|digit| digit.is_ascii_digit());
-    text.parse().ok().filter(|number| is_plain && (least..=most).contains(number))
+    text.parse()
+        .ok()
+        .filter(|number| is_plain && (least..=most).contains(number))
 }
 
 fn weekday(text: &str) -> Option<Weekday> {

@@ -36,7 +36,11 @@ impl Lines {
         let line: String = property.try_into().unwrap_or_default();
         self.0.push_str(&line);
         // The crate leaves the last part of a folded line one octet too long where it just fits without the space in front.
-        let part = line.trim_end_matches("\r\n").rsplit("\r\n").next().unwrap_or_default();
+        let part = line
+            .trim_end_matches("\r\n")
+            .rsplit("\r\n")
+            .next()
+            .unwrap_or_default();
         if let Some(letter) = part.chars().next_back().filter(|_| part.len() > OCTETS_MAX) {
             self.0.truncate(self.0.len() - letter.len_utf8() - "\r\n".len());
             self.0.push_str("\r\n ");

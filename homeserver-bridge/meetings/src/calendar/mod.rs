@@ -39,24 +39,52 @@ pub enum Method {
 /// `for_whom` reads it: who has declined is not shown as busy nor reminded, and only they are asked for an answer. `stamp` is when the
 /// meeting was last changed (`DTSTAMP`, `LAST-MODIFIED`), `link` leads to its room and must be no secret; one that is no URI is left
 /// out. Where the rule gives the meeting no time at all, the file has it once, at its start.
-pub fn file(meeting: &Meeting, for_whom: Option<&UserId>, method: Method, stamp: Timestamp, link: Option<&str>) -> String {
+pub fn file(
+    meeting: &Meeting,
+    for_whom: Option<&UserId>,
+    method: Method,
+    stamp: Timestamp,
+    link: Option<&str>,
+) -> String {
     let mut lines = begin(method);
     write_zones(&mut lines, &[meeting]);
-    Event { meeting, for_whom, method, stamp, link }.write(&mut lines);
+    Event {
+        meeting,
+        for_whom,
+        method,
+        stamp,
+        link,
+    }
+    .write(&mut lines);
     lines.end("VCALENDAR");
     lines.finish()
 }
 
 /// The calendar `name` with all meetings of one person, each with the link to its room, to subscribe to. For the rest see [`file`].
-pub fn feed(name: &str, meetings: &[(&Meeting, Option<&str>)], for_whom: &UserId, stamp: Timestamp) -> String {
+pub fn feed(
+    name: &str,
+    meetings: &[(&Meeting, Option<&str>)],
+    for_whom: &UserId,
+    stamp: Timestamp,
+) -> String {
     let method = Method::Publish;
     let mut lines = begin(method);
     lines.plain("X-WR-CALNAME", one_line(name));
     lines.add("REFRESH-INTERVAL", REFRESH, &[("VALUE", "DURATION")]);
     lines.plain("X-PUBLISHED-TTL", REFRESH);
-    write_zones(&mut lines, &meetings.iter().map(|(meeting, _)| *meeting).collect::<Vec<_>>());
+    write_zones(
+        &mut lines,
+        &meetings.iter().map(|(meeting, _)| *meeting).collect::<Vec<_>>(),
+    );
     for (meeting, link) in meetings {
-        Event { meeting, for_whom: Some(for_whom), method, stamp, link: *link }.write(&mut lines);
+        Event {
+            meeting,
+            for_whom: Some(for_whom),
+            method,
+            stamp,
+            link: *link,
+        }
+        .write(&mut lines);
     }
     lines.end("VCALENDAR");
     lines.finish()
@@ -122,7 +150,9 @@ fn write_zones(lines: &mut Lines, meetings: &[&Meeting]) {
 
 /// `TZID`; `None` for UTC, which has a form of its own (§3.3.5, form 2).
 fn name_of(zone: &TimeZone) -> Option<String> {
-    zone.iana_name().filter(|_| *zone != TimeZone::UTC).map(str::to_owned)
+    zone.iana_name()
+        .filter(|_| *zone != TimeZone::UTC)
+        .map(str::to_owned)
 }
 
 /// A meeting on its way into a file: a `VEVENT`, and one more for each moved occurrence.
@@ -162,7 +192,9 @@ impl Event<'_> {
         }
         for (original, change) in meeting.changes_in_force() {
             if let Change::Moved { start, minutes } = change {
-                self.component(lines, *start, *minutes, |lines| self.time(lines, "RECURRENCE-ID", original));
+                self.component(lines, *start, *minutes, |lines| {
+                    self.time(lines, "RECURRENCE-ID", original)
+                });
             }
         }
     }
@@ -179,10 +211,21 @@ impl Event<'_> {
         self.end(lines, start, minutes);
         more(lines);
         lines.plain("SUMMARY", one_line(&meeting.title));
-        lines.plain("STATUS", if self.is_cancelled() { "CANCELLED" } else { "CONFIRMED" });
+        lines.plain(
+            "STATUS",
+            if self.is_cancelled() {
+                "CANCELLED"
+            } else {
+                "CONFIRMED"
+            },
+        );
         lines.plain("CLASS", "PRIVATE");
         lines.plain("TRANSP", if self.is_free() { "TRANSPARENT" } else { "OPAQUE" });
-        let agenda = meeting.agenda.iter().enumerate().map(|(index, point)| format!("{}. {}", index + 1, one_line(point)));
+        let agenda = meeting
+            .agenda
+            .iter()
+            .enumerate()
+            .map(|(index, point)| format!("{}. {}", index + 1, one_line(point)));
         let agenda = agenda.collect::<Vec<_>>().join("\n");
         if !agenda.is_empty() {
             lines.plain("DESCRIPTION", lines_of(&agenda));
@@ -210,7 +253,11 @@ impl Event<'_> {
         let end = |start: Zoned| start.checked_add(SignedDuration::from_mins(minutes.into()));
         let end = start.to_zoned(zone.clone()).and_then(end);
         match end {
-            Ok(end) if zone.to_timestamp(end.datetime()).is_ok_and(|instant| instant == end.timestamp()) => {
+            Ok(end)
+                if zone
+                    .to_timestamp(end.datetime())
+                    .is_ok_and(|instant| instant == end.timestamp()) =>
+            {
                 self.time(lines, "DTEND", end.datetime());
             }
             _ => lines.plain("DURATION", format!("PT{minutes}M")),
@@ -220,7 +267,11 @@ impl Event<'_> {
     fn people(&self, lines: &mut Lines) {
         let meeting = self.meeting;
         let organiser = meeting.organiser.as_str();
-        lines.add("ORGANIZER", matrix_uri(&meeting.organiser), &[("CN", &parameter(organiser))]);
+        lines.add(
+            "ORGANIZER",
+            matrix_uri(&meeting.organiser),
+            &[("CN", &parameter(organiser))],
+        );
         if self.method == Method::Publish {
             return;
         }
@@ -230,8 +281,22 @@ impl Event<'_> {
                 ("CN", &*parameter(user.as_str())),
                 ("CUTYPE", "INDIVIDUAL"),
                 ("PARTSTAT", participation(*reply)),
-                ("ROLE", if meeting.is_of(user) { "CHAIR" } else { "REQ-PARTICIPANT" }),
-                ("RSVP", if is_asked && self.method == Method::Request { "TRUE" } else { "FALSE" }),
+                (
+                    "ROLE",
+                    if meeting.is_of(user) {
+                        "CHAIR"
+                    } else {
+                        "REQ-PARTICIPANT"
+                    },
+                ),
+                (
+                    "RSVP",
+                    if is_asked && self.method == Method::Request {
+                        "TRUE"
+                    } else {
+                        "FALSE"
+                    },
+                ),
             ];
             lines.add("ATTENDEE", matrix_uri(user), &parameters);
         }
@@ -239,7 +304,9 @@ impl Event<'_> {
 
     /// Not for who does not come, and none in what calls the meeting off (RFC 5546 §3.2.5).
     fn alarm(&self, lines: &mut Lines) {
-        let Some(minutes) = self.meeting.remind else { return };
+        let Some(minutes) = self.meeting.remind else {
+            return;
+        };
         if self.is_free() {
             return;
         }
@@ -252,7 +319,8 @@ impl Event<'_> {
 
     fn is_cancelled(&self) -> bool {
         let meeting = self.meeting;
-        let is_once_and_off = meeting.repeat.is_none() && meeting.changes.get(&meeting.start) == Some(&Change::Cancelled);
+        let is_once_and_off =
+            meeting.repeat.is_none() && meeting.changes.get(&meeting.start) == Some(&Change::Cancelled);
         self.method == Method::Cancel || meeting.status == Status::Cancelled || is_once_and_off
     }
 

@@ -37,16 +37,30 @@ fn stamp() -> Timestamp {
 fn lines(file: &str) -> Vec<String> {
     assert!(file.ends_with("\r\n"));
     for line in file.trim_end_matches("\r\n").split("\r\n") {
-        assert!(line.len() <= 75 && !line.contains(['\r', '\n']), "{line:?} has {} octets", line.len());
+        assert!(
+            line.len() <= 75 && !line.contains(['\r', '\n']),
+            "{line:?} has {} octets",
+            line.len()
+        );
     }
-    let lines: Vec<_> = file.replace("\r\n ", "").split_terminator("\r\n").map(str::to_owned).collect();
+    let lines: Vec<_> = file
+        .replace("\r\n ", "")
+        .split_terminator("\r\n")
+        .map(str::to_owned)
+        .collect();
     assert_eq!(lines.first().map(String::as_str), Some("BEGIN:VCALENDAR"));
     assert_eq!(lines.last().map(String::as_str), Some("END:VCALENDAR"));
     lines
 }
 
 fn request(meeting: &Meeting) -> Vec<String> {
-    lines(&file(meeting, None, Method::Request, stamp(), Some("https://matrix.to/#/!room:org-a.example")))
+    lines(&file(
+        meeting,
+        None,
+        Method::Request,
+        stamp(),
+        Some("https://matrix.to/#/!room:org-a.example"),
+    ))
 }
 
 fn has(lines: &[String], line: &str) -> bool {
@@ -95,10 +109,17 @@ fn the_same_meeting_gives_the_same_file() {
 #[test]
 fn changed_occurrences_are_exceptions_of_the_rule_or_events_of_their_own() {
     let mut meeting = meeting("2026-06-01T10:00", "Europe/Berlin", "FREQ=WEEKLY");
-    let to = Change::Moved { start: "2026-06-17T09:00".parse().unwrap(), minutes: 30 };
-    meeting.changes.insert("2026-06-08T10:00".parse().unwrap(), Change::Cancelled);
+    let to = Change::Moved {
+        start: "2026-06-17T09:00".parse().unwrap(),
+        minutes: 30,
+    };
+    meeting
+        .changes
+        .insert("2026-06-08T10:00".parse().unwrap(), Change::Cancelled);
     meeting.changes.insert("2026-06-15T10:00".parse().unwrap(), to);
-    meeting.changes.insert("2026-06-16T10:00".parse().unwrap(), Change::Cancelled);
+    meeting
+        .changes
+        .insert("2026-06-16T10:00".parse().unwrap(), Change::Cancelled);
     let lines = request(&meeting);
     assert_eq!(count(&lines, "BEGIN:VEVENT"), 2);
     assert_eq!(count(&lines, "EXDATE"), 1);
@@ -147,16 +168,30 @@ fn a_feed_has_each_zone_once() {
     let one = meeting("2026-06-01T10:00", "Europe/Berlin", "FREQ=WEEKLY");
     let other = meeting("2020-06-01T10:00", "Europe/Berlin", "");
     let far = meeting("2026-06-01T10:00", "America/New_York", "");
-    let meetings = [(&one, None), (&other, Some("https://org-a.example/r")), (&far, None)];
-    let lines = lines(&feed("Meetings, of one", &meetings, &user("@one:org-a.example"), stamp()));
-    assert_eq!((count(&lines, "BEGIN:VTIMEZONE"), count(&lines, "BEGIN:VEVENT")), (2, 3));
+    let meetings = [
+        (&one, None),
+        (&other, Some("https://org-a.example/r")),
+        (&far, None),
+    ];
+    let lines = lines(&feed(
+        "Meetings, of one",
+        &meetings,
+        &user("@one:org-a.example"),
+        stamp(),
+    ));
+    assert_eq!(
+        (count(&lines, "BEGIN:VTIMEZONE"), count(&lines, "BEGIN:VEVENT")),
+        (2, 3)
+    );
     assert!(has(&lines, "X-WR-CALNAME:Meetings\\, of one"));
 }
 
 #[test]
 fn hostile_text_puts_no_property_into_a_file() {
     let mut meeting = meeting("2026-06-01T10:00", "Europe/Berlin", "");
-    let ends = ["\r\n", "\n", "\r", "\u{85}", "\u{2028}", "\u{b}", "\u{1e}", "\\n", "\u{202e}", ";", "\0"];
+    let ends = [
+        "\r\n", "\n", "\r", "\u{85}", "\u{2028}", "\u{b}", "\u{1e}", "\\n", "\u{202e}", ";", "\0",
+    ];
     for end in ends {
         meeting.title = format!("A{end}ATTACH:https://evil.example{end}END:VEVENT");
         meeting.agenda = vec![meeting.title.clone()];
@@ -167,12 +202,22 @@ fn hostile_text_puts_no_property_into_a_file() {
         let file = file(&meeting, None, Method::Request, stamp(), Some(&link));
         let lines = lines(&file);
         assert_eq!(count(&lines, "ATTACH"), 0, "{end:?}");
-        assert_eq!((count(&lines, "END:VEVENT"), count(&lines, "URL")), (1, 0), "{end:?}");
-        assert!(!file.contains(|letter: char| letter.is_control() && !"\r\n".contains(letter)), "{end:?}");
+        assert_eq!(
+            (count(&lines, "END:VEVENT"), count(&lines, "URL")),
+            (1, 0),
+            "{end:?}"
+        );
+        assert!(
+            !file.contains(|letter: char| letter.is_control() && !"\r\n".contains(letter)),
+            "{end:?}"
+        );
         assert!(!file.contains(['\u{202e}', '\u{2028}']), "{end:?}");
         for line in lines.iter().filter(|line| line.starts_with("ORGANIZER")) {
             assert_eq!(line.matches('"').count(), 2, "{line}");
-            assert!(line.ends_with(":matrix:u/o%22%2C%E2%80%A8%3Bne%22ATTENDEE:org-a.example"), "{line}");
+            assert!(
+                line.ends_with(":matrix:u/o%22%2C%E2%80%A8%3Bne%22ATTENDEE:org-a.example"),
+                "{line}"
+            );
         }
     }
 }
@@ -225,21 +270,38 @@ RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU
 END:DAYLIGHT";
     assert_eq!(zone_of("Europe/Berlin", "2026-06-01T10:00", ""), berlin);
     let new_york = zone_of("America/New_York", "2026-06-01T10:00", "FREQ=DAILY");
-    assert!(new_york.contains("RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU") && new_york.contains("BYMONTH=11;BYDAY=1SU"));
+    assert!(
+        new_york.contains("RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=2SU")
+            && new_york.contains("BYMONTH=11;BYDAY=1SU")
+    );
     let jerusalem = zone_of("Asia/Jerusalem", "2026-06-01T10:00", "FREQ=DAILY");
-    assert!(jerusalem.contains("RRULE:FREQ=YEARLY;BYMONTH=3;BYMONTHDAY=23,24,25,26,27,28,29;BYDAY=FR"), "{jerusalem}");
+    assert!(
+        jerusalem.contains("RRULE:FREQ=YEARLY;BYMONTH=3;BYMONTHDAY=23,24,25,26,27,28,29;BYDAY=FR"),
+        "{jerusalem}"
+    );
 }
 
 #[test]
 fn changes_before_a_pattern_and_without_one_stand_by_their_dates() {
     // The United States moved their clocks' changes in 2007.
     let new_york = zone_of("America/New_York", "2005-06-01T10:00", "FREQ=DAILY");
-    assert!(new_york.contains("DTSTART:20050403T020000\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0400\nTZNAME:EDT\nRDATE:20060402T020000\n"));
-    assert!(new_york.contains("DTSTART:20070311T020000\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0400\nTZNAME:EDT\nRRULE:"));
+    assert!(new_york.contains(
+        "DTSTART:20050403T020000\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0400\nTZNAME:EDT\nRDATE:20060402T020000\n"
+    ));
+    assert!(
+        new_york
+            .contains("DTSTART:20070311T020000\nTZOFFSETFROM:-0500\nTZOFFSETTO:-0400\nTZNAME:EDT\nRRULE:")
+    );
     // Casablanca's follow Ramadan: as far as the meeting goes, or as far as they are known.
     let once = zone_of("Africa/Casablanca", "2026-06-01T10:00", "");
     assert!(!once.contains("RRULE") && !once.contains("2027"), "{once}");
     let endless = zone_of("Africa/Casablanca", "2026-06-01T10:00", "FREQ=DAILY");
-    assert!(!endless.contains("RRULE") && endless.contains("2080"), "{endless}");
-    assert!(zone_of("Asia/Kolkata", "2026-06-01T10:00", "").contains("TZOFFSETTO:+0530\nTZNAME:IST\nEND:STANDARD"));
+    assert!(
+        !endless.contains("RRULE") && endless.contains("2080"),
+        "{endless}"
+    );
+    assert!(
+        zone_of("Asia/Kolkata", "2026-06-01T10:00", "")
+            .contains("TZOFFSETTO:+0530\nTZNAME:IST\nEND:STANDARD")
+    );
 }

@@ -36,11 +36,21 @@ struct Onset {
 type Season = (Kind, i8, i8, Time);
 
 /// Writes the zone for what lies between two times. `end`: `None` if it has no end.
-pub(super) fn write(lines: &mut Lines, zone: &TimeZone, name: &str, begin: Timestamp, end: Option<Timestamp>) {
+pub(super) fn write(
+    lines: &mut Lines,
+    zone: &TimeZone,
+    name: &str,
+    begin: Timestamp,
+    end: Option<Timestamp>,
+) {
     let mut onsets = onsets(zone, begin);
     let seasons = seasons(&onsets);
     // Without the changes that a pattern describes.
-    onsets.retain(|onset| seasons.get(&season(onset)).is_none_or(|(first, _)| onset.wall < *first));
+    onsets.retain(|onset| {
+        seasons
+            .get(&season(onset))
+            .is_none_or(|(first, _)| onset.wall < *first)
+    });
     if let Some(end) = end {
         let end = zone.to_datetime(end).saturating_add(1.day());
         onsets.retain(|onset| onset.wall <= end);
@@ -101,13 +111,30 @@ fn offset(seconds: i32) -> String {
 fn onsets(zone: &TimeZone, begin: Timestamp) -> Vec<Onset> {
     let last_year = i32::from(zone.to_datetime(begin).year()) + YEARS;
     let onset = |at: Timestamp, to: Offset, dst: Dst, name: &str| {
-        let before = at.checked_sub(1.nanosecond()).map_or(to, |before| zone.to_offset(before));
-        let kind = Kind { is_summer: dst.is_dst(), from: before.seconds(), to: to.seconds(), name: name.to_owned() };
-        Onset { kind, wall: before.to_datetime(at) }
+        let before = at
+            .checked_sub(1.nanosecond())
+            .map_or(to, |before| zone.to_offset(before));
+        let kind = Kind {
+            is_summer: dst.is_dst(),
+            from: before.seconds(),
+            to: to.seconds(),
+            name: name.to_owned(),
+        };
+        Onset {
+            kind,
+            wall: before.to_datetime(at),
+        }
     };
     let mut onsets: Vec<Onset> = zone
         .preceding(begin)
-        .map(|change| onset(change.timestamp(), change.offset(), change.dst(), change.abbreviation()))
+        .map(|change| {
+            onset(
+                change.timestamp(),
+                change.offset(),
+                change.dst(),
+                change.abbreviation(),
+            )
+        })
         .find(turns_clocks)
         .into_iter()
         .collect();
@@ -125,7 +152,14 @@ fn onsets(zone: &TimeZone, begin: Timestamp) -> Vec<Onset> {
     }
     let following = zone
         .following(begin)
-        .map(|change| onset(change.timestamp(), change.offset(), change.dst(), change.abbreviation()))
+        .map(|change| {
+            onset(
+                change.timestamp(),
+                change.offset(),
+                change.dst(),
+                change.abbreviation(),
+            )
+        })
         // Whole years only: a pattern has each of its changes in all of them.
         .take_while(|onset| i32::from(onset.wall.year()) <= last_year);
     onsets.extend(following.filter(turns_clocks));
@@ -137,7 +171,12 @@ fn turns_clocks(onset: &Onset) -> bool {
 }
 
 fn season(onset: &Onset) -> Season {
-    (onset.kind.clone(), onset.wall.month(), weekday_number(onset.wall.weekday()), onset.wall.time())
+    (
+        onset.kind.clone(),
+        onset.wall.month(),
+        weekday_number(onset.wall.weekday()),
+        onset.wall.time(),
+    )
 }
 
 fn weekday_number(day: Weekday) -> i8 {
@@ -151,7 +190,9 @@ fn seasons(onsets: &[Onset]) -> BTreeMap<Season, (DateTime, String)> {
     for onset in onsets {
         walls.entry(season(onset)).or_default().push(onset.wall);
     }
-    let Some(last_year) = onsets.last().map(|onset| onset.wall.year()) else { return BTreeMap::new() };
+    let Some(last_year) = onsets.last().map(|onset| onset.wall.year()) else {
+        return BTreeMap::new();
+    };
     walls.retain(|_, walls| walls.last().is_some_and(|last| last.year() == last_year));
     let found: Option<BTreeMap<_, _>> = walls
         .into_iter()
@@ -170,7 +211,9 @@ fn pattern(walls: &[DateTime], weekday: i8) -> Option<(DateTime, String)> {
     (0..walls.len()).find_map(|skipped| {
         let walls = walls.get(skipped..)?;
         let first = *walls.first()?;
-        let is_yearly = walls.windows(2).all(|pair| matches!(pair, [one, two] if two.year() == one.year() + 1));
+        let is_yearly = walls
+            .windows(2)
+            .all(|pair| matches!(pair, [one, two] if two.year() == one.year() + 1));
         if walls.len() < PATTERN_YEARS || !is_yearly {
             return None;
         }

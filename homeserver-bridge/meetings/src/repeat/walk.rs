@@ -30,7 +30,10 @@ impl Meeting {
         let from = from.timestamp();
         let longest = SignedDuration::from_mins(self.minutes.into()) + CLOCK_JUMP_MAX;
         let since = self.time_zone().to_datetime(from).saturating_sub(longest);
-        let mut by_rule = self.originals(since).filter(|original| !self.changes.contains_key(original)).peekable();
+        let mut by_rule = self
+            .originals(since)
+            .filter(|original| !self.changes.contains_key(original))
+            .peekable();
         // In order of beginning. The original tells apart what begins at the same instant.
         let mut waiting: BTreeMap<(Timestamp, DateTime), Occurrence> = self.moved().map(keyed).collect();
         iter::from_fn(move || {
@@ -79,10 +82,15 @@ impl Meeting {
             }
         };
         let last = last.and_then(|original| self.occurrence(original));
-        let ends = last.into_iter().chain(self.moved()).map(|occurrence| occurrence.end);
+        let ends = last
+            .into_iter()
+            .chain(self.moved())
+            .map(|occurrence| occurrence.end);
         ends.max().or_else(|| {
             let first = self.start.to_zoned(self.time_zone()).ok()?;
-            first.checked_add(SignedDuration::from_mins(self.minutes.into())).ok()
+            first
+                .checked_add(SignedDuration::from_mins(self.minutes.into()))
+                .ok()
         })
     }
 
@@ -106,12 +114,19 @@ impl Meeting {
                 self.originals(original).next() == Some(original)
             }
         };
-        let changes = self.changes.iter().filter(move |(original, _)| first.is_some_and(|first| **original >= first));
-        changes.filter(move |(original, _)| walk_to(**original)).map(|(original, change)| (*original, change))
+        let changes = self
+            .changes
+            .iter()
+            .filter(move |(original, _)| first.is_some_and(|first| **original >= first));
+        changes
+            .filter(move |(original, _)| walk_to(**original))
+            .map(|(original, change)| (*original, change))
     }
 
     fn moved(&self) -> impl Iterator<Item = Occurrence> {
-        let moved = self.changes_in_force().filter(|(_, change)| matches!(change, Change::Moved { .. }));
+        let moved = self
+            .changes_in_force()
+            .filter(|(_, change)| matches!(change, Change::Moved { .. }));
         moved.filter_map(|(original, _)| self.occurrence(original))
     }
 
@@ -123,17 +138,23 @@ impl Meeting {
     /// When occurrences begin by the rule, in order, without those before `since`; only the first without a rule.
     fn originals(&self, since: DateTime) -> impl Iterator<Item = DateTime> + use<> {
         let zone = self.time_zone();
-        let until = self.rule().and_then(|rule| rule.until).map(|until| until.instant(&zone));
+        let until = self
+            .rule()
+            .and_then(|rule| rule.until)
+            .map(|until| until.instant(&zone));
         // As an instant is what UNTIL means, and the wall tells it only to a day: the rule is asked for one day more.
         let limit = until.map(|until| zone.to_datetime(until).saturating_add(CLOCK_JUMP_MAX));
-        let by_rule = self.rule().and_then(|rule| rule.evaluate(self.start, since, limit).ok());
+        let by_rule = self
+            .rule()
+            .and_then(|rule| rule.evaluate(self.start, since, limit).ok());
         let once = self.repeat.is_none().then_some(self.start);
         let is_before_end = move |original: &DateTime| match until {
             Some(until) => zone.to_timestamp(*original).is_ok_and(|instant| instant <= until),
             None => true,
         };
         let all = once.into_iter().chain(by_rule.into_iter().flatten());
-        all.skip_while(move |original| *original < since).filter(is_before_end)
+        all.skip_while(move |original| *original < since)
+            .filter(is_before_end)
     }
 }
 
@@ -154,16 +175,33 @@ impl Rule<'_> {
         since: DateTime,
         limit: Option<DateTime>,
     ) -> Result<impl Iterator<Item = DateTime> + use<>, String> {
-        let far = if self.count.is_none() { self.anchor(start, since) } else { None };
+        let far = if self.count.is_none() {
+            self.anchor(start, since)
+        } else {
+            None
+        };
         let begin = far.unwrap_or(start);
-        let mut text = format!("DTSTART:{}Z\nRRULE:{}", begin.strftime("%Y%m%dT%H%M%S"), self.explicit(start));
+        let mut text = format!(
+            "DTSTART:{}Z\nRRULE:{}",
+            begin.strftime("%Y%m%dT%H%M%S"),
+            self.explicit(start)
+        );
         if let Some(limit) = limit {
             // Writing to a String does not fail.
             let _ = write!(text, ";UNTIL={}Z", limit.strftime("%Y%m%dT%H%M%S"));
         }
-        let set: RRuleSet = text.parse().map_err(|error: rrule::RRuleError| error.to_string())?;
+        let set: RRuleSet = text
+            .parse()
+            .map_err(|error: rrule::RRuleError| error.to_string())?;
         let times = (&set.limit()).into_iter();
-        Ok(times.map_while(|time| Some(Timestamp::from_second(time.timestamp()).ok()?.to_zoned(jiff::tz::TimeZone::UTC).datetime())))
+        Ok(times.map_while(|time| {
+            Some(
+                Timestamp::from_second(time.timestamp())
+                    .ok()?
+                    .to_zoned(jiff::tz::TimeZone::UTC)
+                    .datetime(),
+            )
+        }))
     }
 
     /// The beginning of the period in which `since` is, a whole number of intervals after that of `start`; `None` while that is the
@@ -178,9 +216,15 @@ impl Rule<'_> {
             }
             Frequency::Monthly => {
                 let years = i64::from(since.year()) - i64::from(start.year());
-                (start.first_of_month(), years * 12 + i64::from(since.month()) - i64::from(start.month()))
+                (
+                    start.first_of_month(),
+                    years * 12 + i64::from(since.month()) - i64::from(start.month()),
+                )
             }
-            Frequency::Yearly => (start.first_of_year(), i64::from(since.year()) - i64::from(start.year())),
+            Frequency::Yearly => (
+                start.first_of_year(),
+                i64::from(since.year()) - i64::from(start.year()),
+            ),
         };
         let interval = i64::from(self.interval);
         let whole = periods.div_euclid(interval) * interval;
@@ -203,7 +247,11 @@ impl Rule<'_> {
             Frequency::Monthly => "MONTHLY",
             Frequency::Yearly => "YEARLY",
         };
-        let mut text = format!("FREQ={frequency};INTERVAL={};WKST={}", self.interval, letters(self.week_start));
+        let mut text = format!(
+            "FREQ={frequency};INTERVAL={};WKST={}",
+            self.interval,
+            letters(self.week_start)
+        );
         let mut add = |name: &str, value: String| {
             let _ = write!(text, ";{name}={value}");
         };
@@ -214,7 +262,9 @@ impl Rule<'_> {
         if let Some(count) = self.count {
             add("COUNT", count.to_string());
         }
-        let chooses = ["BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY"].into_iter().any(|name| self.by(name).is_some());
+        let chooses = ["BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY"]
+            .into_iter()
+            .any(|name| self.by(name).is_some());
         match self.frequency {
             Frequency::Daily => {}
             _ if chooses => {}
@@ -227,7 +277,11 @@ impl Rule<'_> {
                 }
             }
         }
-        for (name, value) in [("BYHOUR", start.hour()), ("BYMINUTE", start.minute()), ("BYSECOND", start.second())] {
+        for (name, value) in [
+            ("BYHOUR", start.hour()),
+            ("BYMINUTE", start.minute()),
+            ("BYSECOND", start.second()),
+        ] {
             if self.by(name).is_none() {
                 add(name, value.to_string());
             }
