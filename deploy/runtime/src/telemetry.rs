@@ -50,11 +50,17 @@ impl Section for LogConfig {
 
 /// Crates that print what came in from the network when they are asked for more than warnings, kept quiet whatever
 /// the filter says. The protocol crates speak through `log`, which is bridged.
-const QUIET: [&str; 13] = [
+const QUIET: [&str; 18] = [
     // Writes names and addresses, also at error level.
     "hickory_net=off",
     "hickory_proto=off",
     "hickory_resolver=off",
+    // Write addresses, rooms and people, also at error level.
+    "matrix_sdk=off",
+    "matrix_sdk_base=off",
+    "matrix_sdk_crypto=off",
+    "matrix_sdk_sqlite=off",
+    "vodozemac=off",
     "hyper=warn",
     "hyper_util=warn",
     "reqwest=warn",

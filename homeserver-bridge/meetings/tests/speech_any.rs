@@ -84,15 +84,15 @@ prop_compose! {
         let start = date(2026, 11, 24).checked_add(jiff::Span::new().days(day)).unwrap().at(hour, minute, 0, 0);
         let rule = freq.map(|freq| {
             let mut rule = format!("FREQ={freq}");
-            if interval > 1 { rule += &format!(";INTERVAL={interval}"); }
-            if freq == "WEEKLY" { rule += &format!(";BYDAY={}", &start.strftime("%a").to_string().to_uppercase()[..2]); }
+            if interval > 1 { rule.push_str(&format!(";INTERVAL={interval}")); }
+            if freq == "WEEKLY" { rule.push_str(&format!(";BYDAY={}", &start.strftime("%a").to_string().to_uppercase()[..2])); }
             match end {
-                1 => rule += &format!(";COUNT={count}"),
+                1 => rule.push_str(&format!(";COUNT={count}")),
                 2 => {
                     let zone = TimeZone::get(zone.unwrap_or("Europe/Berlin")).unwrap();
                     let last = start.date().checked_add(jiff::Span::new().days(i64::from(count))).unwrap();
                     let last = last.at(23, 59, 59, 0).to_zoned(zone).unwrap().with_time_zone(TimeZone::UTC);
-                    rule += &format!(";UNTIL={}", last.strftime("%Y%m%dT%H%M%SZ"));
+                    rule.push_str(&format!(";UNTIL={}", last.strftime("%Y%m%dT%H%M%SZ")));
                 }
                 _ => {}
             }

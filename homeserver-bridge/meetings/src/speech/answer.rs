@@ -5,6 +5,7 @@
 
 mod about;
 mod dialogue;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -13,8 +14,13 @@ pub use about::{
     reminder_set, several, who,
 };
 pub use dialogue::{
-    Closed, already_over, ask_zone, closed, dropped, help, homeserver_not_allowed, invited, language_set,
-    no_such_meeting, not_yours, subscription, too_many_meetings, too_many_people, zone_set,
+    already_over, ask_zone, dropped, help, homeserver_not_allowed, invited, language_set, no_such_meeting,
+    not_yours, subscription, too_many_meetings, too_many_people, zone_set,
+};
+pub use room::{
+    come_by, guest_link, no_calendar, no_guests, no_such_occurrence, not_here, only_in_private, room_closed,
+    room_deleted, rule_does_not_move, shall_cancel, shall_move, somebody_replied, too_often, topic, untitled,
+    your_reply,
 };
 
 use super::Language;

@@ -96,7 +96,7 @@ impl Rule {
         };
         let mut text = format!("FREQ={freq}");
         if self.interval > 1 {
-            text += &format!(";INTERVAL={}", self.interval);
+            text.push_str(&format!(";INTERVAL={}", self.interval));
         }
         if !self.days.is_empty() {
             let nth = self.nth.map(|nth| nth.to_string()).unwrap_or_default();
@@ -105,20 +105,21 @@ impl Rule {
                 .iter()
                 .map(|day| format!("{nth}{}", short(*day)))
                 .collect();
-            text += &format!(";BYDAY={}", days.join(","));
+            text.push_str(&format!(";BYDAY={}", days.join(",")));
         }
         match self.end {
             End::Never => {}
-            End::Count(times) => text += &format!(";COUNT={times}"),
+            End::Count(times) => text.push_str(&format!(";COUNT={times}")),
             // In UTC, as it must be where the beginning has a zone (RFC 5545 §3.3.10).
             End::Until(date) => match zone.to_timestamp(date.at(23, 59, 59, 0)) {
-                Ok(until) => {
-                    text += &format!(
-                        ";UNTIL={}",
-                        strtime::format("%Y%m%dT%H%M%SZ", until).unwrap_or_default()
-                    )
-                }
-                Err(_) => text += &format!(";UNTIL={}", strtime::format("%Y%m%d", date).unwrap_or_default()),
+                Ok(until) => text.push_str(&format!(
+                    ";UNTIL={}",
+                    strtime::format("%Y%m%dT%H%M%SZ", until).unwrap_or_default()
+                )),
+                Err(_) => text.push_str(&format!(
+                    ";UNTIL={}",
+                    strtime::format("%Y%m%d", date).unwrap_or_default()
+                )),
             },
         }
         text
@@ -405,7 +406,7 @@ pub fn words(repeat: &Repeat, zone: &TimeZone, language: Language) -> String {
         (End::Until(date), Language::English) => format!(", until {}", long_date(date, language)),
         (End::Until(date), Language::German) => format!(", bis {}", long_date(date, language)),
     };
-    base + &end
+    format!("{base}{end}")
 }
 
 fn english(rule: &Rule) -> String {

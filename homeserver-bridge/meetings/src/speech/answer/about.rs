@@ -290,10 +290,10 @@ fn described(meeting: &Meeting, zone: Option<&TimeZone>, language: Language) -> 
             Language::German => format!("{more} Leuten"),
         },
     };
-    said += &match language {
+    said.push_str(&match language {
         Language::English => format!(" With {people}."),
         Language::German => format!(" Mit {people}."),
-    };
+    });
     said
 }
 
@@ -309,13 +309,16 @@ fn when(meeting: &Meeting, zone: Option<&TimeZone>, language: Language) -> Strin
             start.with_time_zone(zone.clone()),
             end.with_time_zone(zone.clone()),
         );
-        said += &match language {
+        said.push_str(&match language {
             Language::English => format!(", for you {}", span(&start, &end, language)),
             Language::German => format!(", bei dir {}", span(&start, &end, language)),
-        };
+        });
     }
     if let Some(repeat) = &meeting.repeat {
-        said += &format!(", {}", rule::words(repeat, &meeting.time_zone(), language));
+        said.push_str(&format!(
+            ", {}",
+            rule::words(repeat, &meeting.time_zone(), language)
+        ));
     }
     said + "."
 }

@@ -5,19 +5,6 @@ use super::{and, escaped};
 use crate::meeting::{Meeting, PEOPLE_MAX};
 use hanse_matrixrtc::{ServerName, UserId};
 
-/// What became of the room of a meeting that is over.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Closed {
-    /// Messages that were deleted.
-    pub messages: usize,
-    /// Files and pictures that were deleted from the homeserver of the bot.
-    pub files: usize,
-    /// People who were taken out of the room.
-    pub people: usize,
-    /// Other homeservers that took part in the room and may keep what they have.
-    pub homeservers: Vec<ServerName>,
-}
-
 /// Asks for somebody's zone.
 pub fn ask_zone(language: Language) -> String {
     match language {
@@ -216,48 +203,4 @@ pub fn subscription(address: &str, language: Language) -> String {
             "Deine Treffen für deinen Kalender: {address}\n\nWer diese Adresse hat, sieht deine Treffen; behalte sie also für dich."
         ),
     }
-}
-
-/// The report about a room that was closed: what was deleted, and what others keep.
-pub fn closed(meeting: &Meeting, closed: &Closed, language: Language) -> String {
-    let title = escaped(&meeting.title);
-    let deleted = match language {
-        Language::English => [
-            counted(closed.messages, "message", "messages"),
-            counted(closed.files, "file", "files"),
-        ],
-        Language::German => [
-            counted(closed.messages, "Nachricht", "Nachrichten"),
-            counted(closed.files, "Datei", "Dateien"),
-        ],
-    };
-    let deleted = and(&deleted, language);
-    let names: Vec<&str> = closed.homeservers.iter().map(ServerName::as_str).collect();
-    let names = and(&names, language);
-    let mut said = match language {
-        Language::English => format!(
-            "The room of **{title}** is closed: {deleted} deleted, {} taken out.",
-            counted(closed.people, "person", "people")
-        ),
-        Language::German => format!(
-            "Der Raum von **{title}** ist geschlossen: {deleted} gelöscht, {} entfernt.",
-            counted(closed.people, "Person", "Personen")
-        ),
-    };
-    said += &match (closed.homeservers.is_empty(), language) {
-        (true, Language::English) => " No other homeserver took part in it.".to_owned(),
-        (true, Language::German) => " Kein anderer Homeserver war daran beteiligt.".to_owned(),
-        (false, Language::English) => format!(
-            " {names} took part and were asked to delete the same; what they keep of it, and what people have saved themselves, I cannot see."
-        ),
-        (false, Language::German) => format!(
-            " Beteiligt waren {names}, die dasselbe löschen sollen; was sie davon behalten und was Leute selbst gespeichert haben, kann ich nicht sehen."
-        ),
-    };
-    said
-}
-
-/// `1 hour`, `2 hours`.
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -121,20 +121,19 @@ fn lengths_are_in_words() {
 }
 
 #[test]
-fn a_closed_room_names_what_was_deleted_and_who_keeps_what() {
-    let report = Closed {
-        messages: 1,
-        files: 2,
-        people: 3,
-        homeservers: vec!["org-b.example".parse().unwrap()],
-    };
-    let said = closed(&budget(), &report, Language::English);
+fn a_closed_room_names_who_was_shown_out_and_who_keeps_what() {
+    let said = room_closed(&budget(), 3, &["org-b.example"], 7, Language::English);
     assert!(
-        said.contains("1 message and 2 files deleted, 3 people taken out") && said.contains("org-b.example"),
+        said.contains("3 people were shown out")
+            && said.contains("in 7 days")
+            && said.contains("org-b.example took part"),
         "{said}"
     );
-    let said = closed(&budget(), &Closed::default(), Language::German);
-    assert!(said.contains("Kein anderer Homeserver"), "{said}");
+    let said = room_closed(&budget(), 1, &[], 7, Language::German);
+    assert!(
+        said.contains("eine Person") && said.contains("Von anderen Homeservern war niemand darin"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,0 +1,130 @@
+//! What the bot listens to.
+
+use super::Heard;
+use crate::config::MeetingsConfig;
+use anyhow::{Context, Result};
+use hanse_matrixrtc::{ServerName, UserId};
+use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
+use matrix_sdk::ruma::events::room::member::{MembershipState, StrippedRoomMemberEvent};
+use matrix_sdk::ruma::events::room::message::{MessageType, OriginalSyncRoomMessageEvent, Relation};
+use matrix_sdk::{Client, Room, RoomState};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Bytes of a text that are looked at. Longer ones are no command.
+const TEXT_BYTES_MAX: usize = 16_384;
+
+/// Tells of messages, reactions and invitations.
+pub(super) fn listen(client: &Client, tell: &mpsc::Sender<Heard>, config: &MeetingsConfig) -> Result<()> {
+    let own: UserId = client
+        .user_id()
+        .context("the bot is not signed in")?
+        .as_str()
+        .parse()?;
+    let messages = tell.clone();
+    let bot = own.clone();
+    client.add_event_handler(move |event: OriginalSyncRoomMessageEvent, room: Room| {
+        let (messages, bot) = (messages.clone(), bot.clone());
+        async move {
+            if let Some(heard) = said(&event, &room, &bot) {
+                let _ = messages.send(heard).await;
+            }
+        }
+    });
+    let reactions = tell.clone();
+    let bot = own.clone();
+    client.add_event_handler(move |event: OriginalSyncReactionEvent, room: Room| {
+        let (reactions, bot) = (reactions.clone(), bot.clone());
+        async move {
+            if let Some(heard) = reacted(&event, &room, &bot) {
+                let _ = reactions.send(heard).await;
+            }
+        }
+    });
+    let allowed: Arc<[ServerName]> = match config.allowed_homeservers.as_slice() {
+        [] => Arc::from([own.server_name().clone()]),
+        servers => servers.into(),
+    };
+    client.add_event_handler(move |event: StrippedRoomMemberEvent, room: Room| {
+        let (allowed, bot) = (Arc::clone(&allowed), own.clone());
+        async move {
+            let is_for_bot = event.state_key.as_str() == bot.as_str()
+                && event.content.membership == MembershipState::Invite;
+            if is_for_bot && room.state() == RoomState::Invited {
+                let is_allowed = event
+                    .sender
+                    .as_str()
+                    .parse::<UserId>()
+                    .is_ok_and(|user| allowed.contains(user.server_name()));
+                tokio::spawn(answer_invitation(room, is_allowed));
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Invitations that came while the bot was away.
+pub(super) async fn answer_invitations(client: &Client) {
+    for room in client.invited_rooms() {
+        tokio::spawn(answer_invitation(room, true));
+    }
+}
+
+async fn answer_invitation(room: Room, is_allowed: bool) {
+    let done = if is_allowed {
+        room.join().await
+    } else {
+        room.leave().await
+    };
+    if let Err(error) = done {
+        tracing::warn!("an invitation cannot be answered: {error}");
+    }
+}
+
+fn said(event: &OriginalSyncRoomMessageEvent, room: &Room, bot: &UserId) -> Option<Heard> {
+    let user: UserId = event.sender.as_str().parse().ok()?;
+    // What replaces another message was heard already.
+    if user == *bot
+        || room.state() != RoomState::Joined
+        || matches!(event.content.relates_to, Some(Relation::Replacement(_)))
+    {
+        return None;
+    }
+    // A bot does not answer bots: they speak in notices.
+    let MessageType::Text(text) = &event.content.msgtype else {
+        return None;
+    };
+    if text.body.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    let mentioned = event
+        .content
+        .mentions
+        .iter()
+        .flat_map(|mentions| &mentions.user_ids);
+    let mentions = mentioned
+        .filter_map(|user| user.as_str().parse().ok())
+        .filter(|user| user != bot)
+        .collect();
+    Some(Heard::Said {
+        user,
+        room: room.room_id().as_str().parse().ok()?,
+        text: text.body.clone(),
+        mentions,
+        is_direct: room.active_members_count() <= 2,
+        at_ms: event.origin_server_ts.get().into(),
+    })
+}
+
+fn reacted(event: &OriginalSyncReactionEvent, room: &Room, bot: &UserId) -> Option<Heard> {
+    let user: UserId = event.sender.as_str().parse().ok()?;
+    let annotation = &event.content.relates_to;
+    (user != *bot).then(|| -> Option<Heard> {
+        Some(Heard::Reacted {
+            user,
+            room: room.room_id().as_str().parse().ok()?,
+            event: annotation.event_id.to_string(),
+            key: annotation.key.clone(),
+        })
+    })?
+}
