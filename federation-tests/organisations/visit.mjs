@@ -7,9 +7,13 @@ import { until } from "../harness/until.mjs";
 import { isForEverybody } from "./access.mjs";
 import { keyboard } from "./hands.mjs";
 import { entrance, everybodyMeets, hasNoTile, isGone, PATIENCE_MS, SIGNS, TEST_MS } from "./meeting.mjs";
+import { pause } from "./program.mjs";
 import { openPage, openWebPage } from "./web-person.mjs";
 
 const NAME = "Grace Guest";
+
+/** How often the focus looks at all guests, and a little more. */
+const ROUND_MS = 11_000;
 
 /** Registers the test. */
 export function visit(here) {
@@ -23,7 +27,7 @@ async function come(here, t) {
   const room = await make("Council chamber", ["alice", "bob"], { followed: true });
   await a.admits.reload({ guests: { allowed: true } });
   await people.alice.account.setState(room, "m.room.join_rules", { join_rule: "knock" });
-  let alice, bob, grace, late, link;
+  let alice, bob, grace, late, link, direct;
   await step("Alice on Hanse's page and Bob in Element Call meet", async () => {
     [alice, bob] = await Promise.all([openWebPage(here, t, "alice", SIGNS.alice), entrance(here, t, { room })("bob")]);
     await alice.logIn();
@@ -90,6 +94,41 @@ async function come(here, t) {
     await grace.press(grace.page.getByLabel("More", { exact: true }));
     assert.equal(await grace.page.getByRole("button", { name: /Invite guests|End/ }).count(), 0);
   });
+  await step("Alice writes to her alone, and she answers: it is a sealed conversation of these two, and nobody else has it", async () => {
+    const [first, second] = ["Between the two of us, Grace", "Between the two of us, Alice"];
+    const id = await alice.tile("grace").getAttribute("data-user");
+    const offers = () => grace.tile("alice").locator("button", { hasText: "alone" }).count();
+    assert.equal(await offers(), 0, "a guest begins nothing");
+    await alice.choose("grace", /Write to .*Grace.* alone/);
+    await alice.type(alice.page.getByRole("textbox", { name: /Message to .*Grace.* alone/ }), first);
+    await Promise.all([grace.page.getByTestId("told").getByText(/Alice.* has written to you alone/).waitFor({ state: "attached" }), alice.page.keyboard.press("Enter")]);
+    await grace.press(grace.page.getByTestId("call-chat"));
+    await grace.press(grace.page.getByTestId("chat").getByRole("button", { name: /Alice/ }));
+    await grace.page.getByTestId("chat").getByText(first).waitFor();
+    await grace.page.getByText("As a guest you can answer in it").waitFor();
+    await isForEverybody(grace, "a guest's conversation of two");
+    await grace.type(grace.page.getByRole("textbox", { name: /Message to .*Alice.* alone/ }), second);
+    await grace.page.keyboard.press("Enter");
+    await alice.page.getByTestId("chat").getByText(second).waitFor();
+    assert.equal(await offers(), 1);
+    const { account } = people.alice;
+    [direct] = (await account.ask(`user/${encodeURIComponent(account.id)}/account_data/m.direct`))[id];
+    const state = await account.ask(`rooms/${encodeURIComponent(direct)}/state`);
+    const there = state.flatMap(({ type, state_key: who, content }) => (type === "m.room.member" && content.membership === "join" ? [who] : []));
+    assert.deepEqual(there.toSorted(), [account.id, id].toSorted());
+    const events = await account.latest(direct);
+    assert.equal(events.filter(({ type }) => type === "m.room.encrypted").length, 2);
+    assert.ok(!JSON.stringify([...events, ...(await account.latest(room))]).includes("Between the two"), "a homeserver can read it");
+    await assert.rejects(people.bob.account.latest(direct), /M_FORBIDDEN|M_NOT_FOUND/);
+    // Longer than whoever looks after guests takes for a round.
+    await pause(ROUND_MS);
+    await account.sees(direct, id, "join");
+    for (const person of [alice, grace]) {
+      await person.press(person.page.getByTestId("chat").getByRole("button", { name: "Everybody" }));
+      assert.ok(!(await person.page.getByTestId("chat").innerText()).includes("Between the two"), "it stands among what is everybody's");
+      await person.press(person.page.getByTestId("call-chat"));
+    }
+  });
   const compare = async () => {
     await alice.press(alice.page.getByRole("button", { name: /Compare emoji with .*Grace/ }));
     await grace.press(grace.page.getByTestId("compare").getByRole("button", { name: "Compare", exact: true }));
@@ -128,11 +167,15 @@ async function come(here, t) {
     await grace.press(grace.page.getByRole("button", { name: "Finish, and erase" }));
     await grace.page.getByText("Your account for this meeting is being erased").waitFor();
     await isForEverybody(grace, "being gone");
+    await grace.page.reload();
+    const kept = () => grace.page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name ?? ""));
+    await until("her browser has none of her keys", async () => (await kept()).every((name) => !name.includes("hanse-guest")), PATIENCE_MS);
     delete present.grace;
     for (const other of [alice, bob]) await isGone(other, "grace");
     await hasNoTile(bob, "grace");
     const profile = `${a.homeserver.url}/_matrix/client/v3/profile/${encodeURIComponent(id)}`;
     await until("the homeserver knows her no more", async () => (await fetch(profile)).status === 404, PATIENCE_MS);
+    await people.alice.account.sees(direct, id, "leave");
     await everybodyMeets(present);
   });
   await step("the link has let one in, and opens nothing any more", async () => {

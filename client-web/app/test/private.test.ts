@@ -1,11 +1,12 @@
 import { signal } from "@preact/signals";
 import { expect, test } from "vitest";
 import type { Message } from "../src/state/chat.ts";
-import { type Conversation, isFollowed, isOfTwo, Private } from "../src/state/private.ts";
+import { type Conversation, isFollowed, isNear, isOfTwo, Private } from "../src/state/private.ts";
 
 const OWN = { userId: "@own:a.example" };
 const BOB = "@bob:b.example";
 const GUEST = "@hanse-guest-1:a.example";
+const OTHER_GUEST = "@hanse-guest-2:a.example";
 
 /** When the call began. */
 const SINCE = 10;
@@ -15,7 +16,7 @@ function message(userId: string, at: number): Message {
 }
 
 /** Conversations with nothing behind them but what a test says. */
-function stage() {
+function stage(own = OWN) {
   const did: string[] = [];
   const news: string[] = [];
   const conversations = signal<Conversation[]>([]);
@@ -34,7 +35,7 @@ function stage() {
         did.push(`again to ${userId}: ${id}`);
       },
     },
-    OWN,
+    own,
     SINCE,
     (name) => news.push(name),
   );
@@ -60,7 +61,8 @@ test("only a sealed direct conversation is followed, and only by whom is in the 
   ];
   const follows = (inviter: string | undefined, isSealed = true, own = OWN.userId) => isFollowed({ inviter, isSealed }, people, own);
   expect(follows(BOB)).toBe(true);
-  expect([follows(undefined), follows(BOB, false), follows(GUEST), follows("@gone:b.example"), follows("@eve:b.example"), follows(BOB, true, GUEST)]).toEqual(
+  expect(follows(BOB, true, GUEST), "as a guest").toBe(true);
+  expect([follows(undefined), follows(BOB, false), follows(GUEST), follows("@gone:b.example"), follows("@eve:b.example"), follows(GUEST, true, OTHER_GUEST)]).toEqual(
     Array.from({ length: 6 }, () => false),
   );
 });
@@ -77,14 +79,32 @@ test("opening makes nothing; the first message begins the conversation, and goes
   expect(did.at(-1)).toBe(`again to ${BOB}: $1`);
 });
 
-test("nobody writes to themselves, to a guest, or as a guest", () => {
+test("whoever has an account writes to everybody but themselves, also to a guest", () => {
   const { held } = stage();
-  expect([BOB, OWN.userId, GUEST].map((each) => held.mayWriteTo(each))).toEqual([true, false, false]);
+  expect([BOB, OWN.userId, GUEST].map((each) => held.mayWriteTo(each))).toEqual([true, false, true]);
   held.open(GUEST, "Grace");
+  expect([held.current.value, held.shown.value]).toEqual([GUEST, [{ userId: GUEST, name: "Grace", unread: 0 }]]);
+});
+
+test("a guest answers whoever has begun, and begins nothing, with another guest neither", async () => {
+  const { held, did, conversations, said, bob } = stage({ userId: GUEST });
+  expect([BOB, GUEST, OTHER_GUEST].map((each) => held.mayWriteTo(each))).toEqual([false, false, false]);
+  held.open(BOB, "Bob");
   expect([held.current.value, held.shown.value]).toEqual([null, []]);
-  const port = { conversations: signal([]), begin: async () => {}, send: async () => {}, again: async () => {} };
-  const asGuest = new Private(port, { userId: GUEST }, SINCE, () => {});
-  expect(asGuest.mayWriteTo(BOB)).toBe(false);
+  conversations.value = [bob];
+  said.value = [message(BOB, 11)];
+  expect([BOB, OTHER_GUEST].map((each) => held.mayWriteTo(each))).toEqual([true, false]);
+  expect(held.shown.value).toEqual([{ userId: BOB, name: "Bob", unread: 1 }]);
+  const chat = held.chatWith(BOB);
+  chat.draft.value = "to you";
+  await chat.send();
+  expect(did).toEqual([`begin with ${BOB}`, `to ${BOB}: to you`]);
+});
+
+test("conversations are with people of the call's room: of guests by those who have an account", () => {
+  const people = [BOB, GUEST, OTHER_GUEST].map((userId) => ({ userId, membership: "join" }));
+  expect([isNear(GUEST, people, OWN.userId), isNear(BOB, people, GUEST)]).toEqual([true, true]);
+  expect([isNear(OTHER_GUEST, people, GUEST), isNear(GUEST, people, GUEST), isNear("@eve:b.example", people, GUEST)]).toEqual([false, false, false]);
 });
 
 test("what was said before the call is no news and shown to nobody; what comes in it is unread, and told once each", () => {

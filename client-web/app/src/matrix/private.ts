@@ -4,6 +4,7 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals";
 import { ClientEvent, EventType, type MatrixClient, Preset, type Room, RoomEvent, RoomStateEvent, Visibility } from "matrix-js-sdk";
 import { shownName } from "../state/name.ts";
 import { type Conversation, isFollowed, isNear, isOfTwo, type PrivatePort } from "../state/private.ts";
+import { isGuest } from "../state/role.ts";
 import { RoomChat } from "./chat.ts";
 import { told } from "./joined.ts";
 
@@ -109,8 +110,11 @@ export class PrivateRooms implements PrivatePort {
 
   private async make(userId: string): Promise<void> {
     if (this.with(userId)) return;
+    // The visit of a guest who makes a room is over.
+    if (isGuest(this.client.getSafeUserId())) throw new Error("guests only answer");
     const { room_id: roomId } = await this.client.createRoom({
-      preset: Preset.TrustedPrivateChat,
+      // A guest who invites is none any more, so it is not theirs to do.
+      ...(isGuest(userId) ? { preset: Preset.PrivateChat, power_level_content_override: { invite: 100 } } : { preset: Preset.TrustedPrivateChat }),
       visibility: Visibility.Private,
       is_direct: true,
       invite: [userId],

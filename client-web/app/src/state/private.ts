@@ -43,12 +43,12 @@ export interface Invited {
 
 /** Whether an invitation is followed without asking: to a sealed direct conversation, by somebody who is in the call's room with an account. */
 export function isFollowed({ inviter, isSealed }: Invited, people: Person[], own: string): boolean {
-  return inviter !== undefined && isSealed && isNear(inviter, people, own) && !isGuest(own);
+  return inviter !== undefined && isSealed && isNear(inviter, people, own) && !isGuest(inviter);
 }
 
-/** Whether somebody is another person of the call's room, and not there for this meeting alone. */
+/** Whether somebody is another person of the call's room. Two guests are not near each other: neither may begin a conversation. */
 export function isNear(userId: string, people: Person[], own: string): boolean {
-  return userId !== own && !isGuest(userId) && people.some((each) => each.userId === userId && each.membership === "join");
+  return userId !== own && !(isGuest(userId) && isGuest(own)) && people.some((each) => each.userId === userId && each.membership === "join");
 }
 
 /** One of those that are shown. */
@@ -93,9 +93,15 @@ export class Private {
     });
   }
 
-  /** Whether one may write to somebody alone. Guests are in the one room of their meeting and in no other, so nobody can with them. */
+  /** Whether one is here for this meeting alone. Guests make no rooms: they answer whoever has begun. */
+  get onlyAnswers(): boolean {
+    return isGuest(this.own.userId);
+  }
+
+  /** Whether one may write to somebody alone. */
   mayWriteTo(userId: string): boolean {
-    return userId !== this.own.userId && !isGuest(userId) && !isGuest(this.own.userId);
+    if (this.onlyAnswers) return this.port.conversations.value.some((each) => each.userId === userId);
+    return userId !== this.own.userId;
   }
 
   /** What was said with somebody, and what one is about to say. */

@@ -32,8 +32,8 @@ export function ChatPanel({ call, onClose }: { call: Call; onClose: () => void }
         {other && <Icon name="lock" />}
         {other ? say("private-readers", { name: other.name }) : say(call.session.encrypted ? "chat-sealed" : "chat-unsealed")}
       </p>
-      {other && <p class="hint">{say("private-room")}</p>}
-      {other && failed.value === other.userId && <Trouble onClose={() => (failed.value = null)}>{say("private-failed", { name: other.name })}</Trouble>}
+      {other && <p class="hint">{say(call.private.onlyAnswers ? "private-room-guest" : "private-room")}</p>}
+      {other && failed.value === other.userId && <Trouble onClose={() => (failed.value = null)}>{say(call.private.onlyAnswers ? "private-failed-guest" : "private-failed", { name: other.name })}</Trouble>}
       <Writing key={other?.userId ?? ""} chat={chat} label={other ? say("private-to", { name: other.name }) : say("chat-write")} />
     </Side>
   );
