@@ -182,7 +182,7 @@ test("a guest who is refused is told so, and is erased when they finish", async 
   membership.value = "leave";
   expect(app.place.value).toMatchObject({ at: "lobby", isRefused: true });
   await app.endVisit();
-  expect([app.place.value.at, did, keptGuest()]).toEqual(["gone", ["knock !room", "erase t", "log out"], null]);
+  expect([app.place.value.at, did, keptGuest()]).toEqual(["gone", ["knock !room", "close", "erase t", "log out"], null]);
 });
 
 test("a link where no guests are taken opens nothing, and says so", async () => {

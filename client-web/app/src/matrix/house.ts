@@ -15,6 +15,9 @@ const HISTORY = 30;
 /** What the browser keeps of a device's keys is named after it. */
 const CRYPTO_PREFIX = "hanse";
 
+/** How long what the browser keeps of a device may take to be erased while one waits, in milliseconds. */
+const CLEARED_MS = 5_000;
+
 /** Events after which the list of rooms may look different. */
 const REDRAW_MS = 150;
 
@@ -82,7 +85,9 @@ export async function openHouse(account: Account, config: Config, isGuest: boole
     async logOut() {
       client.stopClient();
       await client.logout(true).catch(() => {});
-      await client.clearStores({ cryptoDatabasePrefix: `${CRYPTO_PREFIX}-${userId}-${deviceId}` });
+      const cleared = client.clearStores({ cryptoDatabasePrefix: `${CRYPTO_PREFIX}-${userId}-${deviceId}` });
+      // Browsers erase only what the crypto has let go of, at a time of its own: nobody waits for that long, and it goes on beside.
+      await Promise.race([cleared, new Promise((done) => setTimeout(done, CLEARED_MS))]);
     },
     close: () => client.stopClient(),
   };

@@ -187,6 +187,8 @@ export class App {
     this.place.value = { at: "opening", what: "page" };
     this.guest = null;
     this.world.saveGuest(null);
+    // Nothing is asked any more with what ends now: whoever is refused in the middle of it may never be done with the keys.
+    place.house.close();
     // If it does not get through, the server ends the visit by itself later.
     await this.world.endVisit(config, guest.account.token).catch(() => {});
     await place.house.logOut().catch(() => {});
