@@ -11,6 +11,9 @@ import { TileView } from "./tile.tsx";
 /** Screens with room for few tiles only. */
 const SMALL = "(max-width: 44rem)";
 
+/** With so many columns tiles are narrow on larger screens, too. */
+const NARROW_FROM = 5;
+
 export function Stage({ call }: { call: Call }) {
   const { arrangement } = call;
   useEffect(() => {
@@ -21,6 +24,9 @@ export function Stage({ call }: { call: Call }) {
     return () => query.removeEventListener("change", look);
   }, [arrangement]);
   const { interpreter, big, others, page, pages, unseen } = arrangement.view.value;
+  const columns = columnsFor(others.length);
+  // Beside their menu names would be cut: it stands above them.
+  const isNarrow = arrangement.isSmall.value || columns >= NARROW_FROM;
   const isAlone = call.people.value === 1;
   return (
     <main class="tiles" aria-label={say("call-people")}>
@@ -32,7 +38,7 @@ export function Stage({ call }: { call: Call }) {
             ))}
           </div>
         )}
-        <ul class={`people c${columnsFor(others.length)}`} data-testid="others">
+        <ul class={`people c${columns}${isNarrow ? " narrow" : ""}`} data-testid="others">
           {others.map((tile) => (
             <li key={tile.key}>
               <TileView tile={tile} call={call} />
