@@ -41,6 +41,11 @@ export async function startBot({ executable, organisation, folder, user = "meet"
     password,
     data: meetings.data,
     program: await start(),
+    /** Puts its recovery key into a folder that is empty otherwise. */
+    async keepRecoveryKey(key) {
+      await mkdir(meetings.data, { recursive: true, mode: 0o700 });
+      await writeFile(join(meetings.data, "recovery-key"), key, { mode: 0o600 });
+    },
     /** Once its program was stopped: another one, with `more` settings. */
     async startAgain(more) {
       if (more) await write(more);

@@ -1,11 +1,16 @@
-// Meetings that a bot schedules between two organisations.
+// Meetings that a bot schedules between two organisations: people say what they want, in encrypted rooms, and the meeting is held by
+// Element Call in a room of which the bot is no member.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { until } from "../harness/until.mjs";
+import { askToken } from "./knock.mjs";
+import { acquainted, entrance, everybodyMeets, TEST_MS } from "./meeting.mjs";
 import { startBot } from "./meetings-bot.mjs";
 import { startOrganisations } from "./organisations.mjs";
+import { openBrowser } from "./people.mjs";
 import { ANY_PORTS, choosePorts } from "./ports.mjs";
 import { startSpeaker } from "./speaker.mjs";
 
@@ -16,43 +21,248 @@ const PEOPLE = [
   { user: "dave", name: "Dave", organisation: "b" },
 ];
 
-/** @type {import("./organisations.mjs").Organisations} */
-let organisations;
-/** @type {import("./meetings-bot.mjs").Bot} */
-let bot;
-/** @type {import("./speaker.mjs").Speaker} */
-let alice;
-/** @type {import("./speaker.mjs").Speaker} */
-let bob;
-let folder;
+const MEETING = "org.hanse.meeting";
+
+/** An answer is to be there after so long (the 95th percentile, on a quiet machine); a test waits longer, and says what it saw. */
+const SHORT_MEETING_MS = 240_000;
+
+/** Said in a meeting, and nowhere else. */
+const CONFIDENCE = "the walls of the treasury are thin";
+
+const here = {
+  /** @type {import("./organisations.mjs").Organisations} */
+  organisations: undefined,
+  /** @type {import("./meetings-bot.mjs").Bot} */
+  bot: undefined,
+  /** @type {import("./speaker.mjs").Speaker} */
+  alice: undefined,
+  /** @type {import("./speaker.mjs").Speaker} */
+  bob: undefined,
+  /** @type {import("./people.mjs").Browser} */
+  browser: undefined,
+  folder: undefined,
+  held: [],
+  /** The direct message of Alice with the bot. */
+  room: undefined,
+};
 
 before(async () => {
-  const [hanse, meetings, python] = ["HANSE_BIN", "HANSE_MEETINGS_BIN", "HANSE_HOMESERVER_PYTHON"].map((name) => process.env[name]);
-  assert.ok(hanse && meetings && python, "HANSE_BIN, HANSE_MEETINGS_BIN and HANSE_HOMESERVER_PYTHON name executables: `cargo xtask test --only organisations` sets them");
-  folder = await mkdtemp(join(tmpdir(), "hanse-meetings-"));
+  const [hanse, executable, python] = ["HANSE_BIN", "HANSE_MEETINGS_BIN", "HANSE_HOMESERVER_PYTHON"].map((name) => process.env[name]);
+  assert.ok(hanse && executable && python, "HANSE_BIN, HANSE_MEETINGS_BIN and HANSE_HOMESERVER_PYTHON name executables: `cargo xtask test --only organisations` sets them");
+  here.folder = await mkdtemp(join(tmpdir(), "hanse-meetings-"));
   const ports = await choosePorts(ANY_PORTS);
-  organisations = await startOrganisations({ hanse, python, folder, ports, people: PEOPLE });
-  bot = await startBot({ executable: meetings, organisation: organisations.a, folder, log: "info,hanse_meetings=debug" });
-  [alice, bob] = await Promise.all(["alice", "bob"].map((user) => startSpeaker(organisations.people[user])));
+  here.organisations = await startOrganisations({ hanse, python, folder: here.folder, ports, people: PEOPLE });
+  const organisation = here.organisations.a;
+  const settings = { close_after_min: 0, delete_after_days: 0, focus: `${new URL(organisation.focus).origin}` };
+  here.bot = await startBot({ executable, organisation, folder: here.folder, settings, log: "info,hanse_meetings=debug" });
+  [here.alice, here.bob] = await Promise.all(["alice", "bob"].map((user) => startSpeaker(here.organisations.people[user])));
+  here.room = await here.alice.directMessage(here.bot.id);
 });
 after(async () => {
-  await Promise.all([alice?.stop(), bob?.stop()]);
-  await bot?.program.stop();
-  if (process.env["KEEP"]) console.log(await bot?.program.log());
-  await organisations?.stop();
-  if (folder) await rm(folder, { recursive: true, force: true });
+  await here.browser?.close();
+  await Promise.all([here.alice?.stop(), here.bob?.stop()]);
+  await here.bot?.program.stop();
+  await here.organisations?.stop();
+  if (here.folder) await rm(here.folder, { recursive: true, force: true });
 });
 
-test("people of two organisations plan a meeting in an encrypted direct message", async () => {
-  const room = await alice.directMessage(bot.id);
-  const asked = await alice.say(room, `!meet tomorrow 14:00 45m "Budget" with ${bob.id} weekly`);
-  const understood = await alice.hears("what the bot understood", { room, from: bot.id, after: asked }, ({ body }) => body.includes("Budget"));
-  assert.ok(understood.sealed, "it answers sealed");
-  console.log(understood.body);
-  await alice.react(understood, "✅");
-  const invited = await bob.hears("the invitation", { from: bot.id }, ({ body }) => body.includes("Budget") && body.includes("✅"));
-  assert.ok(invited.sealed, "Bob is told sealed");
-  console.log(invited.body);
-  const file = await bob.hears("the file", { from: bot.id }, ({ msgtype }) => msgtype === "m.file");
-  console.log(await bob.file(file));
+/** Alice says something to the bot in their direct message, and is answered with what contains `part`, sealed. */
+async function ask(text, part, { room = here.room, speaker = here.alice } = {}) {
+  const asked = await speaker.say(room, text);
+  const answer = await speaker.hears(`an answer to ${text}`, { room, from: here.bot.id, after: asked }, ({ body }) => body?.includes(part));
+  assert.ok(answer.sealed, "it answers sealed");
+  return answer;
+}
+
+/** Alice says something that is to be confirmed, and confirms it. */
+async function agree(text, part, then) {
+  const question = await ask(text, part);
+  await here.alice.react(question, "✅");
+  return here.alice.hears(`${text}, agreed`, { room: here.room, from: here.bot.id, after: question.id }, ({ body }) => body?.includes(then));
+}
+
+/** Waits until somebody is told something by the bot, sealed. */
+async function told(speaker, part, after) {
+  const said = await speaker.hears(`the bot says ${part}`, { from: here.bot.id, after }, ({ body }) => body?.includes(part));
+  assert.ok(said.sealed, "it is told sealed");
+  return said;
+}
+
+/** The room of the meeting with this title, as its members' homeserver has it, and what stands in it. */
+function meetingRoom(title) {
+  const { account } = here.organisations.people.alice;
+  return until(`the room of ${title}`, async () => {
+    for (const room of await invitedOrJoined(account)) {
+      const content = await account.state(room, MEETING).catch(() => undefined);
+      if (content?.title === title) return { room, content };
+    }
+    return undefined;
+  });
+}
+
+/** One has to be in a room to see its state: invitations to meetings are accepted. */
+async function invitedOrJoined(account) {
+  const { rooms } = await account.ask(`sync?timeout=0&filter=${encodeURIComponent('{"room":{"timeline":{"limit":1}}}')}`);
+  for (const room of Object.keys(rooms?.invite ?? {})) await account.ask(`join/${encodeURIComponent(room)}`, {});
+  return [...Object.keys(rooms?.join ?? {}), ...Object.keys(rooms?.invite ?? {})];
+}
+
+/** What files of a kind the bot has sent to somebody, opened. */
+async function calendars(speaker) {
+  const files = speaker.heard().filter(({ msgtype, sender }) => msgtype === "m.file" && sender === here.bot.id);
+  return Promise.all(files.map((file) => speaker.file(file)));
+}
+
+test("a meeting that is soon over is planned first: what becomes of it is looked at last", async () => {
+  await agree(`!meet in 1 minute 1m "Short" with ${here.bob.id}`, "Short", "planned");
+  await told(here.bob, "Short");
+  const { room } = await meetingRoom("Short");
+  await here.organisations.people.bob.account.join(room);
 });
+
+test("people of two organisations plan, move and call off a repeating meeting in an encrypted direct message", async () => {
+  const { alice, bob, organisations, bot } = here;
+  // The clocks of Berlin go forward on 28 March 2027.
+  const planned = await agree(`!meet 2027-03-25 14:00 45m "Budget" with ${bob.id} weekly until 2027-05-31`, "14:00–14:45 (Europe/Berlin), every week on Thursday", "planned");
+  assert.ok(planned);
+  const invited = await told(bob, "Budget");
+  await bob.react(invited, "✅");
+  await told(alice, `${bob.id} comes to Budget`);
+  await ask("who 2", bob.id);
+
+  const { room, content } = await meetingRoom("Budget");
+  const { account } = organisations.people.alice;
+  assert.equal(content.people[bob.id], "yes");
+  const members = (await account.ask(`rooms/${encodeURIComponent(room)}/members`)).chunk.map(({ state_key: user, content: { membership } }) => `${user} ${membership}`);
+  assert.deepEqual(members.toSorted(), [`${alice.id} join`, `${bob.id} invite`, `${organisations.a.homeserver.bridgeUser} join`].toSorted(), "the bot is not in it");
+  const { devices } = await account.ask("keys/query", { device_keys: { [organisations.a.homeserver.bridgeUser]: [] } }).then(({ device_keys }) => ({ devices: device_keys }));
+  assert.deepEqual(Object.keys(devices[organisations.a.homeserver.bridgeUser] ?? {}), [], "whoever owns the room has no device");
+  assert.equal((await account.state(room, "m.room.power_levels")).users[alice.id], 100);
+  assert.equal((await account.state(room, "m.room.encryption")).algorithm, "m.megolm.v1.aes-sha2");
+
+  await agree("move 2 only on 2027-04-01 to 2027-04-02 15:00", "15:00", "moved");
+  await told(bob, "1 April 2027");
+  await agree("cancel 2 only on 2027-04-08", "8 April 2027", "not held");
+  await told(bob, "not held on Thursday 8 April 2027");
+  const last = await until("Bob has a file with both changes", async () => (await calendars(bob)).findLast((file) => file.includes("SEQUENCE:2")));
+  const first = (await calendars(bob)).find((file) => file.includes("SUMMARY:Budget"));
+  const uid = (file) => /^UID:(.*)$/m.exec(file)[1];
+  assert.equal(uid(first), uid(last), "it is the same meeting for a calendar");
+  assert.match(first, /SEQUENCE:0/);
+  assert.match(last, /EXDATE;TZID=Europe\/Berlin:20270408T140000/);
+  assert.match(last, /RECURRENCE-ID;TZID=Europe\/Berlin:20270401T140000/);
+  assert.match(last, /BEGIN:VTIMEZONE/);
+
+  await agree("cancel 2", "all of them", "cancelled");
+  await told(bob, "Budget is cancelled");
+  const cancelled = await until("Bob's calendar is told", async () => (await calendars(bob)).findLast((file) => file.includes("METHOD:CANCEL")));
+  assert.equal(uid(cancelled), uid(first));
+  assert.ok(!(await bot.program.log()).includes("Budget"), "its log names no meeting");
+});
+
+test("in an encrypted room with others the bot hears what is said to it, and nothing else", async () => {
+  const { alice, bot, organisations } = here;
+  const { room_id: room } = await alice.client.createRoom({
+    preset: "private_chat",
+    invite: [bot.id, organisations.people.carol.account.id],
+    initial_state: [{ type: "m.room.encryption", state_key: "", content: { algorithm: "m.megolm.v1.aes-sha2" } }],
+  });
+  await until("the bot is in the room", () => alice.client.getRoom(room)?.getMember(bot.id)?.membership === "join");
+  await organisations.people.carol.account.join(room);
+  await alice.say(room, "list");
+  await ask("!treffen liste", "Du hast nichts geplant", { room });
+  const answers = alice.heard(room).filter(({ sender, type }) => sender === bot.id && type === "m.room.message");
+  assert.equal(answers.length, 1, "it kept silent when it was not called");
+  await ask("!meet language english", "English", { room });
+});
+
+test("what is not understood gets the sentence that helps", async () => {
+  await ask("!meet Thursday \"Budget\"", "!meet Thursday 14:00");
+  await ask("!meet 2020-01-01 14:00", "past");
+  await ask("zone Europe/Berln", "Europe/Berlin");
+  await ask("cancel 99", "`list`".replaceAll("`", ""));
+});
+
+test("strangers do not command it, and it comes to none of their rooms", async () => {
+  const { bob, bot } = here;
+  const { room_id: room } = await bob.client.createRoom({ preset: "private_chat", invite: [bot.id] });
+  await until("the bot has refused the invitation", () => bob.client.getRoom(room)?.getMember(bot.id)?.membership === "leave");
+  const invited = await told(bob, "Budget");
+  await ask("!meet tomorrow 14:00", "I may not plan meetings for people of", { room: invited.room, speaker: bob });
+});
+
+test("the bot is killed, its device and its store are lost, and the meeting is held by those who were invited", { timeout: TEST_MS }, async (t) => {
+  const { alice, bob, bot, organisations } = here;
+  const { account } = organisations.people.alice;
+  const masterKey = async () => (await account.ask("keys/query", { device_keys: { [bot.id]: [] } })).master_keys[bot.id].keys;
+  const before = await masterKey();
+  await agree(`!meet tomorrow 14:00 30m "Council" with ${bob.id}`, "Council", "planned");
+  await told(bob, "Council");
+  const { room } = await meetingRoom("Council");
+  bot.program.kill();
+  await organisations.people.bob.account.join(room);
+
+  const { carol, dave } = organisations.people;
+  for (const { user, status } of [{ user: "alice", status: 200 }, { user: "bob", status: 200 }, { user: "carol", status: 403 }, { user: "dave", status: 403 }]) {
+    const { account: asking, organisation } = organisations.people[user];
+    const answer = await askToken(organisations[organisation].focus, asking, room);
+    assert.equal(answer.status, status, `${user}: ${JSON.stringify(answer.answer)}`);
+  }
+  assert.ok(carol && dave);
+
+  here.browser = await openBrowser();
+  const enter = entrance(here, t, { room });
+  const [one, other] = await acquainted(["alice", "bob"].map((user) => enter(user)));
+  await one.join();
+  await other.join();
+  await everybodyMeets({ alice: one, bob: other });
+
+  // All is lost but the key that was to be copied to a safe place.
+  const key = await readFile(join(bot.data, "recovery-key"));
+  await rm(bot.data, { recursive: true });
+  await bot.keepRecoveryKey(key);
+  await bot.startAgain();
+  await ask("list", "Council");
+  assert.deepEqual(await masterKey(), before, "it is who it was");
+});
+
+test("when it is over the room is closed and deleted, and nothing that was said in it is in the bot", { timeout: SHORT_MEETING_MS * 2 }, async () => {
+  const { alice, bob, bot } = here;
+  const { room } = await meetingRoom("Council");
+  await until("Alice's client is in the room", () => alice.client.getRoom(room)?.getMyMembership() === "join");
+  await alice.say(room, CONFIDENCE);
+  await told(bob, "Short begins now");
+  const closed = await alice.hears("the room is closed", { from: bot.id }, ({ body }) => body?.includes("The room of Short is closed"));
+  assert.ok(closed.body.includes(bob.id.split(":").slice(1).join(":")), `it says who else keeps what was written: ${closed.body}`);
+  await alice.hears("the room is left", { from: bot.id }, ({ body }) => body?.includes("Nobody is in the room of Short any more"));
+
+  const places = [await memory(bot.program.pid), ...(await files(bot.data))];
+  const has = (text) => places.some((bytes) => bytes.includes(text));
+  assert.ok(has("Council"), "what the bot knows is found in it");
+  assert.ok(!has(CONFIDENCE), "what was said is not");
+});
+
+/** The memory of a process, as its kernel shows it. */
+async function memory(pid) {
+  const maps = (await readFile(`/proc/${pid}/maps`, "utf8")).split("\n").flatMap((line) => /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? []);
+  const file = await open(`/proc/${pid}/mem`, "r");
+  const parts = [];
+  try {
+    for (let each = 0; each < maps.length; each += 3) {
+      const [from, to] = [Number.parseInt(maps[each + 1], 16), Number.parseInt(maps[each + 2], 16)];
+      const bytes = Buffer.alloc(to - from);
+      // A part that is gone meanwhile cannot be read.
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, from).catch(() => ({ bytesRead: 0 }));
+      parts.push(bytes.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+  return Buffer.concat(parts);
+}
+
+/** All files of a folder, and of those in it. */
+async function files(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return Promise.all(entries.filter((entry) => entry.isFile()).map((entry) => readFile(join(entry.parentPath, entry.name))));
+}

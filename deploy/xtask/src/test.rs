@@ -141,10 +141,13 @@ fn with_homeservers(place: &Place, script: &str, more: &[(&str, &PathBuf)]) -> R
     organisations::build_page(place)?;
     web_client::build(place)?;
     let hanse = hanse_with_debug_tap(place)?;
-    let participant = process::build(place, "hanse-participant", &[])?;
+    // Each names the other, so that the features of what they share are the same and it is compiled once.
+    let participant = process::build(place, "hanse-participant", &["--package", "hanse-meetings"])?;
+    let meetings = process::build(place, "hanse-meetings", &["--package", "hanse-participant"])?;
     let environment = [
         ("HANSE_BIN", &hanse),
         ("HANSE_PARTICIPANT_BIN", &participant),
+        ("HANSE_MEETINGS_BIN", &meetings),
         ("HANSE_HOMESERVER_PYTHON", &python),
         ("CHROMIUM", &chromium),
     ];

@@ -6,7 +6,9 @@ CREATE TABLE person (
     -- 'en' or 'de'.
     language  TEXT NOT NULL DEFAULT 'en',
     -- Opens the person's calendar; NULL: nobody asked for it.
-    feed      TEXT UNIQUE
+    feed      TEXT UNIQUE,
+    -- Whether others may ask when the person has time: 0 or 1.
+    shares    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE meeting (
@@ -51,3 +53,39 @@ CREATE TABLE job (
     attempts   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX job_by_lane ON job (lane, id);
+
+-- Programs that act as somebody.
+CREATE TABLE token (
+    name      TEXT PRIMARY KEY,
+    -- SHA-256 of what the program shows.
+    hash      BLOB NOT NULL UNIQUE,
+    user_id   TEXT NOT NULL,
+    -- 0 or 1.
+    may_read  INTEGER NOT NULL,
+    may_write INTEGER NOT NULL,
+    until_ms  INTEGER NOT NULL
+) STRICT;
+
+-- What programs have asked for under a key of theirs, so that asking twice does it once.
+CREATE TABLE request (
+    user_id   TEXT NOT NULL,
+    key       TEXT NOT NULL,
+    -- SHA-256 of what was asked.
+    hash      BLOB NOT NULL,
+    -- hanse_meetings::meeting::Meeting, as it was made.
+    body      TEXT NOT NULL,
+    until_ms  INTEGER NOT NULL,
+    PRIMARY KEY (user_id, key)
+) STRICT;
+CREATE INDEX request_by_time ON request (until_ms);
+
+-- Addresses that are told of changes of somebody's meetings.
+CREATE TABLE hook (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id   TEXT NOT NULL,
+    url       TEXT NOT NULL,
+    -- Signs what is sent there.
+    secret    TEXT NOT NULL,
+    until_ms  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX hook_by_person ON hook (user_id);

@@ -559,6 +559,7 @@ fn short(command: &Command) -> String {
         Command::Zone(zone) => format!("zone, {zone}"),
         Command::Speak(language) => format!("speak, {language:?}"),
         Command::Subscribe => "subscribe".to_owned(),
+        Command::Share(shares) => format!("share, {shares}"),
         Command::Help => "help".to_owned(),
     }
 }
@@ -620,6 +621,10 @@ fn the_other_commands_are_understood_in_both_languages() {
         sprache english | speak, English
         calendar | subscribe
         kalender | subscribe
+        share on | share, true
+        share off | share, false
+        teilen an | share, true
+        teile: aus | share, false
         help | help
         hilfe | help
         ? | help

@@ -107,6 +107,11 @@ impl Desk {
                 Ok(Answer::of(answer::zone_set(&name, language)))
             }
             Command::Subscribe => self.subscribe(said, person).await,
+            Command::Share(shares) => {
+                person.shares = shares;
+                self.store.keep_person(said.user, person).await?;
+                Ok(Answer::of(answer::sharing_set(shares, language)))
+            }
             Command::List => {
                 let listed = self.store.meetings_of(said.user).await?;
                 let coming: Vec<(u32, &Meeting, Occurrence)> = listed

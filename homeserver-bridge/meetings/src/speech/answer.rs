@@ -15,7 +15,7 @@ pub use about::{
 };
 pub use dialogue::{
     already_over, ask_zone, dropped, help, homeserver_not_allowed, invited, language_set, no_such_meeting,
-    not_yours, subscription, too_many_meetings, too_many_people, zone_set,
+    not_yours, sharing_set, subscription, too_many_meetings, too_many_people, uninvited, zone_set,
 };
 pub use room::{
     come_by, guest_link, no_calendar, no_guests, no_such_occurrence, not_here, only_in_private, room_closed,

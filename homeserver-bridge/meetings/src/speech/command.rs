@@ -99,6 +99,7 @@ impl Said<'_> {
             Verb::Zone => own_zone(&squeeze(self.source(skip(self.rest)))).map(Command::Zone),
             Verb::Speak => self.speak(),
             Verb::Subscribe => Ok(Command::Subscribe),
+            Verb::Share => self.share(),
             Verb::Help => Ok(Command::Help),
         }
     }
@@ -377,6 +378,18 @@ impl Said<'_> {
                 _ => None,
             })
             .ok_or(Why::NoLanguage)
+    }
+
+    /// Nothing but one word: what is shared by mistake is known.
+    fn share(self) -> Result<Command, Why> {
+        let [word] = skip(self.rest) else {
+            return Err(Why::NoSharing);
+        };
+        match word.lower.trim_end_matches('.') {
+            "on" | "yes" | "an" | "ein" | "ja" => Ok(Command::Share(true)),
+            "off" | "no" | "aus" | "nein" => Ok(Command::Share(false)),
+            _ => Err(Why::NoSharing),
+        }
     }
 }
 

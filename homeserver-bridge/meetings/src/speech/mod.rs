@@ -131,6 +131,8 @@ pub enum Command {
     Speak(Language),
     /// A private address from which calendars read the speaker's meetings.
     Subscribe,
+    /// Whether others may ask when the speaker has time.
+    Share(bool),
     /// What can be said.
     Help,
 }

@@ -39,6 +39,7 @@ pub(super) enum Why {
     NobodyToInvite,
     TooManyPeople,
     NoReminder,
+    NoSharing,
     Command(String, Option<&'static str>),
 }
 
@@ -123,6 +124,9 @@ impl Why {
                 format!("I invite at most {PEOPLE_MAX} people by name: invite fewer, as in `with @anna:org-a.example`, and the others into the room.")
             }
             Why::NoReminder => "I miss when to remind: say the minutes before, as in `remind 15`, or `remind off`.".to_owned(),
+            Why::NoSharing => {
+                "I miss whether others may ask when you have time: say `share on` or `share off`.".to_owned()
+            }
             Why::Command(said, Some(near)) => format!("I do not know “{}”: do you mean `{near}`? `help` shows all.", shown(said)),
             Why::Command(said, None) => format!(
                 "I do not know “{}”: say for example `meet Thursday 14:00 \"Budget\" with @anna:org-a.example`, or `help`.",
@@ -197,6 +201,9 @@ impl Why {
                 "Ich lade höchstens {PEOPLE_MAX} Leute mit Namen ein: Nenne weniger, etwa `mit @anna:org-a.example`, und lade die anderen in den Raum ein."
             ),
             Why::NoReminder => "Mir fehlt, wann ich erinnern soll: Sag die Minuten davor, etwa `erinnere 15`, oder `erinnere aus`.".to_owned(),
+            Why::NoSharing => {
+                "Mir fehlt, ob andere fragen dürfen, wann du Zeit hast: Sag `teilen an` oder `teilen aus`.".to_owned()
+            }
             Why::Command(said, Some(near)) => format!("„{}“ kenne ich nicht: Meinst du `{near}`? `hilfe` zeigt alles.", shown(said)),
             Why::Command(said, None) => format!(
                 "„{}“ kenne ich nicht: Sag etwa `treffen Donnerstag 14 Uhr \"Haushalt\" mit @anna:org-a.example` oder `hilfe`.",

@@ -86,6 +86,7 @@ pub(super) enum Verb {
     Zone,
     Speak,
     Subscribe,
+    Share,
     Help,
 }
 
@@ -112,6 +113,7 @@ pub(super) const ENGLISH: &[(&str, Verb)] = &[
     ("language", Verb::Speak),
     ("calendar", Verb::Subscribe),
     ("subscribe", Verb::Subscribe),
+    ("share", Verb::Share),
     ("help", Verb::Help),
     ("?", Verb::Help),
     ("hello", Verb::Help),
@@ -148,6 +150,8 @@ pub(super) const GERMAN: &[(&str, Verb)] = &[
     ("sprache", Verb::Speak),
     ("kalender", Verb::Subscribe),
     ("abonnieren", Verb::Subscribe),
+    ("teilen", Verb::Share),
+    ("teile", Verb::Share),
     ("hilfe", Verb::Help),
     ("hallo", Verb::Help),
 ];

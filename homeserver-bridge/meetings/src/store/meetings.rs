@@ -28,7 +28,7 @@ pub(super) fn user_of(text: &str) -> Result<UserId, StoreError> {
     text.parse().map_err(|_| StoreError::Row("people"))
 }
 
-fn meeting_of(row: &SqliteRow) -> Result<Meeting, StoreError> {
+pub(super) fn meeting_of(row: &SqliteRow) -> Result<Meeting, StoreError> {
     serde_json::from_str(row.try_get("body")?).map_err(|_| StoreError::Row("meetings"))
 }
 
@@ -167,6 +167,16 @@ impl Store {
     /// Forgets a meeting and who was invited.
     pub async fn forget_meeting(&mut self, uid: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM meeting WHERE uid = ?")
+            .bind(uid)
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Somebody is invited no more: it is gone from their list.
+    pub async fn forget_attendance(&mut self, user: &UserId, uid: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM attendance WHERE user_id = ? AND uid = ?")
+            .bind(user.as_str())
             .bind(uid)
             .execute(&mut self.connection)
             .await?;

@@ -3,15 +3,18 @@
 //! In: rows and times as arguments. Out: rows. What is acknowledged is on disk. It knows nothing of Matrix, reads no clock, and holds
 //! nothing that was said but what became of it.
 //!
-//! One owner ([`crate::desk::Desk`]) has it, so nothing here guards against a second one.
+//! One owner ([`crate::desk::Desk`]) has it, so nothing here guards against a second one. The exception are the tables `token` and `hook`:
+//! the command line writes single rows of them while the bot runs, and the bot reads them each time; SQLite has either wait for the other.
 
 mod jobs;
 mod meetings;
 mod people;
+mod programs;
 
 pub use jobs::Job;
 pub use meetings::{Due, Listed};
 pub use people::Person;
+pub use programs::{Hash, Hook, Token};
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};

@@ -14,6 +14,8 @@ pub struct Person {
     pub language: Language,
     /// Opens their calendar. A secret.
     pub feed: Option<String>,
+    /// Whether others may ask when they have time.
+    pub shares: bool,
 }
 
 fn code(language: Language) -> &'static str {
@@ -26,7 +28,7 @@ fn code(language: Language) -> &'static str {
 impl Store {
     /// What is known of somebody; of a stranger, nothing.
     pub async fn person(&mut self, user: &UserId) -> Result<Person, StoreError> {
-        let row = sqlx::query("SELECT zone, language, feed FROM person WHERE user_id = ?")
+        let row = sqlx::query("SELECT zone, language, feed, shares FROM person WHERE user_id = ?")
             .bind(user.as_str())
             .fetch_optional(&mut self.connection)
             .await?;
@@ -41,19 +43,22 @@ impl Store {
                 Language::English
             },
             feed: row.try_get("feed")?,
+            shares: row.try_get("shares")?,
         })
     }
 
     /// Remembers it.
     pub async fn keep_person(&mut self, user: &UserId, person: &Person) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO person (user_id, zone, language, feed) VALUES (?, ?, ?, ?)
-             ON CONFLICT (user_id) DO UPDATE SET zone = excluded.zone, language = excluded.language, feed = excluded.feed",
+            "INSERT INTO person (user_id, zone, language, feed, shares) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (user_id) DO UPDATE SET zone = excluded.zone, language = excluded.language, feed = excluded.feed,
+                shares = excluded.shares",
         )
         .bind(user.as_str())
         .bind(person.zone.as_deref())
         .bind(code(person.language))
         .bind(person.feed.as_deref())
+        .bind(person.shares)
         .execute(&mut self.connection)
         .await?;
         Ok(())

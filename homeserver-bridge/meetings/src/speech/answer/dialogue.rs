@@ -59,6 +59,10 @@ pub fn help(language: Language) -> String {
                 ("zone Europe/Berlin", "your time zone"),
                 ("language deutsch", "ich spreche auch Deutsch"),
                 ("calendar", "an address with your meetings for your calendar"),
+                (
+                    "share on",
+                    "whoever plans meetings here may ask when you have time, not what you do; `share off` ends it",
+                ),
             ],
             "With `here` the meeting is in this room, with `with guests` people may come by a link. In rooms, begin with `!`, as in `!meet`.",
         ),
@@ -85,6 +89,10 @@ pub fn help(language: Language) -> String {
                 ("zeitzone Europe/Berlin", "deine Zeitzone"),
                 ("sprache english", "I speak English, too"),
                 ("kalender", "eine Adresse mit deinen Treffen für deinen Kalender"),
+                (
+                    "teilen an",
+                    "wer hier Treffen plant, darf fragen, wann du Zeit hast, nicht was du tust; `teilen aus` beendet das",
+                ),
             ],
             "Mit `hier` ist das Treffen in diesem Raum, mit `mit Gästen` kommen Leute auch über einen Link. In Räumen beginne mit `!`, etwa `!treffen`.",
         ),
@@ -202,5 +210,29 @@ pub fn subscription(address: &str, language: Language) -> String {
         Language::German => format!(
             "Deine Treffen für deinen Kalender: {address}\n\nWer diese Adresse hat, sieht deine Treffen; behalte sie also für dich."
         ),
+    }
+}
+
+/// Others may ask when this person has time, or not any more.
+pub fn sharing_set(shares: bool, language: Language) -> String {
+    match (shares, language) {
+        (true, Language::English) => {
+            "Good: whoever plans meetings here may ask when you have time. They learn nothing else of your meetings."
+        }
+        (false, Language::English) => "Good: nobody is told any more when you have time.",
+        (true, Language::German) => {
+            "Gut: Wer hier Treffen plant, darf fragen, wann du Zeit hast. Sonst erfährt niemand etwas von deinen Treffen."
+        }
+        (false, Language::German) => "Gut: Niemand erfährt mehr, wann du Zeit hast.",
+    }
+    .to_owned()
+}
+
+/// Somebody is invited to this meeting no more.
+pub fn uninvited(meeting: &Meeting, language: Language) -> String {
+    let title = escaped(&meeting.title);
+    match language {
+        Language::English => format!("You are no longer invited to **{title}**."),
+        Language::German => format!("Du bist zu **{title}** nicht mehr eingeladen."),
     }
 }
