@@ -9,6 +9,8 @@ const READY = "the bot hears";
 
 /** @typedef {Awaited<ReturnType<typeof startBot>>} Bot */
 
+const table = (name, values) => `[${name}]\n${Object.entries(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`).join("")}`;
+
 /** Makes an account for the bot, and starts it. `settings`: more of `[meetings]`. */
 export async function startBot({ executable, organisation, folder, user = "meet", settings = {}, log = "info", started = () => {} }) {
   const own = join(folder, `bot-${user}`);
@@ -24,7 +26,6 @@ export async function startBot({ executable, organisation, folder, user = "meet"
     zone: "Europe/Berlin",
     ...settings,
   };
-  const table = (name, values) => `[${name}]\n${Object.entries(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`).join("")}`;
   const config = join(own, "meetings.toml");
   const write = (more = {}) => writeFile(config, `${table("meetings", { ...meetings, ...more })}\n${table("log", { filter: log })}`, { mode: 0o600 });
   await write();

@@ -4,6 +4,7 @@ import { randomUUID, webcrypto } from "node:crypto";
 import { ClientEvent, createClient, EventType, MsgType, RelationType, RoomMemberEvent, SyncState } from "matrix-js-sdk";
 import { until } from "../harness/until.mjs";
 
+
 /** What it says of itself is not about the test. */
 const quiet = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, getChild: () => quiet };
 
@@ -15,6 +16,8 @@ Promise.withResolvers ??= function withResolvers() {
 };
 
 const SEALED = { algorithm: "m.megolm.v1.aes-sha2" };
+
+const textOf = (event) => ({ id: event.getId(), room: event.getRoomId(), sender: event.getSender(), type: event.getType(), sealed: event.isEncrypted(), ...event.getContent() });
 
 /** @typedef {Awaited<ReturnType<typeof startSpeaker>>} Speaker */
 
@@ -34,7 +37,6 @@ export async function startSpeaker({ homeserver, user, password }) {
     client.on(ClientEvent.Sync, (state) => state === SyncState.Prepared && done(undefined));
   });
 
-  const textOf = (event) => ({ id: event.getId(), room: event.getRoomId(), sender: event.getSender(), type: event.getType(), sealed: event.isEncrypted(), ...event.getContent() });
   const heard = (room) => (room ? [client.getRoom(room)] : client.getRooms()).flatMap((each) => each?.getLiveTimeline().getEvents() ?? []).map(textOf);
   return {
     id: login.user_id,
