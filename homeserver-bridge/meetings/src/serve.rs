@@ -89,6 +89,7 @@ async fn listen(bot: &Bot, desk: &DeskHandle, mut heard: mpsc::Receiver<Heard>, 
                 text,
                 mentions,
                 is_direct,
+                is_mentioned,
                 at_ms,
             } => {
                 let at = Timestamp::from_millisecond(at_ms)
@@ -98,7 +99,7 @@ async fn listen(bot: &Bot, desk: &DeskHandle, mut heard: mpsc::Receiver<Heard>, 
                     continue;
                 }
                 (
-                    desk.said(user.clone(), room.clone(), text, mentions, is_direct, at)
+                    desk.said(user.clone(), room.clone(), text, mentions, is_direct, is_mentioned, at)
                         .await?,
                     user,
                     room,

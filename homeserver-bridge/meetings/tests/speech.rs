@@ -625,6 +625,10 @@ fn the_other_commands_are_understood_in_both_languages() {
         share off | share, false
         teilen an | share, true
         teile: aus | share, false
+        !meet list | list
+        !treffen verschiebe "Haushalt" nur am 24.12. auf 25.12. 15 Uhr | move, Haushalt, 2026-12-24, 2026-12-25T15:00:00, -
+        !treffen absagen Haushalt | cancel, Haushalt, -
+        @hanse:org-a.example !termin wer kommt zu Haushalt | who, Haushalt
         help | help
         hilfe | help
         ? | help

@@ -102,16 +102,16 @@ fn said(event: &OriginalSyncRoomMessageEvent, room: &Room, bot: &UserId) -> Opti
         .mentions
         .iter()
         .flat_map(|mentions| &mentions.user_ids);
-    let mentions = mentioned
+    let (own, mentions): (Vec<UserId>, Vec<UserId>) = mentioned
         .filter_map(|user| user.as_str().parse().ok())
-        .filter(|user| user != bot)
-        .collect();
+        .partition(|user| user == bot);
     Some(Heard::Said {
         user,
         room: room.room_id().as_str().parse().ok()?,
         text: text.body.clone(),
         mentions,
         is_direct: room.active_members_count() <= 2,
+        is_mentioned: !own.is_empty(),
         at_ms: event.origin_server_ts.get().into(),
     })
 }

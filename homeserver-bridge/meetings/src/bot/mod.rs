@@ -38,6 +38,8 @@ pub enum Heard {
         mentions: Vec<UserId>,
         /// Whether it is meant for the bot without saying so: only the two are in the room.
         is_direct: bool,
+        /// Whether it mentions the bot.
+        is_mentioned: bool,
         /// When, in ms since 1970, as the homeserver of the writer says.
         at_ms: i64,
     },

@@ -65,8 +65,8 @@ macro_rules! asks {
 
 asks! {
     /// See [`Desk::said`].
-    said(user: UserId, room: RoomId, text: String, mentions: Vec<UserId>, is_direct: bool, now: Timestamp) -> Option<Answer> = |desk| {
-        async { desk.said(&Said { user: &user, room: &room, text: &text, mentions: &mentions, is_direct }, now).await }
+    said(user: UserId, room: RoomId, text: String, mentions: Vec<UserId>, is_direct: bool, is_mentioned: bool, now: Timestamp) -> Option<Answer> = |desk| {
+        async { desk.said(&Said { user: &user, room: &room, text: &text, mentions: &mentions, is_direct, is_mentioned }, now).await }
     };
     /// See [`Desk::reacted`].
     reacted(event: String, user: UserId, key: String, now: Timestamp) -> Option<Answer> = |desk| desk.reacted(&event, &user, &key, now);

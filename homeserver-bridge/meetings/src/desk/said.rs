@@ -13,9 +13,6 @@ use std::collections::BTreeMap;
 /// Minutes before a meeting at which people are reminded who have said nothing else.
 const REMIND_MIN: u32 = 15;
 
-/// Words with which a text in a room with others is meant for the bot.
-const CALLS: [&str; 3] = ["!meet", "!treffen", "!termin"];
-
 /// What somebody wrote.
 pub struct Said<'a> {
     /// Who.
@@ -28,6 +25,8 @@ pub struct Said<'a> {
     pub mentions: &'a [UserId],
     /// Whether only the two are there.
     pub is_direct: bool,
+    /// Whether it mentions the bot.
+    pub is_mentioned: bool,
 }
 
 impl Desk {
@@ -36,13 +35,7 @@ impl Desk {
     /// # Errors
     /// Those of the store.
     pub async fn said(&mut self, said: &Said<'_>, now: Timestamp) -> Result<Option<Answer>, StoreError> {
-        let first = said
-            .text
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .to_lowercase();
-        if !said.is_direct && !CALLS.contains(&first.as_str()) {
+        if !said.is_direct && !said.is_mentioned && !speech::is_called(said.text) {
             return Ok(None);
         }
         let mut person = self.store.person(said.user).await?;

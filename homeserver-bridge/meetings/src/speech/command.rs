@@ -4,7 +4,7 @@ use super::refuse::Why;
 use super::vocabulary::{self, Sense, Verb, nearest_verb};
 use super::when::{When, is_day, own_zone};
 use super::words::{Kind, Word, clean, from, language, sense, split, squeeze};
-use super::{Command, Language, POINT_LETTERS_MAX, Refusal, Speaker, Understood, Which, draft};
+use super::{CALLS, Command, Language, POINT_LETTERS_MAX, Refusal, Speaker, Understood, Which, draft};
 use crate::meeting::PEOPLE_MAX;
 use hanse_matrixrtc::UserId;
 use jiff::civil::Date;
@@ -33,6 +33,11 @@ pub(super) fn read(text: &str, speaker: &Speaker<'_>) -> Result<Understood, Refu
         _ => spoken_to,
     };
     let words = from(&words, spoken_to);
+    // In rooms everything begins with "!meet", as in "!meet list".
+    let words = match words {
+        [called, wanted, ..] if is_call(called) && is_other_verb(wanted) => from(words, 1),
+        _ => words,
+    };
     let said = Said {
         text: &text,
         rest: from(words, 1),
@@ -68,6 +73,15 @@ pub(super) fn read(text: &str, speaker: &Speaker<'_>) -> Result<Understood, Refu
         tongue
     };
     Ok(Understood { command, language })
+}
+
+/// Whether this calls the bot, whatever is wanted of it.
+fn is_call(word: &Word) -> bool {
+    CALLS.contains(&word.lower.as_str())
+}
+
+fn is_other_verb(word: &Word) -> bool {
+    word.kind == Kind::Plain && vocabulary::verb(&word.lower).is_some_and(|verb| verb != Verb::Meet)
 }
 
 /// The word for a command without the mark before it.

@@ -156,6 +156,15 @@ pub const MINUTES: u32 = 60;
 /// Letters of a point of an agenda. A longer one is refused.
 pub const POINT_LETTERS_MAX: usize = 300;
 
+/// Words with which a text in a room with others is meant for the bot, whatever is wanted: `!meet Thursday 14:00`, `!meet list`.
+const CALLS: [&str; 3] = ["!meet", "!treffen", "!termin"];
+
+/// Whether a text in a room with others is meant for the bot.
+pub fn is_called(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    CALLS.contains(&first.to_lowercase().as_str())
+}
+
 /// What somebody who says this to the bot wants. Of the text, the first [`LETTERS_MAX`] letters are looked at.
 ///
 /// A [`Command::Move`] begins on the speaker's clock, also where they named another zone. Nothing that was said is passed over but small

@@ -64,7 +64,7 @@ pub fn help(language: Language) -> String {
                     "whoever plans meetings here may ask when you have time, not what you do; `share off` ends it",
                 ),
             ],
-            "With `here` the meeting is in this room, with `with guests` people may come by a link. In rooms, begin with `!`, as in `!meet`.",
+            "With `here` the meeting is in this room, with `with guests` people may come by a link. In rooms with others, mention me or begin with `!meet`, as in `!meet list`.",
         ),
         Language::German => (
             "Ich plane Treffen. Sag zum Beispiel:",
@@ -94,7 +94,7 @@ pub fn help(language: Language) -> String {
                     "wer hier Treffen plant, darf fragen, wann du Zeit hast, nicht was du tust; `teilen aus` beendet das",
                 ),
             ],
-            "Mit `hier` ist das Treffen in diesem Raum, mit `mit Gästen` kommen Leute auch über einen Link. In Räumen beginne mit `!`, etwa `!treffen`.",
+            "Mit `hier` ist das Treffen in diesem Raum, mit `mit Gästen` kommen Leute auch über einen Link. In Räumen mit anderen erwähne mich oder beginne mit `!treffen`, etwa `!treffen liste`.",
         ),
     };
     let lines: Vec<String> = lines
