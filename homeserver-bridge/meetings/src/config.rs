@@ -6,7 +6,6 @@ use hanse_runtime::Secret;
 use hanse_runtime::config::{ConfigError, Document, Key, SecretKey, Section, Table, Values, example};
 use hanse_runtime::telemetry::LogConfig;
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Bytes of the registration file, as in the bridge.
@@ -46,10 +45,6 @@ pub struct MeetingsConfig {
     pub room_link: String,
     /// Where Hanse's focus is, for links for guests; `None`: there are none.
     pub focus: Option<String>,
-    /// Where programs and calendars reach it; `None`: they do not.
-    pub listen: Option<SocketAddr>,
-    /// How they name it; no slash at its end.
-    pub public_url: String,
     /// Proves to the homeserver that rooms may be deleted (an administrator's token); `None`: they are only emptied.
     pub admin_token: Option<Secret<String>>,
     /// Further certificate authorities.
@@ -143,16 +138,6 @@ impl Section for MeetingsConfig {
                 about: "Where Hanse is, as https://hanse.org-a.example: for links for guests. Empty: there are none.",
             },
             Key {
-                name: "listen",
-                default: "\"\"",
-                about: "Address for programs and calendars, as 127.0.0.1:7890. Empty: none.",
-            },
-            Key {
-                name: "public_url",
-                default: "\"\"",
-                about: "How programs and calendars name that address, as https://meet.org-a.example.",
-            },
-            Key {
                 name: "admin_token_file",
                 default: "\"\"",
                 about: "File with the access token of an administrator of this Synapse, by which rooms are deleted at their time. Empty: \
@@ -213,16 +198,6 @@ impl Section for MeetingsConfig {
         if !room_link.contains('%') {
             return Err(values.refuse("room_link", "% is expected in it, where the id of the room goes"));
         }
-        let listen: String = values.read("listen")?;
-        let listen = match listen.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(|_| {
-                values.refuse(
-                    "listen",
-                    "an address and a port are expected, as in 127.0.0.1:7890",
-                )
-            })?),
-        };
         Ok(MeetingsConfig {
             homeserver: url("homeserver")?
                 .ok_or_else(|| values.refuse("homeserver", "the bot needs a homeserver"))?,
@@ -239,8 +214,6 @@ impl Section for MeetingsConfig {
             delete_after_days: values.read("delete_after_days")?,
             room_link,
             focus: url("focus")?,
-            listen,
-            public_url: url("public_url")?.unwrap_or_default(),
             admin_token: file("admin_token_file")?,
             ca_files: values.read::<Vec<PathBuf>>("ca_files")?,
         })

@@ -65,7 +65,6 @@ fn rules(config: &MeetingsConfig, bot: &Bot, rooms: Option<&Rooms>) -> Result<Ru
         [] => vec![bot.user()?.server_name().clone()],
         servers => servers.to_vec(),
     };
-    let has_feed = config.listen.is_some() && !config.public_url.is_empty();
     Ok(Rules {
         allowed,
         zone: config.zone.clone(),
@@ -76,7 +75,8 @@ fn rules(config: &MeetingsConfig, bot: &Bot, rooms: Option<&Rooms>) -> Result<Ru
         has_rooms: rooms.is_some(),
         has_guests: rooms.is_some_and(Rooms::has_guests),
         room_link: config.room_link.clone(),
-        feed_url: has_feed.then(|| format!("{}/calendar/", config.public_url)),
+        // Calendars are sent as files; nothing serves them by address.
+        feed_url: None,
     })
 }
 

@@ -7,7 +7,7 @@ use hanse_matrixrtc::{ServerName, UserId};
 use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
 use matrix_sdk::ruma::events::room::member::{MembershipState, StrippedRoomMemberEvent};
 use matrix_sdk::ruma::events::room::message::{MessageType, OriginalSyncRoomMessageEvent, Relation};
-use matrix_sdk::{Client, Room, RoomState};
+use matrix_sdk::{Client, Room, RoomMemberships, RoomState};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ pub(super) fn listen(client: &Client, tell: &mpsc::Sender<Heard>, config: &Meeti
     client.add_event_handler(move |event: OriginalSyncRoomMessageEvent, room: Room| {
         let (messages, bot) = (messages.clone(), bot.clone());
         async move {
-            if let Some(heard) = said(&event, &room, &bot) {
+            if let Some(heard) = said(&event, &room, &bot).await {
                 let _ = messages.send(heard).await;
             }
         }
@@ -81,7 +81,7 @@ async fn answer_invitation(room: Room, is_allowed: bool) {
     }
 }
 
-fn said(event: &OriginalSyncRoomMessageEvent, room: &Room, bot: &UserId) -> Option<Heard> {
+async fn said(event: &OriginalSyncRoomMessageEvent, room: &Room, bot: &UserId) -> Option<Heard> {
     let user: UserId = event.sender.as_str().parse().ok()?;
     // What replaces another message was heard already.
     if user == *bot
@@ -110,10 +110,22 @@ fn said(event: &OriginalSyncRoomMessageEvent, room: &Room, bot: &UserId) -> Opti
         room: room.room_id().as_str().parse().ok()?,
         text: text.body.clone(),
         mentions,
-        is_direct: room.active_members_count() <= 2,
+        is_direct: is_between_two(room).await,
         is_mentioned: !own.is_empty(),
         at_ms: event.origin_server_ts.get().into(),
     })
+}
+
+/// Whether only the bot and one other are in the room, or invited to it. Where that cannot be found out, somebody may read along.
+pub(super) async fn is_between_two(room: &Room) -> bool {
+    // The counts of the room's summary are not there with every sync.
+    match room.members(RoomMemberships::ACTIVE).await {
+        Ok(members) => members.len() <= 2,
+        Err(error) => {
+            tracing::warn!("it cannot be found out who is in a room: {error}");
+            false
+        }
+    }
 }
 
 fn reacted(event: &OriginalSyncReactionEvent, room: &Room, bot: &UserId) -> Option<Heard> {

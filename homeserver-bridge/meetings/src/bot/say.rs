@@ -1,6 +1,7 @@
 //! What the bot sends.
 
 use super::Bot;
+use super::hear::is_between_two;
 use hanse_matrixrtc::{RoomId, UserId};
 use matrix_sdk::attachment::AttachmentConfig;
 use matrix_sdk::ruma::events::Mentions;
@@ -90,7 +91,7 @@ impl Bot {
                     MembershipState::Join | MembershipState::Invite
                 )
             });
-            if is_there && room.active_members_count() <= 2 {
+            if is_there && is_between_two(&room).await {
                 return Ok(room);
             }
         }
