@@ -88,8 +88,7 @@ async fn listen(bot: &Bot, desk: &DeskHandle, mut heard: mpsc::Receiver<Heard>, 
                 room,
                 text,
                 mentions,
-                is_direct,
-                is_mentioned,
+                to,
                 at_ms,
             } => {
                 let at = Timestamp::from_millisecond(at_ms)
@@ -99,7 +98,7 @@ async fn listen(bot: &Bot, desk: &DeskHandle, mut heard: mpsc::Receiver<Heard>, 
                     continue;
                 }
                 (
-                    desk.said(user.clone(), room.clone(), text, mentions, is_direct, is_mentioned, at)
+                    desk.said(user.clone(), room.clone(), text, mentions, to, at)
                         .await?,
                     user,
                     room,

@@ -114,7 +114,7 @@ pub const RULES: [Rule; 13] = [
     Rule {
         krate: "hanse-meetings",
         ours: &["hanse-matrixrtc", "hanse-runtime"],
-        guarded: &["matrix-sdk"],
+        guarded: &["matrix-sdk", "sqlx"],
         never: &[
             "hanse-callkeys",
             "hanse-focus",

@@ -2,6 +2,7 @@
 
 use super::Heard;
 use crate::config::MeetingsConfig;
+use crate::desk::To;
 use anyhow::{Context, Result};
 use hanse_matrixrtc::{ServerName, UserId};
 use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
@@ -105,13 +106,19 @@ async fn said(event: &OriginalSyncRoomMessageEvent, room: &Room, bot: &UserId) -
     let (own, mentions): (Vec<UserId>, Vec<UserId>) = mentioned
         .filter_map(|user| user.as_str().parse().ok())
         .partition(|user| user == bot);
+    let to = if is_between_two(room).await {
+        To::BotAlone
+    } else if own.is_empty() {
+        To::Room
+    } else {
+        To::Bot
+    };
     Some(Heard::Said {
         user,
         room: room.room_id().as_str().parse().ok()?,
         text: text.body.clone(),
         mentions,
-        is_direct: is_between_two(room).await,
-        is_mentioned: !own.is_empty(),
+        to,
         at_ms: event.origin_server_ts.get().into(),
     })
 }

@@ -14,6 +14,7 @@ mod verify;
 pub use say::SayError;
 
 use crate::config::MeetingsConfig;
+use crate::desk::To;
 use anyhow::{Context, Result};
 use hanse_matrixrtc::{RoomId, UserId};
 use matrix_sdk::Client;
@@ -36,10 +37,8 @@ pub enum Heard {
         text: String,
         /// Whom it names, the bot not among them.
         mentions: Vec<UserId>,
-        /// Whether it is meant for the bot without saying so: only the two are in the room.
-        is_direct: bool,
-        /// Whether it mentions the bot.
-        is_mentioned: bool,
+        /// For whom.
+        to: To,
         /// When, in ms since 1970, as the homeserver of the writer says.
         at_ms: i64,
     },

@@ -13,6 +13,7 @@ mod owner;
 mod said;
 
 pub use owner::{DeskHandle, spawn};
+pub use said::To;
 
 use crate::meeting::Meeting;
 use crate::speech::Language;

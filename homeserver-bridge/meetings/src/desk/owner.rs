@@ -1,6 +1,6 @@
 //! The task that owns the desk, and how others ask it.
 
-use super::said::Said;
+use super::said::{Said, To};
 use super::{Answer, Desk, Question};
 use crate::meeting::Meeting;
 use crate::rooms::Closed;
@@ -65,8 +65,8 @@ macro_rules! asks {
 
 asks! {
     /// See [`Desk::said`].
-    said(user: UserId, room: RoomId, text: String, mentions: Vec<UserId>, is_direct: bool, is_mentioned: bool, now: Timestamp) -> Option<Answer> = |desk| {
-        async { desk.said(&Said { user: &user, room: &room, text: &text, mentions: &mentions, is_direct, is_mentioned }, now).await }
+    said(user: UserId, room: RoomId, text: String, mentions: Vec<UserId>, to: To, now: Timestamp) -> Option<Answer> = |desk| {
+        async { desk.said(&Said { user: &user, room: &room, text: &text, mentions: &mentions, to }, now).await }
     };
     /// See [`Desk::reacted`].
     reacted(event: String, user: UserId, key: String, now: Timestamp) -> Option<Answer> = |desk| desk.reacted(&event, &user, &key, now);

@@ -23,10 +23,19 @@ pub struct Said<'a> {
     pub text: &'a str,
     /// Whom it names.
     pub mentions: &'a [UserId],
-    /// Whether only the two are there.
-    pub is_direct: bool,
-    /// Whether it mentions the bot.
-    pub is_mentioned: bool,
+    /// To whom.
+    pub to: To,
+}
+
+/// Whom a text is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The bot: nobody else is there.
+    BotAlone,
+    /// The bot, which it mentions, before others.
+    Bot,
+    /// A room with others; the bot, if it begins so ([`speech::is_called`]).
+    Room,
 }
 
 impl Desk {
@@ -35,7 +44,7 @@ impl Desk {
     /// # Errors
     /// Those of the store.
     pub async fn said(&mut self, said: &Said<'_>, now: Timestamp) -> Result<Option<Answer>, StoreError> {
-        if !said.is_direct && !said.is_mentioned && !speech::is_called(said.text) {
+        if said.to == To::Room && !speech::is_called(said.text) {
             return Ok(None);
         }
         let mut person = self.store.person(said.user).await?;
@@ -229,7 +238,7 @@ impl Desk {
             return Ok(Answer::of(answer::no_calendar(language)));
         };
         // Where others read along it would be theirs, too.
-        if !said.is_direct {
+        if said.to != To::BotAlone {
             return Ok(Answer::of(answer::only_in_private(language)));
         }
         let feed = match &person.feed {
@@ -261,7 +270,7 @@ impl Desk {
             )));
         }
         let is_here = draft.is_here || !self.rules.has_rooms;
-        if is_here && said.is_direct {
+        if is_here && said.to == To::BotAlone {
             return Ok(Answer::of(answer::not_here(language)));
         }
         if draft.guests && !self.rules.has_guests {
