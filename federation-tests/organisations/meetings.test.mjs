@@ -72,8 +72,8 @@ afterwards(async () => {
 });
 
 /** Alice says something to the bot in their direct message, and is answered with what contains `part`, sealed. */
-async function ask(text, part, { room = here.room, speaker = here.alice } = {}) {
-  const asked = await speaker.say(room, text);
+async function ask(text, part, { room = here.room, speaker = here.alice, mentions = [] } = {}) {
+  const asked = await speaker.say(room, text, mentions);
   const answer = await speaker.hears(`an answer to ${text}`, { room, from: here.bot.id, after: asked }, ({ body }) => body?.includes(part));
   assert.ok(answer.sealed, "it answers sealed");
   return answer;
@@ -216,11 +216,12 @@ test("in an encrypted room people of both organisations plan, move and call off,
   const moved = await until("Alice has a file with the change", async () => (await calendars(alice)).findLast((file) => file.includes("SUMMARY:Haushalt") && file.includes("SEQUENCE:1")));
   assert.match(moved, /DTSTART;TZID=Europe\/Berlin:20270325T140000/);
   assert.match(moved, /RECURRENCE-ID;TZID=Europe\/Berlin:20270401T140000/);
+  await ask("Meetings: wer kommt zu Haushalt", alice.id, { ...from, mentions: [bot.id] });
   await agree("!treffen absagen Haushalt", "Haushalt", "abgesagt", from);
   await until("Alice's calendar is told", async () => (await calendars(alice)).findLast((file) => file.includes("METHOD:CANCEL") && file.includes("SUMMARY:Haushalt")));
 
   const answers = alice.heard(room).filter(({ sender, type }) => sender === bot.id && type === "m.room.message");
-  assert.equal(answers.length, 6, `it kept silent when it was not called, and when others answered its question: ${answers.map(({ body }) => body).join("\n")}`);
+  assert.equal(answers.length, 7, `it kept silent when it was not called, and when others answered its question: ${answers.map(({ body }) => body).join("\n")}`);
 });
 
 test("the bot is killed, its device and its store are lost, and the meeting is held by those who were invited", { timeout: TEST_MS }, async (t) => {

@@ -572,6 +572,7 @@ fn the_other_commands_are_understood_in_both_languages() {
         Termine | list
         @hanse:org-a.example: list | list
         Hanse: !list | list
+        Meetings: wer kommt zu Haushalt | who, Haushalt
         move 2 to Friday 15:00 | move, #2, -, 2026-11-27T15:00:00, -
         move Friday 15:00 | move, only, -, 2026-11-27T15:00:00, -
         move Budget to Friday 15:00 | move, Budget, -, 2026-11-27T15:00:00, -

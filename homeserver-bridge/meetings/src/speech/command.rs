@@ -29,7 +29,12 @@ pub(super) fn read(text: &str, speaker: &Speaker<'_>) -> Result<Understood, Refu
         words.get(spoken_to),
         words.get(spoken_to + 1).map(|word| &word.kind),
     ) {
-        (Some(name), Some(Kind::Colon)) if vocabulary::verb(bare(name)).is_none() => spoken_to + 2,
+        // "Meetings" may be the bot's name; behind the command of that name nothing stands.
+        (Some(name), Some(Kind::Colon))
+            if matches!(vocabulary::verb(bare(name)), None | Some(Verb::List)) =>
+        {
+            spoken_to + 2
+        }
         _ => spoken_to,
     };
     let words = from(&words, spoken_to);
