@@ -254,7 +254,9 @@ test("the bot is killed, its device and its store are lost, and the meeting is h
   const key = await readFile(join(bot.data, "recovery-key"));
   await rm(bot.data, { recursive: true });
   await bot.keepRecoveryKey(key);
-  await bot.startAgain();
+  const { room_id: strangers } = await bob.client.createRoom({ preset: "private_chat", invite: [bot.id] });
+  await bot.startAgain({ allowed_homeservers: [domain(here.alice.id)] });
+  await until("a stranger's invitation from before is refused", () => bob.client.getRoom(strangers)?.getMember(bot.id)?.membership === "leave");
   await ask("list", "Council");
   assert.deepEqual(await masterKey(), before, "it is who it was");
 });

@@ -1,9 +1,9 @@
 //! What the bot listens to.
 
-use super::Heard;
+use super::{Heard, user_of};
 use crate::config::MeetingsConfig;
 use crate::desk::To;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hanse_matrixrtc::{ServerName, UserId};
 use matrix_sdk::ruma::events::reaction::OriginalSyncReactionEvent;
 use matrix_sdk::ruma::events::room::member::{MembershipState, StrippedRoomMemberEvent};
@@ -17,11 +17,7 @@ const TEXT_BYTES_MAX: usize = 16_384;
 
 /// Tells of messages, reactions and invitations.
 pub(super) fn listen(client: &Client, tell: &mpsc::Sender<Heard>, config: &MeetingsConfig) -> Result<()> {
-    let own: UserId = client
-        .user_id()
-        .context("the bot is not signed in")?
-        .as_str()
-        .parse()?;
+    let own = user_of(client)?;
     let messages = tell.clone();
     let bot = own.clone();
     client.add_event_handler(move |event: OriginalSyncRoomMessageEvent, room: Room| {
@@ -42,21 +38,14 @@ pub(super) fn listen(client: &Client, tell: &mpsc::Sender<Heard>, config: &Meeti
             }
         }
     });
-    let allowed: Arc<[ServerName]> = match config.allowed_homeservers.as_slice() {
-        [] => Arc::from([own.server_name().clone()]),
-        servers => servers.into(),
-    };
+    let allowed = allowed(config, &own);
     client.add_event_handler(move |event: StrippedRoomMemberEvent, room: Room| {
         let (allowed, bot) = (Arc::clone(&allowed), own.clone());
         async move {
             let is_for_bot = event.state_key.as_str() == bot.as_str()
                 && event.content.membership == MembershipState::Invite;
             if is_for_bot && room.state() == RoomState::Invited {
-                let is_allowed = event
-                    .sender
-                    .as_str()
-                    .parse::<UserId>()
-                    .is_ok_and(|user| allowed.contains(user.server_name()));
+                let is_allowed = is_of(event.sender.as_str(), &allowed);
                 tokio::spawn(answer_invitation(room, is_allowed));
             }
         }
@@ -64,10 +53,25 @@ pub(super) fn listen(client: &Client, tell: &mpsc::Sender<Heard>, config: &Meeti
     Ok(())
 }
 
+/// Whose invitations the bot follows.
+pub(super) fn allowed(config: &MeetingsConfig, own: &UserId) -> Arc<[ServerName]> {
+    match config.allowed_homeservers.as_slice() {
+        [] => Arc::from([own.server_name().clone()]),
+        servers => servers.into(),
+    }
+}
+
+fn is_of(user: &str, allowed: &[ServerName]) -> bool {
+    user.parse::<UserId>()
+        .is_ok_and(|user| allowed.contains(user.server_name()))
+}
+
 /// Invitations that came while the bot was away.
-pub(super) async fn answer_invitations(client: &Client) {
+pub(super) async fn answer_invitations(client: &Client, allowed: &[ServerName]) {
     for room in client.invited_rooms() {
-        tokio::spawn(answer_invitation(room, true));
+        let invitation = room.invite_details().await;
+        let is_allowed = invitation.is_ok_and(|invitation| is_of(invitation.inviter_id.as_str(), allowed));
+        tokio::spawn(answer_invitation(room, is_allowed));
     }
 }
 

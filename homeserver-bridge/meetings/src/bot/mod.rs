@@ -16,9 +16,10 @@ pub use say::SayError;
 use crate::config::MeetingsConfig;
 use crate::desk::To;
 use anyhow::{Context, Result};
-use hanse_matrixrtc::{RoomId, UserId};
+use hanse_matrixrtc::{RoomId, ServerName, UserId};
 use matrix_sdk::Client;
 use matrix_sdk::config::SyncSettings;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What follows from a sync, until it is looked at. More than that waits in the homeserver.
@@ -59,6 +60,7 @@ pub enum Heard {
 #[derive(Clone)]
 pub struct Bot {
     client: Client,
+    allowed: Arc<[ServerName]>,
 }
 
 impl Bot {
@@ -81,7 +83,11 @@ impl Bot {
         let (tell, heard) = mpsc::channel(HEARD_MAX);
         hear::listen(&client, &tell, config)?;
         verify::listen(&client, &config.owners);
-        Ok((Bot { client }, heard))
+        let bot = Bot {
+            allowed: hear::allowed(config, &user_of(&client)?),
+            client,
+        };
+        Ok((bot, heard))
     }
 
     /// Who it is.
@@ -89,8 +95,7 @@ impl Bot {
     /// # Errors
     /// When it is not signed in.
     pub fn user(&self) -> Result<UserId> {
-        let user = self.client.user_id().context("the bot is not signed in")?;
-        Ok(user.as_str().parse()?)
+        user_of(&self.client)
     }
 
     /// Follows the homeserver until something is wrong with it that does not pass.
@@ -98,11 +103,16 @@ impl Bot {
     /// # Errors
     /// When the device is signed out, or the homeserver does not know it any more.
     pub async fn follow(&self) -> Result<()> {
-        hear::answer_invitations(&self.client).await;
+        hear::answer_invitations(&self.client, &self.allowed).await;
         // Short failures are waited out by the SDK.
         self.client
             .sync(SyncSettings::default())
             .await
             .context("the homeserver cannot be followed any more")
     }
+}
+
+fn user_of(client: &Client) -> Result<UserId> {
+    let user = client.user_id().context("the bot is not signed in")?;
+    Ok(user.as_str().parse()?)
 }
